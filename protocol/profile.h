@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A partner product's habits as one row of switches. Nothing in the library tests a product's name:
+ * it reads these switches. Rows: standard, connect-express, cft, waarp, pesit-wizard.
+ * procedures §16 and §18. Constant data; any thread.
+ */
+#pragma once
+
+#include "protocol/types.h"
+
+typedef struct {
+    const char *name;
+    PesitFraming framing;         /* as requester; servers detect */
+    bool preconnection;           /* as requester: send the 24-byte message before CONNECT */
+    uint16_t sync_interval_kb;    /* PI 7 proposed, 0 none, 65535 undefined */
+    uint8_t sync_window;
+    bool resync;                  /* PI 23 proposed */
+    uint16_t max_entity_bytes;    /* PI 25 proposed and accepted at most */
+    bool multi_article;           /* may send DTF with several articles */
+    bool segmentation;            /* may send DTFDA … DTFFA when an article does not fit */
+    bool concatenation;           /* may put several FPDUs in one entity */
+    bool strict;                  /* refuse what is otherwise tolerated */
+    bool abort_as_units;          /* send ABORT with PI 2 as a unit instead of three bare bytes */
+    bool send_diagnostic_text;    /* PI 29 with refusals */
+    bool label_is_name;           /* PI 37 carries the file's name, PI 12 the flow */
+    bool restart;                 /* PI 15 = 1 may be used with this partner */
+    uint16_t free_text_max;       /* PI 99 */
+    const char *description;
+} PesitProfile;
+
+/* Row by name, NULL when unknown. */
+const PesitProfile *pesit_profile_find(const char *name);
+/* i-th row, NULL past the end; row 0 is `standard`. */
+const PesitProfile *pesit_profile_at(size_t i);
