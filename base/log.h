@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Structured log: an event of the table, with fields; as text for people or JSON lines, on stderr.
+ * Fields are UPPER_CASE and machine-read. Secrets and file contents never come here. Any thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
+typedef enum { LOG_FORMAT_TEXT, LOG_FORMAT_JSON } LogFormat;
+
+/* One row per kind of event in log.c: name, level, message. Adding an event is adding a row. */
+typedef enum {
+    LOG_STARTED,
+    LOG_STOPPING,
+    LOG_STOPPED,
+    LOG_CONFIG_LOADED,
+    LOG_CONFIG_REFUSED,
+    LOG_LISTENING,
+    LOG_LISTEN_FAILED,
+    LOG_CONNECTION_OPENED,
+    LOG_CONNECTION_REFUSED,
+    LOG_CONNECTION_CLOSED,
+    LOG_CONNECTION_FAILED,
+    LOG_AUTHENTICATION_FAILED,
+    LOG_PEER_REMARK,
+    LOG_TRANSFER_QUEUED,
+    LOG_TRANSFER_STARTED,
+    LOG_TRANSFER_DONE,
+    LOG_TRANSFER_FAILED,
+    LOG_TRANSFER_WAITING,
+    LOG_TRANSFER_CANCELLED,
+    LOG_TRANSFER_REFUSED,
+    LOG_TRANSFER_REPEATED,
+    LOG_STORE_FAILED,
+    LOG_SPOOL_RECOVERED,
+    LOG_DOOR_OPENED,
+    LOG_DOOR_REFUSED,
+    LOG_FPDU,
+    LOG_MOUNTED,
+    LOG_UNMOUNTED,
+    LOG_MOUNT_OPERATION_FAILED,
+    LOG_INTERNAL,
+    LOG_EVENT_COUNT,
+} LogEvent;
+
+/* Sets what is written; before it: notice and above as text. */
+void log_configure(LogLevel level, LogFormat format);
+bool log_is_enabled(LogEvent event);
+/* Fields: pairs of name and C string, ended by NULL; a NULL value skips its pair. Non-printable bytes
+ * are escaped. */
+void log_event(LogEvent event, ...) G_GNUC_NULL_TERMINATED;
+/* Level by name: "error", "warning", "notice", "info", "debug"; false when unknown. */
+bool log_level_parse(const char *text, LogLevel *ret_level);

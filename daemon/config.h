@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration file (libconfig syntax) as immutable values. Every key is a row of one table
+ * {path, kind, min, max, default, unit, reloadable}; unknown or wrong keys are errors with file, line
+ * and the nearest known key. A reload builds a new value; holders keep the old one by reference.
+ * Never logs. Any thread may read; load on any thread.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "daemon/transfer/partner.h"
+
+typedef struct {
+    char *address;            /* to bind */
+    uint16_t port;            /* 0: any free one */
+    TlsSettings tls;
+} ListenerConfig;
+
+typedef struct {
+    char *node_name;          /* default local_identifier of partners */
+    char *spool_path;
+    char *inbox_path;         /* received files: inbox_path/PARTNER/path */
+    char *socket_path;        /* the local door */
+    uint32_t socket_mode;     /* permission bits */
+    char *store_path;         /* SQLite file */
+    char *key_file;           /* seals secrets; or NULL */
+    LogLevel log_level;
+    LogFormat log_format;
+    uint32_t max_connections;
+    uint32_t max_unauthenticated;             /* in all */
+    uint32_t max_unauthenticated_per_address;
+    uint64_t spool_reserve_bytes;             /* kept free on the spool's filesystem */
+    uint32_t staging_retention_s;
+    uint32_t history_retention_s;             /* data of finished transfers */
+    uint32_t drain_s;                         /* SIGTERM: running transfers may go on so long */
+    uint32_t accept_s, connect_s, protocol_s, protocol_long_s, idle_s, release_s; /* timers, §12 */
+    uint32_t min_rate_bytes_per_s;
+    bool read_supported;      /* server: SELECT by partners */
+    bool sync_required;
+    GPtrArray *listeners;     /* ListenerConfig * */
+    GPtrArray *partners;      /* Partner * */
+} Config;
+
+/* Reads and checks a file. INVALID: "FILE:LINE: …" names the key and the nearest known one.
+ * Returns new, one reference. */
+Config *config_load(const char *path, GError **error);
+Config *config_ref(Config *config);
+void config_unref(Config *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_unref)
+
+/* NULL when unknown. Borrowed from config. */
+const Partner *config_find_partner(const Config *config, const char *name);
+/* By PI 3 of CONNECT. */
+const Partner *config_find_partner_by_identifier(const Config *config, const char *identifier);
+/* Files whose change must be noticed: the file itself, certificates, keys. char *; returns new. */
+GPtrArray *config_dup_watched_paths(const Config *config, const char *path);
+/* Names keys that differ and need a restart (comma separated), or NULL. Returns new. */
+char *config_find_restart_keys(const Config *running, const Config *loaded);
+/* The key table as text for documentation and its check: one line per key
+ * "path<TAB>kind<TAB>min<TAB>max<TAB>default<TAB>unit<TAB>reloadable<TAB>summary". Returns new. */
+char *config_describe_keys(void);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must survive: transfers and counters, in words of the domain. One thread owns the database;
+ * writes that wait are grouped into one transaction, and each caller hears after its commit. Calls
+ * named store_… block until then and may be used from connection threads; the main loop uses
+ * store_submit. Never logs.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum {
+    TRANSFER_STAGED,
+    TRANSFER_QUEUED,
+    TRANSFER_RUNNING,
+    TRANSFER_WAITING,      /* for a retry */
+    TRANSFER_DONE,
+    TRANSFER_FAILED,
+    TRANSFER_CANCELLED,
+} TransferState;
+
+typedef enum {
+    DIRECTION_SEND,        /* we call, CREATE */
+    DIRECTION_FETCH,       /* we call, SELECT */
+    DIRECTION_RECEIVE,     /* partner calls, CREATE */
+    DIRECTION_OFFER,       /* written here, waits for the partner's SELECT */
+    DIRECTION_SERVE,       /* one SELECT by the partner of an offered file */
+} TransferDirection;
+
+/* One row. Strings are owned. */
+typedef struct {
+    int64_t id;                /* 0 until stored */
+    TransferDirection direction;
+    TransferState state;
+    char *partner;
+    char *path;                /* below the partner's folder in the mount */
+    char *file_name;           /* PI 12 */
+    uint16_t file_type;        /* PI 11 */
+    uint32_t transfer_id;      /* PI 13 agreed with the partner */
+    char *peer;                /* PI 3 of the other side's CONNECT, for incoming */
+    char *client, *bank;       /* PI 61, 62, or NULL */
+    uint64_t size_bytes;       /* local file */
+    uint64_t wire_bytes;       /* PI 27 */
+    uint64_t articles;         /* PI 28 */
+    uint32_t mode;             /* permission bits shown in the mount */
+    int64_t mtime_us;          /* wall */
+    int64_t created_us, updated_us, finished_us; /* wall; finished 0 while not */
+    uint32_t attempts;
+    int64_t next_retry_us;     /* wall, waiting only */
+    uint8_t diag_type;
+    uint16_t diag_code;
+    char *error;               /* text for people, or NULL */
+    char *sha256;              /* hex, or NULL */
+    char *offer_path;          /* serve: path of the offer; else NULL */
+    int64_t offer_id;          /* serve: its offer; else 0 */
+    bool hidden;               /* removed from the mount's listing; history stays */
+    bool data_kept;            /* spool still holds the bytes */
+    bool end_sent;             /* TRANS.END was sent: the partner may have it; never send as new */
+} Transfer;
+
+Transfer *transfer_new(void);
+Transfer *transfer_copy(const Transfer *transfer);
+void transfer_free(Transfer *transfer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Transfer, transfer_free)
+const char *transfer_state_name(TransferState state);          /* "queued", … */
+const char *transfer_direction_name(TransferDirection direction);
+bool transfer_state_parse(const char *text, TransferState *ret_state);
+bool transfer_state_is_final(TransferState state);
+
+typedef struct Store Store;
+
+/* lifecycle */
+
+/* Opens (creates) the database, migrates it, starts the thread. INVALID: newer than this program. */
+Store *store_open(const char *path, GError **error);
+/* Finishes what is queued, stops the thread, closes. */
+void store_close(Store *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
+
+/* One request; built by the functions below, run on the store thread inside a transaction that may
+ * hold others. */
+typedef struct StoreRequest StoreRequest;
+
+/* Answers of a request; which one is set depends on the request. Owned by the receiver of it. */
+typedef struct {
+    GError *error;             /* NULL: done and durable */
+    Transfer *transfer;        /* or NULL */
+    GPtrArray *transfers;      /* of Transfer, or NULL */
+    uint64_t number;
+} StoreResult;
+void store_result_free(StoreResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreResult, store_result_free)
+
+/* requests */
+
+/* New row; result: transfer with its id. transfer: copied.
+ * folders_fd: descriptors to fsync before the commit (closed by the store), array of n, may be 0. */
+StoreRequest *store_request_insert(const Transfer *transfer, const int *folder_fds, size_t n);
+/* Changes a row: writes every field of `transfer` if its state is still one of expected_states (bit mask
+ * 1 << TransferState). CONFLICT otherwise. folder_fds as above. Result: transfer as stored. */
+StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_states,
+                                   const int *folder_fds, size_t n);
+/* Row by id. NOT_FOUND. */
+StoreRequest *store_request_get(int64_t id);
+/* Newest visible row of a path of the mount (not hidden, not cancelled). NOT_FOUND. */
+StoreRequest *store_request_find_path(const char *partner, const char *path);
+/* Visible rows below a folder of the mount, newest per path, ordered by path, after `after` (exclusive,
+ * NULL: from the start), at most limit. Directions: bit mask 1 << TransferDirection. */
+StoreRequest *store_request_list_folder(const char *partner, const char *folder, unsigned directions,
+                                        const char *after, uint32_t limit);
+/* Newest offered row that a partner may SELECT by PI 11 and 12, not hidden; a generic name ('*' and '?' as
+ * wild cards) chooses the oldest not yet served. NOT_FOUND. */
+StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type, const char *file_name);
+/* Completed incoming transfer with this identity, for repeats of a lost answer. NOT_FOUND. */
+StoreRequest *store_request_find_received(const char *partner, const char *peer, uint16_t file_type,
+                                          const char *file_name, uint32_t transfer_id,
+                                          const char *client, const char *bank);
+/* History, newest first: filters may be NULL / 0; before_id: keyset (0: newest). */
+StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
+                                    int64_t before_id, uint32_t limit);
+/* All rows that are not final (staged, queued, running, waiting): for the start. */
+StoreRequest *store_request_unfinished(void);
+/* Next value of a named counter, from 1, persisted, never given twice: "pi13/PARTNER", "name/PARTNER/…". */
+StoreRequest *store_request_count(const char *counter);
+/* Finished rows whose data may go: finished before a wall time and data_kept; at most limit. */
+StoreRequest *store_request_expired(int64_t before_us, uint32_t limit);
+/* Number of rows per state: result.number = count for one state of one direction mask. */
+StoreRequest *store_request_tally(unsigned states, unsigned directions);
+/* Persisted secret text of a partner (changed passwords): set and get; result.transfer->error holds the
+ * text on get. value NULL removes. */
+StoreRequest *store_request_set_secret(const char *partner, const char *kind, const char *value);
+StoreRequest *store_request_get_secret(const char *partner, const char *kind);
+
+/* running them */
+
+/* Runs a request and waits for it. request: taken. Returns new, never NULL. Not on the main loop. */
+StoreResult *store_execute(Store *self, StoreRequest *request);
+/* Runs a request; on_result is called in the default main loop's thread. request: taken. result: taken by
+ * on_result. Requests from one thread run in order. Any thread. */
+typedef void (*StoreCallback)(StoreResult *result, gpointer data);
+void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data);
+/* Runs a request and forgets its result, but counts failures for store_failures. Any thread. */
+void store_post(Store *self, StoreRequest *request);
+/* Errors of posted requests so far, newest text; NULL when none. Returns new. */
+char *store_dup_last_failure(Store *self);
