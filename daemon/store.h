@@ -51,6 +51,7 @@ typedef struct {
     int64_t next_retry_us;     /* wall, waiting only */
     uint8_t diag_type;
     uint16_t diag_code;
+    uint8_t cause;             /* why it failed without a diagnostic: BaseError + 1, 0 none */
     char *error;               /* text for people, or NULL */
     char *sha256;              /* hex, or NULL */
     char *offer_path;          /* serve: path of the offer; else NULL */

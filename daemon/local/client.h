@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local door seen from outside: all that pesitfs and pesitctl know of the daemon. One client may
+ * be used by several threads; each call blocks until its deadline at most. When the daemon restarts the
+ * client reconnects by itself; calls meanwhile wait until their deadline, then fail UNREACHABLE.
+ * Errors: the BaseError code that the daemon gave; UNREACHABLE, TIMEOUT, CANCELLED by the client.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLIENT_DEFAULT_SOCKET "/run/pesitd/pesitd.sock"
+
+typedef struct Client Client;
+
+/* One transfer, or one entry of the mount; words of interface.xml. Strings are never NULL. */
+typedef struct {
+    int64_t id;
+    char *direction;      /* send fetch offer receive serve */
+    char *state;          /* staged queued running waiting done failed cancelled */
+    char *partner;
+    char *path;
+    char *file_name;
+    uint32_t file_type, transfer_id;
+    uint64_t size_bytes, wire_bytes, articles, progress_bytes;
+    uint32_t mode;
+    int64_t mtime_us, created_us, updated_us, finished_us;
+    uint32_t attempts;
+    int64_t next_retry_us;
+    char *diag;           /* "2-226" or "" */
+    char *cause;          /* BaseError as text: "unreachable", … or "" */
+    char *error;          /* text for people or "" */
+    char *sha256;
+    char *peer;
+    bool data_kept;
+} ClientTransfer;
+void client_transfer_free(ClientTransfer *transfer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClientTransfer, client_transfer_free)
+
+typedef struct {
+    char *pattern;
+    char *mode;           /* send fetch offer receive */
+    char *commit;         /* close rename */
+    char *ack;            /* sent spool */
+    char *existing;
+    uint32_t wait_s;
+    bool allow_empty;
+} ClientFile;
+
+typedef struct {
+    char *name;
+    bool enabled;
+    GPtrArray *files;     /* ClientFile * */
+} ClientPartner;
+
+/* lifecycle */
+Client *client_new(const char *socket_path);
+void client_free(Client *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
+/* Called in a thread of the client's own when the tree or an entry changed, or after a reconnection
+ * (partner and path NULL: anything may have changed). Set once, before the first call. */
+void client_set_on_change(Client *self, void (*on_change)(const char *partner, const char *path, gpointer data),
+                          gpointer data);
+
+/* All calls: timeout_ms for this call; cancellable may be NULL. */
+
+/* Returns new array of ClientPartner. */
+GPtrArray *client_load_tree(Client *self, unsigned timeout_ms, uint64_t *ret_generation, GError **error);
+/* Returns a descriptor, open for reading and writing, that the caller closes; -1 on error. */
+int client_stage(Client *self, const char *partner, const char *path, bool scratch, unsigned timeout_ms,
+                 int64_t *ret_staging_id, GError **error);
+ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner, const char *path,
+                              uint32_t mode, int64_t mtime_us, bool noreplace, unsigned timeout_ms,
+                              GError **error);
+bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error);
+ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancellable *cancellable,
+                            GError **error);
+ClientTransfer *client_find(Client *self, const char *partner, const char *path, unsigned timeout_ms,
+                            GError **error);
+/* Returns new array of ClientTransfer. after: "" from the start. */
+GPtrArray *client_list(Client *self, const char *partner, const char *folder, const char *after,
+                       uint32_t limit, unsigned timeout_ms, GError **error);
+int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error);
+/* ret_fd: -1 unless the transfer is done. Returns the transfer, done, failed or still going. */
+ClientTransfer *client_fetch(Client *self, const char *partner, const char *path, unsigned wait_ms,
+                             GCancellable *cancellable, int *ret_fd, GError **error);
+bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms, GError **error);
+bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t *mtime_us,
+                  unsigned timeout_ms, GError **error);
+bool client_space(Client *self, unsigned timeout_ms, uint64_t *ret_total, uint64_t *ret_available,
+                  GError **error);
+/* states, directions: NULL-terminated or NULL. */
+GPtrArray *client_history(Client *self, const char *partner, const char *const *states,
+                          const char *const *directions, int64_t before_id, uint32_t limit,
+                          unsigned timeout_ms, GError **error);
+ClientTransfer *client_get(Client *self, int64_t id, unsigned timeout_ms, GError **error);
+bool client_retry(Client *self, int64_t id, unsigned timeout_ms, GError **error);
+bool client_cancel(Client *self, int64_t id, unsigned timeout_ms, GError **error);
+/* Returns new floating-free a{sv}. */
+GVariant *client_status(Client *self, unsigned timeout_ms, GError **error);
+bool client_reload(Client *self, unsigned timeout_ms, GError **error);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Unix socket's other end, in the daemon: accepts connections, checks the peer's credentials, and
+ * hands each method call to a handler of a table. Handlers may answer later. Main loop only.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct Door Door;
+typedef struct DoorCall DoorCall;
+
+/* One row per method of interface.xml. handler owns the call: it must end in exactly one door_call_return
+ * or door_call_fail, now or later. parameters: borrowed, lives as long as the call. */
+typedef struct {
+    const char *method;
+    void (*handler)(DoorCall *call, GVariant *parameters, gpointer data);
+} DoorMethod;
+
+/* A connection of the door, to tie staged files to; on_closed is called when it goes. */
+typedef struct DoorPeer DoorPeer;
+
+/* methods: rows, ended by a NULL method; every method of the interface must be there.
+ * socket_mode: permission bits of the socket. Peers: root, the daemon's own user, and whoever the socket's
+ * permission bits let in. Error: IO, or BUSY when another daemon answers at the path. */
+Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod *methods, gpointer data,
+                void (*on_peer_closed)(DoorPeer *peer, gpointer data), GError **error);
+void door_close(Door *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_close)
+
+/* The connection a call came by; borrowed, valid until on_peer_closed. */
+DoorPeer *door_call_peer(DoorCall *call);
+/* User id of the caller. */
+unsigned door_call_uid(DoorCall *call);
+/* The one descriptor that came with the call, or -1; borrowed. */
+int door_call_fd(DoorCall *call);
+/* Answers. value: tuple of the method's results, floating or taken; fds: n descriptors, duplicated, that the
+ * value names by index as handles. */
+void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n);
+/* error: borrowed; a BaseError travels with its code. */
+void door_call_fail(DoorCall *call, const GError *error);
+/* Sends a signal of the interface to all peers. parameters: floating or taken. */
+void door_emit(Door *self, const char *signal, GVariant *parameters);
