@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "base/mailbox.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,6 +56,7 @@ typedef struct {
     uint8_t cause;             /* why it failed without a diagnostic: BaseError + 1, 0 none */
     char *error;               /* text for people, or NULL */
     char *sha256;              /* hex, or NULL */
+    char *spool_name;          /* folder of its bytes in the spool, or NULL */
     char *offer_path;          /* serve: path of the offer; else NULL */
     int64_t offer_id;          /* serve: its offer; else 0 */
     bool hidden;               /* removed from the mount's listing; history stays */
@@ -142,6 +145,9 @@ StoreResult *store_execute(Store *self, StoreRequest *request);
  * on_result. Requests from one thread run in order. Any thread. */
 typedef void (*StoreCallback)(StoreResult *result, gpointer data);
 void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data);
+/* Starts a request; its StoreResult arrives in the reply (reply_wait), so that the caller can go on while
+ * it commits. request: taken. Returns new. Any thread. */
+Reply *store_begin(Store *self, StoreRequest *request);
 /* Runs a request and forgets its result, but counts failures for store_failures. Any thread. */
 void store_post(Store *self, StoreRequest *request);
 /* Errors of posted requests so far, newest text; NULL when none. Returns new. */
