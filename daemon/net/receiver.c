@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Receiving one file. Binary pieces are gathered and written with one pwritev per receive buffer; text is
+ * joined with its line ends in a buffer of its own. A point is synced when half the window waits or when
+ * the socket is empty, so that one sync serves several points. procedures §10.3, §11.2.
+ */
+#include "daemon/net/receiver.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VECTORS_MAX 1024
+#define TEXT_BYTES (256u * 1024u)
+#define ALLOCATE_AHEAD_BYTES (16u * 1024u * 1024u)
+#define FREQUENT_POINTS_KB 1024u
+#define POINTS_MAX 256
+#define DIAG_IO_ERROR PESIT_DIAG(2, 213)
+#define DIAG_SPACE PESIT_DIAG(2, 219)
+
+struct Receiver {
+    Channel *channel;
+    int fd;
+    Context *context;
+    Progress *progress;
+    PesitTextRules rules;
+    bool text_format;
+    bool allocate_ahead;
+    uint64_t announced_bytes, max_bytes, allocated_bytes;
+    uint64_t offset;                         /* of the file, all written below it */
+    struct iovec vectors[VECTORS_MAX];
+    int vector_count;
+    uint64_t gathered_bytes;
+    uint8_t *text;
+    size_t text_length, pending_blanks;
+    ContextPoint points[POINTS_MAX];         /* received, not yet durable */
+    unsigned point_count;
+    uint32_t last_acked;
+    uint8_t window;
+    GError *failure;
+    PesitDiag failure_diag;
+    bool failed;
+};
+
+static bool on_fill(void *data, bool idle);
+
+Receiver *
+receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context, Progress *progress,
+             uint64_t announced_bytes, uint64_t max_bytes)
+{
+    Receiver *self = g_new0(Receiver, 1);
+    PesitAgreement agreement;
+
+    pesit_session_get_agreement(channel->session, &agreement);
+    self->channel = channel;
+    self->fd = fd;
+    self->context = context;
+    self->progress = progress;
+    self->announced_bytes = announced_bytes;
+    self->max_bytes = max_bytes;
+    self->window = agreement.sync_window;
+    self->allocate_ahead =
+            agreement.sync_interval_kb > 0 && agreement.sync_interval_kb <= FREQUENT_POINTS_KB;
+    self->text_format = file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED;
+    if (self->text_format) {
+        self->rules = (PesitTextRules){
+            .format = file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
+            .article_bytes = agreement.article_bytes,
+            .empty_line = file->empty_line,
+            .long_line = file->long_line,
+            .line_end = file->line_end,
+            .trim = file->trim,
+        };
+        self->text = g_malloc(TEXT_BYTES);
+    }
+    channel->on_fill = on_fill;
+    channel->on_fill_data = self;
+    return self;
+}
+
+void
+receiver_free(Receiver *self)
+{
+    if (self == NULL)
+        return;
+    self->channel->on_fill = NULL;
+    g_clear_error(&self->failure);
+    g_free(self->text);
+    g_free(self);
+}
+
+/* Keeps the first failure; what comes after it is dropped. */
+static bool
+fail(Receiver *self, GError *error)
+{
+    if (self->failure == NULL) {
+        self->failure_diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE) ? DIAG_SPACE
+                                                                                     : DIAG_IO_ERROR;
+        self->failure = error;
+        self->failed = true;
+        /* the owner of the loop must hear of it even when the partner is silent */
+        atomic_store(&self->channel->attention, true);
+    } else {
+        g_error_free(error);
+    }
+    return false;
+}
+
+static bool
+check_size(Receiver *self, uint64_t end)
+{
+    if (self->max_bytes == 0 || end <= self->max_bytes)
+        return true;
+    return fail(self, g_error_new(BASE_ERROR, BASE_ERROR_NO_SPACE,
+                                  "file grows above the limit of %" G_GUINT64_FORMAT " bytes",
+                                  self->max_bytes));
+}
+
+/* Allocates in front of the data: a sync that does not change the size is much cheaper. */
+static void
+allocate(Receiver *self, uint64_t end)
+{
+    if (!self->allocate_ahead || end <= self->allocated_bytes)
+        return;
+    if (fallocate(self->fd, 0, (off_t)self->offset, (off_t)(end - self->offset + ALLOCATE_AHEAD_BYTES)) == 0)
+        self->allocated_bytes = end + ALLOCATE_AHEAD_BYTES;
+    else
+        self->allocate_ahead = false; /* only a help; the write itself will tell */
+}
+
+static bool
+write_gathered(Receiver *self)
+{
+    GError *error = NULL;
+    uint64_t end = self->offset + self->gathered_bytes;
+    int count = self->vector_count;
+
+    self->vector_count = 0;
+    self->gathered_bytes = 0;
+    if (count == 0 || self->failed)
+        return !self->failed;
+    if (!check_size(self, end))
+        return false;
+    allocate(self, end);
+    if (!file_writev_at(self->fd, self->vectors, count, (int64_t)self->offset, &error))
+        return fail(self, error);
+    self->offset = end;
+    atomic_store_explicit(&self->progress->bytes, end, memory_order_relaxed);
+    return true;
+}
+
+static bool
+write_text(Receiver *self)
+{
+    if (self->text_length == 0)
+        return !self->failed;
+    self->vectors[0] = (struct iovec){ self->text, self->text_length };
+    self->vector_count = 1;
+    self->gathered_bytes = self->text_length;
+    self->text_length = 0;
+    return write_gathered(self);
+}
+
+static bool
+write_out(Receiver *self)
+{
+    return self->text_format ? write_text(self) : write_gathered(self);
+}
+
+static void
+take_text_piece(Receiver *self, const PesitPiece *piece)
+{
+    size_t written = 0;
+
+    if (piece->first)
+        self->pending_blanks = 0;
+    while (pesit_article_join(&self->rules, piece->bytes, piece->length, piece->last,
+                              &self->pending_blanks, self->text + self->text_length,
+                              TEXT_BYTES - self->text_length, &written) == PESIT_LIMIT) {
+        if (self->text_length == 0 || !write_text(self))
+            return;
+    }
+    self->text_length += written;
+}
+
+static void
+take_pieces(Receiver *self, const PesitEvent *event)
+{
+    for (size_t i = 0; i < event->count; i++) {
+        const PesitPiece *piece = &event->pieces[i];
+
+        if (self->text_format) {
+            take_text_piece(self, piece);
+            continue;
+        }
+        if (piece->length == 0)
+            continue;
+        if (self->vector_count == VECTORS_MAX && !write_gathered(self))
+            return;
+        /* the vector type has no const; writing never changes the bytes */
+        self->vectors[self->vector_count++] =
+                (struct iovec){ (void *)(uintptr_t)piece->bytes, piece->length };
+        self->gathered_bytes += piece->length;
+    }
+}
+
+/* Data first, then the journal, then the acknowledgement. */
+static bool
+sync_points(Receiver *self)
+{
+    GError *error = NULL;
+    unsigned count = self->point_count;
+    PesitCommand command = { .type = PESIT_FPDU_ACK_SYN };
+
+    if (count == 0)
+        return true;
+    self->point_count = 0;
+    if (!write_out(self))
+        return false;
+    if (fdatasync(self->fd) != 0) {
+        error_set_errno(&error, errno, "sync received data");
+        return fail(self, error);
+    }
+    if (self->context != NULL && (!context_append(self->context, self->points, count, &error) ||
+                                  !context_sync(self->context, &error)))
+        return fail(self, error);
+    self->last_acked = self->points[count - 1].point;
+    command.point = self->last_acked;
+    return self->window == 0 || channel_command(self->channel, &command);
+}
+
+static void
+take_point(Receiver *self, const PesitEvent *event)
+{
+    if (!write_out(self))
+        return;
+    if (self->point_count == POINTS_MAX && !sync_points(self))
+        return;
+    self->points[self->point_count++] = (ContextPoint){ .point = event->point,
+                                                        .offset = self->offset,
+                                                        .bytes = event->bytes,
+                                                        .articles = event->articles };
+    /* start the disk now: the sync that comes later finds less to do */
+    (void)sync_file_range(self->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
+}
+
+void
+receiver_take(Receiver *self, const PesitEvent *event)
+{
+    if (self->failed)
+        return;
+    if (event->kind == PESIT_EVENT_PIECES)
+        take_pieces(self, event);
+    else if (event->kind == PESIT_EVENT_POINT)
+        take_point(self, event);
+}
+
+/* Before the buffer is used again: everything that points into it is written. */
+static bool
+on_fill(void *data, bool idle)
+{
+    Receiver *self = data;
+    uint32_t newest = self->point_count > 0 ? self->points[self->point_count - 1].point : 0;
+    unsigned half_window = self->window > 1 ? self->window / 2u : 1u;
+    bool due = self->point_count > 0 && (idle || newest - self->last_acked >= half_window);
+
+    if (self->failed)
+        return true;
+    if (!write_out(self))
+        return true;
+    if (due)
+        (void)sync_points(self); /* a failure is kept */
+    return true;
+}
+
+bool
+receiver_take_failure(Receiver *self, PesitDiag *ret_diag, GError **error)
+{
+    if (self->failure == NULL)
+        return false;
+    *ret_diag = self->failure_diag;
+    g_propagate_error(error, g_steal_pointer(&self->failure));
+    return true;
+}
+
+bool
+receiver_finish(Receiver *self, uint64_t *ret_size, GError **error)
+{
+    PesitDiag diag;
+
+    if (!write_out(self) || self->failed) {
+        if (!receiver_take_failure(self, &diag, error))
+            g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "received data could not be written");
+        return false;
+    }
+    if (self->allocated_bytes > self->offset && ftruncate(self->fd, (off_t)self->offset) != 0) {
+        error_set_errno(error, errno, "cut what was allocated ahead");
+        return false;
+    }
+    if (fsync(self->fd) != 0) {
+        error_set_errno(error, errno, "sync received file");
+        return false;
+    }
+    *ret_size = self->offset;
+    return true;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where files in transit live. Everything is done relative to descriptors opened at the start, so
+ * that no name from a partner or an application can lead elsewhere. It does not know rows, states
+ * or partners' rights. Architecture §5. Any thread; the only shared thing is an atomic counter.
+ */
+#include "daemon/transfer/spool.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define DATA_FILE "data"
+#define CONTEXT_FILE "context"
+#define FOLDER_MODE 0700
+#define INBOX_FOLDER_MODE 0750
+#define INBOX_FILE_MODE 0640
+#define NAME_BYTES 32
+
+struct Spool {
+    Fd staging_fd;
+    Fd transfers_fd;
+    Fd inbox_fd;
+    uint64_t reserve_bytes;
+    _Atomic int64_t last_name;
+};
+
+static bool
+open_folders(Spool *self, const char *spool_path, const char *inbox_path, GError **error)
+{
+    g_autofree char *staging = g_build_filename(spool_path, "staging", NULL);
+    g_autofree char *transfers = g_build_filename(spool_path, "transfers", NULL);
+
+    self->staging_fd = file_open_folder(staging, true, FOLDER_MODE, error);
+    if (self->staging_fd < 0)
+        return false;
+    self->transfers_fd = file_open_folder(transfers, true, FOLDER_MODE, error);
+    if (self->transfers_fd < 0)
+        return false;
+    self->inbox_fd = file_open_folder(inbox_path, true, INBOX_FOLDER_MODE, error);
+    return self->inbox_fd >= 0;
+}
+
+static bool
+check_same_filesystem(Spool *self, const char *inbox_path, GError **error)
+{
+    struct stat spool_stat, inbox_stat;
+
+    if (fstat(self->transfers_fd, &spool_stat) != 0 || fstat(self->inbox_fd, &inbox_stat) != 0) {
+        error_set_errno(error, errno, "stat spool and inbox");
+        return false;
+    }
+    if (spool_stat.st_dev != inbox_stat.st_dev) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "inbox '%s' is not on the spool's filesystem: files are published by rename",
+                    inbox_path);
+        return false;
+    }
+    return true;
+}
+
+Spool *
+spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes, GError **error)
+{
+    g_autoptr(Spool) self = g_new0(Spool, 1);
+
+    self->staging_fd = self->transfers_fd = self->inbox_fd = -1;
+    self->reserve_bytes = reserve_bytes;
+    atomic_init(&self->last_name, clock_wall_us());
+    if (!open_folders(self, spool_path, inbox_path, error) ||
+        !check_same_filesystem(self, inbox_path, error))
+        return NULL;
+    return g_steal_pointer(&self);
+}
+
+void
+spool_close(Spool *self)
+{
+    if (self == NULL)
+        return;
+    fd_clear(&self->staging_fd);
+    fd_clear(&self->transfers_fd);
+    fd_clear(&self->inbox_fd);
+    g_free(self);
+}
+
+int64_t
+spool_next_name(Spool *self)
+{
+    return atomic_fetch_add(&self->last_name, 1) + 1;
+}
+
+static void
+format_name(int64_t name, char text[NAME_BYTES])
+{
+    (void)snprintf(text, NAME_BYTES, "%" PRId64, name); /* always fits */
+}
+
+/* Creates FOLDER/data below a tree and opens it. */
+static int
+create_data(int tree_fd, const char *name, GError **error)
+{
+    g_auto(Fd) folder_fd = -1;
+    int fd;
+
+    if (mkdirat(tree_fd, name, FOLDER_MODE) != 0) {
+        error_set_errno(error, errno, "create spool folder '%s'", name);
+        return -1;
+    }
+    folder_fd = openat(tree_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = folder_fd < 0 ? -1
+                       : openat(folder_fd, DATA_FILE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC,
+                                INBOX_FILE_MODE);
+    if (fd < 0)
+        error_set_errno(error, errno, "create data of spool folder '%s'", name);
+    return fd;
+}
+
+static void
+remove_folder(int tree_fd, const char *name)
+{
+    g_auto(Fd) folder_fd = openat(tree_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (folder_fd < 0)
+        return;
+    (void)unlinkat(folder_fd, DATA_FILE, 0);    /* may be published or gone */
+    (void)unlinkat(folder_fd, CONTEXT_FILE, 0); /* may never have been written */
+    (void)unlinkat(tree_fd, name, AT_REMOVEDIR); /* what cannot go now goes at the next start */
+}
+
+int
+spool_stage(Spool *self, int64_t name, GError **error)
+{
+    char text[NAME_BYTES];
+    uint64_t available = 0;
+
+    if (!spool_space(self, NULL, &available, error))
+        return -1;
+    if (available == 0) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NO_SPACE, "spool is full (reserve reached)");
+        return -1;
+    }
+    format_name(name, text);
+    return create_data(self->staging_fd, text, error);
+}
+
+void
+spool_discard_staged(Spool *self, int64_t name)
+{
+    char text[NAME_BYTES];
+
+    format_name(name, text);
+    remove_folder(self->staging_fd, text);
+}
+
+bool
+spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error)
+{
+    char text[NAME_BYTES];
+    g_auto(Fd) folder_fd = -1;
+    g_auto(Fd) tree_fd = -1;
+
+    format_name(name, text);
+    if (renameat(self->staging_fd, text, self->transfers_fd, text) != 0) {
+        error_set_errno(error, errno, "commit staged file '%s'", text);
+        return false;
+    }
+    folder_fd = spool_open_transfer(self, text, error);
+    if (folder_fd < 0)
+        return false;
+    tree_fd = fcntl(self->transfers_fd, F_DUPFD_CLOEXEC, 0);
+    if (tree_fd < 0) {
+        error_set_errno(error, errno, "duplicate descriptor of the spool");
+        return false;
+    }
+    ret_folders[0] = folder_fd;
+    ret_folders[1] = tree_fd;
+    folder_fd = tree_fd = -1;
+    return true;
+}
+
+int
+spool_create(Spool *self, const char *name, GError **error)
+{
+    uint64_t available = 0;
+
+    if (!spool_space(self, NULL, &available, error))
+        return -1;
+    if (available == 0) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NO_SPACE, "spool is full (reserve reached)");
+        return -1;
+    }
+    return create_data(self->transfers_fd, name, error);
+}
+
+int
+spool_open_transfer(Spool *self, const char *name, GError **error)
+{
+    return file_open_beneath(self->transfers_fd, name, O_DIRECTORY | O_RDONLY, 0, error);
+}
+
+int
+spool_open_data(Spool *self, const char *name, int flags, GError **error)
+{
+    g_autofree char *path = g_build_filename(name, DATA_FILE, NULL);
+
+    return file_open_beneath(self->transfers_fd, path, flags, 0, error);
+}
+
+void
+spool_remove(Spool *self, const char *name)
+{
+    if (name != NULL && name[0] != '\0')
+        remove_folder(self->transfers_fd, name);
+}
+
+static GPtrArray *
+list_folder(int tree_fd)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    int fd = openat(tree_fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    if (folder == NULL)
+        return names;
+    while ((entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] != '.')
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    }
+    closedir(folder);
+    return names;
+}
+
+GPtrArray *
+spool_list(Spool *self)
+{
+    return list_folder(self->transfers_fd);
+}
+
+unsigned
+spool_clear_staging(Spool *self)
+{
+    g_autoptr(GPtrArray) names = list_folder(self->staging_fd);
+
+    for (guint i = 0; i < names->len; i++)
+        remove_folder(self->staging_fd, g_ptr_array_index(names, i));
+    return names->len;
+}
+
+static char *
+inbox_path(const char *partner, const char *path)
+{
+    return g_build_filename(partner, path, NULL);
+}
+
+/* Folders of the target, made when missing. */
+static bool
+make_target_folders(Spool *self, const char *target, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(target);
+
+    return file_make_folders(self->inbox_fd, folder, INBOX_FOLDER_MODE, error);
+}
+
+bool
+spool_publish(Spool *self, const char *name, const char *partner, const char *path, bool replace,
+              GError **error)
+{
+    g_autofree char *target = inbox_path(partner, path);
+    g_autofree char *folder = g_path_get_dirname(target);
+    g_autofree char *leaf = g_path_get_basename(target);
+    g_autofree char *source = g_build_filename(name, DATA_FILE, NULL);
+    g_auto(Fd) folder_fd = -1;
+
+    if (!make_target_folders(self, target, error))
+        return false;
+    folder_fd = file_open_beneath(self->inbox_fd, folder, O_DIRECTORY | O_RDONLY, 0, error);
+    if (folder_fd < 0)
+        return false;
+    if (renameat2(self->transfers_fd, source, folder_fd, leaf, replace ? 0 : RENAME_NOREPLACE) != 0) {
+        error_set_errno(error, errno, "publish '%s'", target);
+        return false;
+    }
+    if (!file_sync_folder(folder_fd, error))
+        return false;
+    spool_remove(self, name);
+    return true;
+}
+
+bool
+spool_inbox_has(Spool *self, const char *partner, const char *path)
+{
+    g_auto(Fd) fd = spool_open_inbox(self, partner, path, NULL);
+
+    return fd >= 0;
+}
+
+int
+spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error)
+{
+    g_autofree char *target = inbox_path(partner, path);
+
+    return file_open_beneath(self->inbox_fd, target, O_RDONLY, 0, error);
+}
+
+bool
+spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error)
+{
+    g_autofree char *target = inbox_path(partner, path);
+    g_autofree char *folder = g_path_get_dirname(target);
+    g_autofree char *leaf = g_path_get_basename(target);
+    g_auto(Fd) folder_fd = -1;
+
+    folder_fd = file_open_beneath(self->inbox_fd, folder, O_DIRECTORY | O_RDONLY, 0, error);
+    if (folder_fd < 0)
+        return false;
+    if (unlinkat(folder_fd, leaf, 0) != 0) {
+        error_set_errno(error, errno, "remove '%s'", target);
+        return false;
+    }
+    return file_sync_folder(folder_fd, error);
+}
+
+bool
+spool_space(Spool *self, uint64_t *ret_total, uint64_t *ret_available, GError **error)
+{
+    struct statvfs stat;
+    uint64_t free_bytes;
+
+    if (fstatvfs(self->transfers_fd, &stat) != 0) {
+        error_set_errno(error, errno, "statvfs of the spool");
+        return false;
+    }
+    free_bytes = (uint64_t)stat.f_bavail * stat.f_frsize;
+    if (ret_total != NULL)
+        *ret_total = (uint64_t)stat.f_blocks * stat.f_frsize;
+    if (ret_available != NULL)
+        *ret_available = free_bytes > self->reserve_bytes ? free_bytes - self->reserve_bytes : 0;
+    return true;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where files in transit live, and how they become visible: staging/NAME/data while an application
+ * writes, transfers/NAME/{data,context} once committed or while a partner sends, inbox/PARTNER/PATH
+ * when complete. A file moves by rename only; folders are synced by whoever commits its row.
+ * Never logs, never deletes what a row may need. Any thread.
+ */
+#pragma once
+
+#include "base/file.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Spool Spool;
+
+/* Opens both trees, creating them. The inbox must be on the spool's filesystem. */
+Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes, GError **error);
+void spool_close(Spool *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Spool, spool_close)
+
+/* A name never used before in this spool; also a number. */
+int64_t spool_next_name(Spool *self);
+
+/* staging */
+
+/* New empty staged file, open for reading and writing. NO_SPACE below the reserve. */
+int spool_stage(Spool *self, int64_t name, GError **error);
+void spool_discard_staged(Spool *self, int64_t name);
+/* Moves a staged file among the transfers. ret_folders: two descriptors to sync before its row commits. */
+bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error);
+
+/* transfers */
+
+/* New folder with an empty file, open for reading and writing, for bytes from a partner. */
+int spool_create(Spool *self, const char *name, GError **error);
+int spool_open_data(Spool *self, const char *name, int flags, GError **error);
+/* Descriptor of the folder of a transfer (for the journal), or -1. */
+int spool_open_transfer(Spool *self, const char *name, GError **error);
+/* Removes the folder and what is in it; nothing when it is not there. */
+void spool_remove(Spool *self, const char *name);
+/* Names of all folders among the transfers. Returns new array of char *. */
+GPtrArray *spool_list(Spool *self);
+/* Removes all that is staged: at start nobody is writing. Returns how many. */
+unsigned spool_clear_staging(Spool *self);
+
+/* inbox */
+
+/* Publishes the bytes of a transfer under inbox/PARTNER/PATH and syncs; then its folder in the spool is
+ * gone. EXISTS: the target is there and replace is false. */
+bool spool_publish(Spool *self, const char *name, const char *partner, const char *path, bool replace,
+                   GError **error);
+bool spool_inbox_has(Spool *self, const char *partner, const char *path);
+int spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error);
+bool spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error);
+
+/* space */
+
+/* Bytes of the filesystem in all, and what may still be used above the reserve. */
+bool spool_space(Spool *self, uint64_t *ret_total, uint64_t *ret_available, GError **error);
