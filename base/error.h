@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef enum {
     BASE_ERROR_IO,            /* a system call failed; the text says which and why */
@@ -27,6 +28,10 @@ typedef enum {
 #define BASE_ERROR (base_error_quark())
 GQuark base_error_quark(void);
 
+/* "not-found": name of a code, for the local door and JSON. Never NULL. */
+const char *base_error_name(BaseError code);
+/* Code of a name; false when unknown. */
+bool base_error_from_name(const char *name, BaseError *ret_code);
 /* Sets an error from errno: "open '…': No such file or directory". Code: IO, or NOT_FOUND, EXISTS,
  * NO_SPACE, REFUSED where errno says so. format: what failed, subject in single quotes. */
 void error_set_errno(GError **error, int errno_value, const char *format, ...) G_GNUC_PRINTF(3, 4);
