@@ -31,7 +31,7 @@ int
 file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GError **error)
 {
     struct open_how how = {
-        .flags = (uint64_t)(flags | O_CLOEXEC),
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
         .mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
     };
