@@ -37,6 +37,7 @@ typedef enum {
     PESIT_KIND_MASK,     /* M: bit mask, most significant bit is b1 */
     PESIT_KIND_TEXT,     /* C: 7-bit text, trailing blanks not significant */
     PESIT_KIND_DATE,     /* D: AAMMJJhhmmss */
+    PESIT_KIND_PACKED,   /* A: fixed zones, handled as one big-endian number of exact length */
     PESIT_KIND_BYTES,    /* A: aggregate or opaque */
 } PesitKind;
 
@@ -46,6 +47,7 @@ typedef struct {
     uint16_t max_bytes;      /* as sent */
     uint16_t max_received;   /* tolerated on reception (0: max_bytes) */
     bool secret;             /* masked in traces */
+    uint8_t max_value;       /* of symbols; 0: not checked here */
     const char *name;
     const char *chapter;
 } PesitPiRow;
