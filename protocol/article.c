@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* Length of the line without its end; ret_taken with it. False: no line end in sight. */
-static bool
-find_line(const uint8_t *text, size_t length, size_t limit, size_t *ret_line, size_t *ret_taken)
+static bool find_line(const uint8_t *text, size_t length, size_t limit, size_t *ret_line,
+                      size_t *ret_taken)
 {
     const uint8_t *end = memchr(text, '\n', length < limit ? length : limit);
     size_t line;
@@ -22,9 +22,9 @@ find_line(const uint8_t *text, size_t length, size_t limit, size_t *ret_line, si
     return true;
 }
 
-static PesitStatus
-finish_article(const PesitTextRules *rules, const uint8_t *text, size_t line, uint8_t *padding,
-               const uint8_t **ret_article, size_t *ret_article_length)
+static PesitStatus finish_article(const PesitTextRules *rules, const uint8_t *text, size_t line,
+                                  uint8_t *padding, const uint8_t **ret_article,
+                                  size_t *ret_article_length)
 {
     if (line > rules->article_bytes) {
         if (rules->long_line == PESIT_LONG_REFUSE)
@@ -46,12 +46,13 @@ finish_article(const PesitTextRules *rules, const uint8_t *text, size_t line, ui
     return PESIT_OK;
 }
 
-PesitStatus
-pesit_article_cut(const PesitTextRules *rules, const uint8_t *text, size_t length, bool at_end,
-                  uint8_t *padding, const uint8_t **ret_article, size_t *ret_article_length, size_t *ret_taken)
+PesitStatus pesit_article_cut(const PesitTextRules *rules, const uint8_t *text, size_t length,
+                              bool at_end, uint8_t *padding, const uint8_t **ret_article,
+                              size_t *ret_article_length, size_t *ret_taken)
 {
     /* a refused line needs no look at its end */
-    size_t limit = rules->long_line == PESIT_LONG_REFUSE ? (size_t)rules->article_bytes + 2 : length;
+    size_t limit =
+            rules->long_line == PESIT_LONG_REFUSE ? (size_t)rules->article_bytes + 2 : length;
     size_t line = 0, taken = 0;
     PesitStatus status;
 
@@ -70,9 +71,9 @@ pesit_article_cut(const PesitTextRules *rules, const uint8_t *text, size_t lengt
     return status;
 }
 
-PesitStatus
-pesit_article_join(const PesitTextRules *rules, const uint8_t *piece, size_t length, bool last,
-                   size_t *pending_blanks, uint8_t *buffer, size_t capacity, size_t *ret_written)
+PesitStatus pesit_article_join(const PesitTextRules *rules, const uint8_t *piece, size_t length,
+                               bool last, size_t *pending_blanks, uint8_t *buffer, size_t capacity,
+                               size_t *ret_written)
 {
     size_t kept = length, written = 0;
     bool trim = rules->trim && rules->format == PESIT_TEXT_FIXED;

@@ -37,8 +37,7 @@ static const DiagRow DIAGNOSTICS[] = {
 };
 /* clang-format on */
 
-const char *
-pesit_diag_text(PesitDiag diag)
+const char *pesit_diag_text(PesitDiag diag)
 {
     for (size_t i = 0; i < sizeof DIAGNOSTICS / sizeof *DIAGNOSTICS; i++) {
         if (DIAGNOSTICS[i].code == diag.code)

@@ -47,7 +47,7 @@ typedef struct {
     uint16_t max_bytes;      /* as sent */
     uint16_t max_received;   /* tolerated on reception (0: max_bytes) */
     bool secret;             /* masked in traces */
-    uint8_t max_value;       /* of symbols; 0: not checked here */
+    uint8_t max_value;       /* of symbols; 0: any value */
     const char *name;
     const char *chapter;
 } PesitPiRow;
@@ -82,10 +82,13 @@ const uint8_t *pesit_fpdu_bytes(const PesitFpdu *fpdu, PesitPi pi, size_t *ret_l
 /* Diagnostic PI 2; 0/000 when absent. */
 PesitDiag pesit_fpdu_diag(const PesitFpdu *fpdu);
 void pesit_fpdu_set_number(PesitFpdu *fpdu, PesitPi pi, uint64_t number);
-/* bytes: borrowed until the FPDU is encoded. A zero length removes the parameter. */
+/* bytes: borrowed until the FPDU is encoded. A zero length removes the parameter. Blanks at the end
+ * of a text are not kept: a text of blanks is no text. */
 void pesit_fpdu_set_bytes(PesitFpdu *fpdu, PesitPi pi, const void *bytes, size_t length);
 /* Same for a C string; NULL or "" removes the parameter. */
 void pesit_fpdu_set_text(PesitFpdu *fpdu, PesitPi pi, const char *text);
+/* Takes a parameter away; nothing happens when it is not there. */
+void pesit_fpdu_remove(PesitFpdu *fpdu, PesitPi pi);
 /* PI 2: kept inside the FPDU as a number type * 65536 + code; encoded on 3 bytes. */
 void pesit_fpdu_set_diag(PesitFpdu *fpdu, PesitDiag diag);
 /* PI 7 as interval in KB and window; kept as a number interval * 256 + window. Absent: 0 and 0. */
@@ -115,19 +118,28 @@ PesitStatus pesit_header_decode(const uint8_t *bytes, PesitFpduType *ret_type, s
                                 uint8_t *ret_dst, uint8_t *ret_src,
                                 PesitDiag *ret_diag) PESIT_MUST_USE;
 
-/* Decodes one whole control FPDU (not a data FPDU) of exactly `length` bytes.
- * strict: what is otherwise tolerated and remarked becomes MALFORMED.
- * MALFORMED: ret_diag says 3/318, the remark names the parameter.  The FPDU borrows from bytes.
+/* Decodes one whole control FPDU of exactly `length` bytes; it borrows from them.
+ * strict: what is otherwise tolerated and remarked becomes MALFORMED.  remarks: may be NULL.
+ * OK: remarks tell what was tolerated. An illegal value in a negative ACK is dropped and remarked,
+ * an ABORT is never refused for its content, and SELECT and ACK(SELECT) may come with an empty
+ * PGI 9: then there is no PI 11 and 12.
+ * MALFORMED: ret_diag says 3/318, the last remark names the parameter and the reason.
+ * VIOLATION: the header's octets do not go together, 3/311.  MISUSE: a data FPDU.
  * Lenient rules: messages §4, procedures G5 and G6. A negative ACK requires only PI 2. */
 PesitStatus pesit_fpdu_decode(const uint8_t *bytes, size_t length, bool strict, PesitFpdu *ret_fpdu,
                               PesitRemarks *remarks, PesitDiag *ret_diag) PESIT_MUST_USE;
 
 /* Encodes a control FPDU, parameters in the order of its template. ABORT takes its diagnostic as
  * three bare bytes (chapter 4.7.4, item 6).
- * LIMIT: capacity too small.  MISUSE: a mandatory parameter is missing, a value is out of range or
- * not in the template. ret_length: bytes written. */
+ * LIMIT: capacity too small.  MISUSE: a mandatory parameter is missing (a negative ACK needs PI 2
+ * only), a value is out of range or not in the template. ret_length: bytes written. */
 PesitStatus pesit_fpdu_encode(const PesitFpdu *fpdu, uint8_t *buffer, size_t capacity,
                               size_t *ret_length) PESIT_MUST_USE;
+
+/* Same, but PI 2 of an ABORT is a unit as in any other FPDU (11 bytes), for partners that cannot
+ * read the bare form: PesitProfile.abort_as_units. */
+PesitStatus pesit_fpdu_encode_units(const PesitFpdu *fpdu, uint8_t *buffer, size_t capacity,
+                                    size_t *ret_length) PESIT_MUST_USE;
 
 /* diagnostics, annex D */
 

@@ -29,14 +29,12 @@ static const PesitProfile PROFILES[] = {
 };
 /* clang-format on */
 
-const PesitProfile *
-pesit_profile_at(size_t i)
+const PesitProfile *pesit_profile_at(size_t i)
 {
     return i < sizeof PROFILES / sizeof *PROFILES ? &PROFILES[i] : NULL;
 }
 
-const PesitProfile *
-pesit_profile_find(const char *name)
+const PesitProfile *pesit_profile_find(const char *name)
 {
     for (size_t i = 0; i < sizeof PROFILES / sizeof *PROFILES; i++) {
         if (strcmp(PROFILES[i].name, name) == 0)

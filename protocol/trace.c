@@ -15,8 +15,7 @@ typedef struct {
     size_t capacity, length;
 } Line;
 
-__attribute__((format(printf, 2, 3))) static void
-append(Line *line, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void append(Line *line, const char *format, ...)
 {
     size_t room = line->length < line->capacity ? line->capacity - line->length : 0;
     va_list arguments;
@@ -29,8 +28,7 @@ append(Line *line, const char *format, ...)
         line->length += (size_t)needed;
 }
 
-static void
-append_bytes(Line *line, const PesitValue *value, bool text)
+static void append_bytes(Line *line, const PesitValue *value, bool text)
 {
     for (size_t i = 0; i < value->length && i < SHOWN_BYTES; i++) {
         uint8_t byte = value->bytes[i];
@@ -44,8 +42,7 @@ append_bytes(Line *line, const PesitValue *value, bool text)
         append(line, "…");
 }
 
-static void
-append_value(Line *line, unsigned pi, const PesitValue *value)
+static void append_value(Line *line, unsigned pi, const PesitValue *value)
 {
     const PesitPiRow *row = pesit_pi_find(pi);
 
@@ -53,7 +50,8 @@ append_value(Line *line, unsigned pi, const PesitValue *value)
     if (row->secret)
         append(line, "***");
     else if (pi == PESIT_PI_DIAGNOSTIC)
-        append(line, "%u/%03u", (unsigned)(value->number >> 16), (unsigned)(value->number & 0xFFFF));
+        append(line, "%u/%03u", (unsigned)(value->number >> 16),
+               (unsigned)(value->number & 0xFFFF));
     else if (pi == PESIT_PI_SYNC_OPTION)
         append(line, "%uKB/%u", (unsigned)(value->number >> 8), (unsigned)(value->number & 0xFF));
     else if (value->bytes == NULL)
@@ -62,10 +60,9 @@ append_value(Line *line, unsigned pi, const PesitValue *value)
         append_bytes(line, value, row->kind != PESIT_KIND_BYTES);
 }
 
-size_t
-pesit_fpdu_format(const uint8_t *bytes, size_t length, char *text, size_t capacity)
+size_t pesit_fpdu_format(const uint8_t *bytes, size_t length, char *text, size_t capacity)
 {
-    Line line = { text, capacity, 0 };
+    Line line = {text, capacity, 0};
     PesitFpduType type;
     PesitFpdu fpdu;
     PesitRemarks remarks;

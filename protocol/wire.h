@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cursors over bytes: a reader and a writer that fail once and stay failed, so that code reads and writes
- * in a straight line and looks at `failed` at the end. The only place that touches bytes of a peer by
- * position. Inline; any thread.
+ * Cursors over bytes: a reader and a writer that fail once and stay failed, so that a codec takes
+ * its fields in a straight line and looks at `failed` at the end. The codec touches bytes nowhere
+ * else. They know nothing of PeSIT but its byte order (big-endian, chapter 4.7.1).
+ * No allocation, no state; any thread.
  */
 #pragma once
 
@@ -13,101 +14,101 @@
 
 typedef struct {
     const uint8_t *at;
-    const uint8_t *end;
+    size_t left; /* bytes not read yet; 0 once failed */
     bool failed;
 } WireReader;
 
-/* Reads from borrowed bytes. */
-static inline WireReader
-wire_reader(const uint8_t *bytes, size_t length)
-{
-    return (WireReader){ bytes, bytes + length, false };
-}
-
-/* Bytes not read yet. */
-static inline size_t
-wire_reader_left(const WireReader *reader)
-{
-    return reader->failed ? 0 : (size_t)(reader->end - reader->at);
-}
-
-/* `length` bytes, borrowed; NULL and failed when they are not there. */
-static inline const uint8_t *
-wire_read_bytes(WireReader *reader, size_t length)
-{
-    const uint8_t *bytes = reader->at;
-
-    if (reader->failed || (size_t)(reader->end - reader->at) < length) {
-        reader->failed = true;
-        return NULL;
-    }
-    reader->at += length;
-    return bytes;
-}
-
-/* One byte; 0 once failed. */
-static inline uint8_t
-wire_read_byte(WireReader *reader)
-{
-    const uint8_t *byte = wire_read_bytes(reader, 1);
-
-    return byte != NULL ? *byte : 0;
-}
-
-/* Big-endian number of at most 8 bytes. */
-static inline uint64_t
-wire_number(const uint8_t *bytes, size_t length)
-{
-    uint64_t number = 0;
-
-    for (size_t i = 0; i < length; i++)
-        number = number << 8 | bytes[i];
-    return number;
-}
-
 typedef struct {
     uint8_t *start;
-    uint8_t *at;
-    uint8_t *end;
+    size_t capacity;
+    size_t length; /* bytes written */
     bool failed;
 } WireWriter;
 
+/* reading */
+
+/* Reads from borrowed bytes; NULL is allowed with length 0. */
+static inline WireReader wire_reader(const uint8_t *bytes, size_t length)
+{
+    return (WireReader){.at = bytes, .left = length};
+}
+
+/* The next `length` bytes, borrowed; NULL, and failed from now on, when they are not there. */
+static inline const uint8_t *wire_read_bytes(WireReader *reader, size_t length)
+{
+    const uint8_t *bytes = reader->at;
+
+    if (reader->failed || reader->left < length) {
+        reader->failed = true;
+        reader->left = 0;
+        return NULL;
+    }
+    if (length > 0) {
+        reader->at += length;
+        reader->left -= length;
+    }
+    return bytes;
+}
+
+/* The next byte; 0 once failed. */
+static inline uint8_t wire_read_u8(WireReader *reader)
+{
+    const uint8_t *byte = wire_read_bytes(reader, 1);
+
+    return byte != NULL ? byte[0] : 0;
+}
+
+/* The next two bytes as a number; 0 once failed. */
+static inline uint16_t wire_read_u16(WireReader *reader)
+{
+    const uint8_t *bytes = wire_read_bytes(reader, 2);
+
+    return bytes != NULL ? (uint16_t)(bytes[0] << 8 | bytes[1]) : 0;
+}
+
+/* The length indicator of a unit (LI): one byte, or FF and two bytes; 0 once failed.
+ * ret_is_long: true when the three-byte form was used, needed or not. */
+size_t wire_read_length(WireReader *reader, bool *ret_is_long);
+
+/* writing */
+
 /* Writes into borrowed room. */
-static inline WireWriter
-wire_writer(uint8_t *buffer, size_t capacity)
+static inline WireWriter wire_writer(uint8_t *buffer, size_t capacity)
 {
-    return (WireWriter){ buffer, buffer, buffer + capacity, false };
+    return (WireWriter){.start = buffer, .capacity = capacity};
 }
 
-static inline size_t
-wire_writer_length(const WireWriter *writer)
+/* Appends bytes, all or none; NULL is allowed with length 0. */
+static inline void wire_write_bytes(WireWriter *writer, const uint8_t *bytes, size_t length)
 {
-    return (size_t)(writer->at - writer->start);
-}
-
-static inline void
-wire_write_bytes(WireWriter *writer, const void *bytes, size_t length)
-{
-    if (writer->failed || (size_t)(writer->end - writer->at) < length) {
+    if (writer->failed || writer->capacity - writer->length < length) {
         writer->failed = true;
         return;
     }
-    memcpy(writer->at, bytes, length);
-    writer->at += length;
+    if (length > 0)
+        memcpy(writer->start + writer->length, bytes, length);
+    writer->length += length;
 }
 
-static inline void
-wire_write_byte(WireWriter *writer, unsigned byte)
-{
-    uint8_t value = (uint8_t)byte;
+/* Appends a number on exactly `length` bytes, 1..8. */
+void wire_write_number(WireWriter *writer, uint64_t number, size_t length);
 
-    wire_write_bytes(writer, &value, 1);
-}
+/* Appends the length indicator of a unit in its shortest form. length: up to 65535. */
+void wire_write_length(WireWriter *writer, size_t length);
 
-/* Big-endian, exactly `length` bytes. */
-static inline void
-wire_write_number(WireWriter *writer, uint64_t number, size_t length)
-{
-    for (size_t i = length; i > 0; i--)
-        wire_write_byte(writer, (unsigned)(number >> (8 * (i - 1)) & 0xFF));
-}
+/* Replaces two bytes written before, at `offset` from the start. Does nothing once failed. */
+void wire_patch_u16(WireWriter *writer, size_t offset, uint16_t number);
+
+/* values */
+
+/* Big-endian number of at most 8 bytes. */
+uint64_t wire_number(const uint8_t *bytes, size_t length);
+
+/* Bytes a number needs without leading zeros: 1..8. */
+size_t wire_number_length(uint64_t number);
+
+/* Bytes a length indicator takes: 1 up to 254, else 3. */
+size_t wire_length_bytes(size_t length);
+
+/* Length without the blanks at the end. */
+size_t wire_trim_blanks(const uint8_t *bytes, size_t length);
