@@ -143,7 +143,8 @@ PesitStatus pesit_fpdu_encode_units(const PesitFpdu *fpdu, uint8_t *buffer, size
 
 /* diagnostics, annex D */
 
-/* English text of a reason code, "vendor code" for those outside annex D. Never NULL. */
+/* English text of a reason code; "vendor code", with its meaning when one is known, for those
+ * outside annex D. Never NULL. */
 const char *pesit_diag_text(PesitDiag diag);
 static inline bool
 pesit_diag_is_negative(PesitDiag diag)
@@ -153,6 +154,7 @@ pesit_diag_is_negative(PesitDiag diag)
 
 /* trace */
 
-/* One line of text for a control or data FPDU: name, ids, parameters; secrets masked, text escaped.
- * Always terminated; returns the length that was needed. */
+/* One line of text for a control or data FPDU: name, ids, parameters; secrets masked, text escaped,
+ * long values cut. Malformed bytes are shown up to where they break. Always terminated (capacity 0:
+ * nothing is written); returns the length that was needed. */
 size_t pesit_fpdu_format(const uint8_t *bytes, size_t length, char *text, size_t capacity);

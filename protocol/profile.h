@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A partner product's habits as one row of switches. Nothing in the library tests a product's name:
- * it reads these switches. Rows: standard, connect-express, cft, waarp, pesit-wizard.
+ * it reads these switches. Rows: standard, connect-express, cft, waarp, pesit-wizard,
+ * pesit-wizard-rs.
  * procedures §16 and §18. Constant data; any thread.
  */
 #pragma once

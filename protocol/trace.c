@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line of text for an FPDU, for logs and the command line. Secrets are masked, everything that is
- * not printable is escaped, data are only counted.
+ * One line of text for an FPDU, for the log and the command line. It walks the bytes themselves, not
+ * the decoded values, so that a malformed FPDU shows up to where it breaks. Secrets are masked, what
+ * cannot be printed is escaped, file data is only counted, long values are cut.
+ * Chapter 4.7.1; annex D for the words.
  */
 #include "protocol/catalogue.h"
+#include "protocol/wire.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#define SHOWN_BYTES 80
+#define SHOWN_BYTES      64 /* of one value */
+#define SHOWN_UNITS      64 /* of one FPDU; the longest legal one has fewer */
+#define DIAGNOSTIC_BYTES 3
+#define SYNC_BYTES       3
+#define NUMBER_BYTES     8
 
 typedef struct {
     char *text;
-    size_t capacity, length;
+    size_t capacity;
+    size_t length; /* needed so far, may pass the capacity */
+    unsigned units;
 } Line;
 
 __attribute__((format(printf, 2, 3))) static void append(Line *line, const char *format, ...)
@@ -28,47 +38,98 @@ __attribute__((format(printf, 2, 3))) static void append(Line *line, const char 
         line->length += (size_t)needed;
 }
 
-static void append_bytes(Line *line, const PesitValue *value, bool text)
+static void append_text(Line *line, const uint8_t *bytes, size_t length)
 {
-    for (size_t i = 0; i < value->length && i < SHOWN_BYTES; i++) {
-        uint8_t byte = value->bytes[i];
-
-        if (text && byte >= 0x20 && byte < 0x7F && byte != '\\' && byte != '"')
-            append(line, "%c", byte);
+    append(line, "\"");
+    for (size_t i = 0; i < length && i < SHOWN_BYTES; i++) {
+        if (bytes[i] >= 0x20 && bytes[i] < 0x7F && bytes[i] != '\\' && bytes[i] != '"')
+            append(line, "%c", bytes[i]);
         else
-            append(line, text ? "\\x%02x" : "%02x", byte);
+            append(line, "\\x%02x", bytes[i]);
     }
-    if (value->length > SHOWN_BYTES)
-        append(line, "…");
+    append(line, length > SHOWN_BYTES ? "\"... (%zu bytes)" : "\"", length);
 }
 
-static void append_value(Line *line, unsigned pi, const PesitValue *value)
+static void append_hex(Line *line, const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length && i < SHOWN_BYTES; i++)
+        append(line, "%02x", bytes[i]);
+    if (length > SHOWN_BYTES)
+        append(line, "... (%zu bytes)", length);
+}
+
+static void append_diagnostic(Line *line, const uint8_t *bytes)
+{
+    PesitDiag diag = PESIT_DIAG(bytes[0], (uint16_t)wire_number(bytes + 1, 2));
+
+    append(line, "%u/%03u %s", diag.type, diag.code, pesit_diag_text(diag));
+}
+
+static void append_number(Line *line, unsigned pi, const uint8_t *bytes, size_t length)
+{
+    if (length == 0 || length > NUMBER_BYTES)
+        append_hex(line, bytes, length);
+    else if (pi == PESIT_PI_DIAGNOSTIC && length == DIAGNOSTIC_BYTES)
+        append_diagnostic(line, bytes);
+    else if (pi == PESIT_PI_SYNC_OPTION && length == SYNC_BYTES)
+        append(line, "%u KB window %u", (unsigned)wire_number(bytes, 2), bytes[2]);
+    else if (pi == PESIT_PI_COMPRESSION || pesit_pi_find(pi)->kind == PESIT_KIND_MASK)
+        append_hex(line, bytes, length);
+    else
+        append(line, "%" PRIu64, wire_number(bytes, length));
+}
+
+static void append_value(Line *line, unsigned pi, const uint8_t *bytes, size_t length)
 {
     const PesitPiRow *row = pesit_pi_find(pi);
 
-    append(line, " %u=", pi);
-    if (row->secret)
+    append(line, " PI %u %s=", pi, row != NULL ? row->name : "unknown");
+    if (row != NULL && row->secret)
         append(line, "***");
-    else if (pi == PESIT_PI_DIAGNOSTIC)
-        append(line, "%u/%03u", (unsigned)(value->number >> 16),
-               (unsigned)(value->number & 0xFFFF));
-    else if (pi == PESIT_PI_SYNC_OPTION)
-        append(line, "%uKB/%u", (unsigned)(value->number >> 8), (unsigned)(value->number & 0xFF));
-    else if (value->bytes == NULL)
-        append(line, "%llu", (unsigned long long)value->number);
+    else if (row != NULL && pi_is_number(row))
+        append_number(line, pi, bytes, length);
+    else if (row != NULL && (row->kind != PESIT_KIND_BYTES || pi == PESIT_PI_DIAGNOSTIC_TEXT ||
+                             pi == PESIT_PI_MESSAGE))
+        append_text(line, bytes, wire_trim_blanks(bytes, length));
     else
-        append_bytes(line, value, row->kind != PESIT_KIND_BYTES);
+        append_hex(line, bytes, length);
+}
+
+/* Units up to the end or to the first that does not fit; groups are opened one level deep. */
+static void append_units(Line *line, const uint8_t *bytes, size_t length, bool in_group)
+{
+    WireReader reader = wire_reader(bytes, length);
+
+    while (reader.left > 0) {
+        uint8_t code = wire_read_u8(&reader);
+        bool is_long = false;
+        size_t value_length = wire_read_length(&reader, &is_long);
+        const uint8_t *value = wire_read_bytes(&reader, value_length);
+        const PgiRow *group = in_group ? NULL : pgi_find(code);
+
+        if (reader.failed) {
+            append(line, " PI %u runs past its end", code);
+        } else if (line->units++ >= SHOWN_UNITS) {
+            append(line, " ...");
+            return;
+        } else if (group != NULL) {
+            append(line, " PGI %u %s {", code, group->name);
+            append_units(line, value, value_length, true);
+            append(line, " }");
+        } else {
+            append_value(line, code, value, value_length);
+        }
+    }
 }
 
 size_t pesit_fpdu_format(const uint8_t *bytes, size_t length, char *text, size_t capacity)
 {
-    Line line = {text, capacity, 0};
-    PesitFpduType type;
-    PesitFpdu fpdu;
-    PesitRemarks remarks;
-    PesitDiag diag;
-    size_t announced;
-    uint8_t dst, src;
+    Line line = {.text = text, .capacity = capacity};
+    PesitFpduType type = PESIT_FPDU_NONE;
+    PesitDiag diag = PESIT_DIAG_OK;
+    size_t announced = 0;
+    uint8_t dst = 0, src = 0;
+    size_t content;
 
     if (capacity > 0)
         text[0] = '\0';
@@ -78,18 +139,16 @@ size_t pesit_fpdu_format(const uint8_t *bytes, size_t length, char *text, size_t
         return line.length;
     }
     append(&line, "%s dst=%u src=%u", pesit_fpdu_name(type), dst, src);
+    if (announced > length)
+        append(&line, " cut after %zu of %zu bytes:", length, announced);
+    content = (announced < length ? announced : length) - PESIT_HEADER_BYTES;
     if (pesit_fpdu_is_data(type)) {
         append(&line, " data=%zu", announced - PESIT_HEADER_BYTES);
-        return line.length;
-    }
-    if (announced > length ||
-        pesit_fpdu_decode(bytes, announced, false, &fpdu, &remarks, &diag) != PESIT_OK) {
-        append(&line, " malformed");
-        return line.length;
-    }
-    for (unsigned pi = 1; pi < PESIT_PI_COUNT; pi++) {
-        if (pesit_fpdu_has(&fpdu, (PesitPi)pi))
-            append_value(&line, pi, &fpdu.values[pi]);
+    } else if (type == PESIT_FPDU_ABORT && content == DIAGNOSTIC_BYTES) {
+        append(&line, " ");
+        append_diagnostic(&line, bytes + PESIT_HEADER_BYTES);
+    } else {
+        append_units(&line, bytes + PESIT_HEADER_BYTES, content, false);
     }
     return line.length;
 }
