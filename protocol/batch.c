@@ -142,7 +142,7 @@ static uint64_t
 interval_bytes(const PesitSession *self)
 {
     if (self->interval_kb == SYNC_UNDEFINED)
-        return UNDEFINED_INTERVAL_BYTES > self->article_bytes ? UNDEFINED_INTERVAL_BYTES : self->article_bytes;
+        return UNDEFINED_INTERVAL_BYTES; /* the sender decides; longer than any article */
     return (uint64_t)self->interval_kb * KB;
 }
 

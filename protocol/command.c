@@ -73,7 +73,7 @@ fill_selection(PesitSession *self, PesitFpdu *fpdu)
     pesit_fpdu_set_number(fpdu, PESIT_PI_MAX_ENTITY, self->proposed_entity);
     self->facts.reading = fpdu->type == PESIT_FPDU_SELECT;
     self->facts.stopped_early = false;
-    self->pending_end_code = (uint8_t)pesit_fpdu_number(fpdu, PESIT_PI_RESTARTED, 0);
+    self->restarting = pesit_fpdu_number(fpdu, PESIT_PI_RESTARTED, 0) == 1;
     self->article_bytes = (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_LENGTH, 0);
     self->article_fixed = pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_FORMAT, 0x80) == 0;
 }

@@ -252,7 +252,7 @@ static PesitStatus
 take_start_answer(PesitSession *self, const PesitFpdu *fpdu)
 {
     if (self->facts.positive && fpdu->type == PESIT_FPDU_ACK_WRITE &&
-        pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0) != 0 && self->pending_end_code == 0)
+        pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0) != 0 && !self->restarting)
         return session_fail(self, DIAG_NEGOTIATION, "restart point on a new transfer");
     session_reset_transfer(self);
     self->last_point = self->last_acked = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0);

@@ -46,6 +46,7 @@ struct PesitSession {
     uint16_t article_bytes;
     bool article_fixed;
     uint8_t pending_end_code;
+    bool restarting;                /* PI 15 = 1 in this selection */
     uint16_t proposed_interval_kb;
     uint8_t proposed_window;
 
