@@ -464,8 +464,8 @@ test_violations(void)
         const char *hex;
         unsigned code;
     } CASES[] = {
-        { "CONNECT with source 0", FROM_IDLE, "0014 0014 4020 0000 030141 040142 060102 160100 00", 311 },
-        { "CREATE first", FROM_IDLE, "0006 0006 C011 0000 0000", 318 },
+        { "CONNECT with source 0", FROM_IDLE, "0012 0012 4020 0000 030141 040142 060102 160100", 311 },
+        { "CREATE first", FROM_IDLE, "0006 0006 C011 0000", 311 },
         { "RELEASE first", FROM_IDLE, "000B 000B 4023 6101 0203000000", 311 },
         { "unknown type", FROM_CONNECTED, "0006 0006 C077 6100", 311 },
         { "phase of another", FROM_CONNECTED, "0006 0006 0011 6100", 311 },
