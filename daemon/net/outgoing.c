@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/net/attributes.h"
 #include "daemon/net/dialer.h"
 #include "daemon/net/receiver.h"
 #include "daemon/net/sender.h"
@@ -18,11 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_MAX_BYTES 76
-#define LABEL_MAX_BYTES 80
 #define TRANSFER_ID_MODULUS 0xFFFFFF
-#define AUTOMATIC_ARTICLE_BYTES 65529u
-#define KB 1024u
 #define DIAG_CANCELLED PESIT_DIAG(2, 216)
 #define DIAG_ABNORMAL_END PESIT_DIAG(2, 223)
 #define DIAG_LARGER PESIT_DIAG(2, 224)
@@ -230,16 +227,6 @@ close_selection(Exchange *self)
 
 /* what the partner is told about the file */
 
-static RuleContext
-rule_context(const Exchange *self, char **ret_name)
-{
-    *ret_name = g_path_get_basename(self->transfer->path);
-    return (RuleContext){ .name = *ret_name,
-                          .partner = self->connection->partner->name,
-                          .wall_s = clock_wall_s(),
-                          .zone = self->connection->partner->zone };
-}
-
 static bool
 count_name(Exchange *self, RuleContext *context, GError **error)
 {
@@ -262,9 +249,9 @@ count_name(Exchange *self, RuleContext *context, GError **error)
 static bool
 name_file(Exchange *self, GError **error)
 {
-    g_autofree char *name = NULL;
+    g_autofree char *name = g_path_get_basename(self->transfer->path);
     g_autofree char *ignored = NULL;
-    RuleContext context = rule_context(self, &name);
+    RuleContext context = attributes_rule_context(self->connection->partner, name, clock_wall_s());
 
     if (self->transfer->file_name != NULL && self->transfer->file_name[0] != '\0')
         return true;
@@ -274,86 +261,29 @@ name_file(Exchange *self, GError **error)
         !rule_resolve_fetch(self->file, self->transfer->path, &context, &ignored, error))
         return false;
     g_free(self->transfer->file_name);
-    self->transfer->file_name = rule_expand(self->file->file_name, &context, NAME_MAX_BYTES, error);
+    self->transfer->file_name = rule_expand(self->file->file_name, &context, ATTRIBUTES_FILE_NAME_BYTES, error);
     self->transfer->file_type = self->file->file_type;
     return self->transfer->file_name != NULL;
-}
-
-static bool
-is_fixed(const VirtualFile *file)
-{
-    return file->format == RECORD_BINARY_FIXED || file->format == RECORD_TEXT_FIXED;
-}
-
-/* PI 32: what the virtual file says, else the longest article that one entity and one interval hold. */
-static uint16_t
-choose_article_bytes(const Exchange *self)
-{
-    const PesitProfile *profile = &self->connection->partner->profile;
-    PesitAgreement agreement;
-    uint32_t bytes = self->file->record_length;
-
-    if (bytes != 0)
-        return (uint16_t)bytes;
-    pesit_session_get_agreement(self->channel->session, &agreement);
-    bytes = MIN(AUTOMATIC_ARTICLE_BYTES, (uint32_t)profile->max_entity_bytes - PESIT_HEADER_BYTES);
-    if (agreement.sync_interval_kb > 0)
-        bytes = MIN(bytes, agreement.sync_interval_kb * KB);
-    return (uint16_t)bytes;
-}
-
-static void
-format_date(int64_t wall_us, GTimeZone *zone, char date[13])
-{
-    g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(wall_us / USEC_PER_SEC);
-    g_autoptr(GDateTime) local = g_date_time_to_timezone(utc, zone);
-    g_autofree char *text = g_date_time_format(local, "%y%m%d%H%M%S");
-
-    g_strlcpy(date, text, 13);
-}
-
-static void
-add_texts(Exchange *self, PesitFpdu *fpdu, const RuleContext *context, char **ret_label, char **ret_free_text)
-{
-    if (self->file->label != NULL)
-        *ret_label = rule_expand(self->file->label, context, LABEL_MAX_BYTES, NULL);
-    if (self->file->free_text != NULL)
-        *ret_free_text = rule_expand(self->file->free_text, context,
-                                     self->connection->partner->profile.free_text_max, NULL);
-    pesit_fpdu_set_text(fpdu, PESIT_PI_LABEL, *ret_label);
-    pesit_fpdu_set_text(fpdu, PESIT_PI_FREE_TEXT, *ret_free_text);
-    pesit_fpdu_set_text(fpdu, PESIT_PI_CLIENT, self->file->client);
-    pesit_fpdu_set_text(fpdu, PESIT_PI_BANK, self->file->bank);
 }
 
 static bool
 command_create(Exchange *self)
 {
     const Partner *partner = self->connection->partner;
-    g_autofree char *name = NULL;
-    g_autofree char *label = NULL;
-    g_autofree char *free_text = NULL;
-    RuleContext context = rule_context(self, &name);
-    char date[13];
+    g_autofree char *name = g_path_get_basename(self->transfer->path);
+    g_auto(Attributes) attributes = { 0 };
+    RuleContext context = attributes_rule_context(partner, name, clock_wall_s());
     PesitFpdu fpdu;
     PesitCommand command = { .type = PESIT_FPDU_CREATE, .params = &fpdu };
 
     pesit_fpdu_init(&fpdu, PESIT_FPDU_CREATE);
-    format_date(self->transfer->mtime_us, partner->zone, date);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_FILE_TYPE, self->transfer->file_type);
-    pesit_fpdu_set_text(&fpdu, PESIT_PI_FILE_NAME, self->transfer->file_name);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_TRANSFER_ID, self->transfer->transfer_id);
+    attributes_fill(&fpdu, partner, self->file, self->transfer, self->article_bytes, self->size_bytes, &context,
+                    &attributes);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_RESTARTED, self->restarting ? 1 : 0);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_DATA_CODE, self->file->data_code);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_PRIORITY, self->file->priority);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_MAX_ENTITY, partner->profile.max_entity_bytes);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_ARTICLE_FORMAT, is_fixed(self->file) ? 0x00 : 0x80);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_ARTICLE_LENGTH, self->article_bytes);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_ORGANISATION, 0);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_SPACE_UNIT, 0);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_SPACE_MAX, self->announced_bytes / KB);
-    pesit_fpdu_set_text(&fpdu, PESIT_PI_CREATED, date);
-    add_texts(self, &fpdu, &context, &label, &free_text);
+    pesit_fpdu_set_text(&fpdu, PESIT_PI_CLIENT, self->file->client);
+    pesit_fpdu_set_text(&fpdu, PESIT_PI_BANK, self->file->bank);
     return channel_command(self->channel, &command);
 }
 
@@ -421,13 +351,8 @@ open_source(Exchange *self, GError **error)
         return false;
     }
     self->size_bytes = (uint64_t)stat.st_size;
-    self->announced_bytes = self->size_bytes + (KB - 1);
-    if (self->file->format == RECORD_BINARY_FIXED && self->size_bytes % self->file->record_length != 0) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                    "size %" G_GUINT64_FORMAT " is not a multiple of the record length %u", self->size_bytes,
-                    self->file->record_length);
+    if (!attributes_check_size(self->file, self->size_bytes, error))
         return false;
-    }
     (void)posix_fadvise(self->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
     return true;
 }
@@ -550,6 +475,7 @@ static void
 send_file(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
+    PesitAgreement agreement;
     PesitEvent event;
 
     self->restarting = self->transfer->end_sent && self->connection->partner->profile.restart;
@@ -559,7 +485,10 @@ send_file(Exchange *self)
         end_local(self, OUTCOME_FAILED, PESIT_DIAG_OK, error);
         return;
     }
-    self->article_bytes = choose_article_bytes(self);
+    pesit_session_get_agreement(self->channel->session, &agreement);
+    self->article_bytes = attributes_article_bytes(self->file,
+                                                   self->connection->partner->profile.max_entity_bytes,
+                                                   agreement.sync_interval_kb);
     if (!ask(self, command_create(self), PESIT_FPDU_ACK_CREATE, "CREATE", &event))
         return;
     self->depth = DEPTH_SELECTED;
@@ -582,7 +511,7 @@ read_answer(Exchange *self, const PesitFpdu *fpdu)
 
     self->transfer->transfer_id = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0);
     /* a hint of the partner: some give bytes instead of KB */
-    self->announced_bytes = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) == 0 ? space * KB : 0;
+    self->announced_bytes = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) == 0 ? space * ATTRIBUTES_KB : 0;
     if (!spool_space(self->connection->services->spool, NULL, &available, NULL) || space <= available)
         return true;
     end_with(self, OUTCOME_RETRY, PESIT_DIAG(2, 219), BASE_ERROR_NO_SPACE,
