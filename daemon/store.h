@@ -71,6 +71,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Transfer, transfer_free)
 const char *transfer_state_name(TransferState state);          /* "queued", … */
 const char *transfer_direction_name(TransferDirection direction);
 bool transfer_state_parse(const char *text, TransferState *ret_state);
+bool transfer_direction_parse(const char *text, TransferDirection *ret_direction);
 bool transfer_state_is_final(TransferState state);
 
 typedef struct Store Store;

@@ -62,8 +62,9 @@ static inline uint8_t wire_read_u8(WireReader *reader)
 static inline uint16_t wire_read_u16(WireReader *reader)
 {
     const uint8_t *bytes = wire_read_bytes(reader, 2);
+    unsigned number = bytes != NULL ? bytes[0] * 256u + bytes[1] : 0;
 
-    return bytes != NULL ? (uint16_t)(bytes[0] << 8 | bytes[1]) : 0;
+    return (uint16_t)(number & UINT16_MAX);
 }
 
 /* The length indicator of a unit (LI): one byte, or FF and two bytes; 0 once failed.

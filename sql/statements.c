@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The statements' text. Columns of a transfer always come in the order of COLUMNS, which is the order of the
+ * field table in daemon/store-transfer.c; parameters of INSERT and UPDATE follow it too.
+ */
+#include "sql/statements.h"
+
+#define COLUMNS \
+    "id, direction, state, partner, path, file_name, file_type, transfer_id, peer, client, bank, size_bytes, " \
+    "wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, next_retry_us, " \
+    "diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, data_kept, end_sent"
+/* what stands in the mount: not removed, not cancelled, not a service, received only when complete */
+#define VISIBLE "hidden = 0 AND state <> 6 AND direction <> 4 AND (direction <> 2 OR state = 4)"
+
+/* clang-format off */
+const char *const SQL_STATEMENTS[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_TRANSFER_INSERT] =
+        "INSERT INTO transfers (direction, state, partner, path, file_name, file_type, transfer_id, peer, client, "
+        "bank, size_bytes, wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, "
+        "next_retry_us, diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, "
+        "data_kept, end_sent) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
+        "?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32) RETURNING id",
+    [SQL_TRANSFER_UPDATE] =
+        "UPDATE transfers SET direction = ?2, state = ?3, partner = ?4, path = ?5, file_name = ?6, file_type = ?7, "
+        "transfer_id = ?8, peer = ?9, client = ?10, bank = ?11, size_bytes = ?12, wire_bytes = ?13, "
+        "articles = ?14, mode = ?15, mtime_us = ?16, created_us = ?17, updated_us = ?18, finished_us = ?19, "
+        "attempts = ?20, next_retry_us = ?21, diag_type = ?22, diag_code = ?23, cause = ?24, error = ?25, "
+        "sha256 = ?26, spool_name = ?27, offer_path = ?28, offer_id = ?29, hidden = ?30, data_kept = ?31, "
+        "end_sent = ?32 WHERE id = ?1 AND ((1 << state) & ?33) <> 0 RETURNING id",
+    [SQL_TRANSFER_GET] = "SELECT " COLUMNS " FROM transfers WHERE id = ?1",
+    [SQL_TRANSFER_FIND_PATH] =
+        "SELECT " COLUMNS " FROM transfers WHERE partner = ?1 AND path = ?2 AND " VISIBLE
+        " ORDER BY id DESC LIMIT 1",
+    /* ?2 and ?3: below the folder; ?4: what is before a name; ?5: after this path */
+    [SQL_TRANSFER_LIST_FOLDER] =
+        "SELECT " COLUMNS " FROM transfers AS t WHERE partner = ?1 AND path > ?2 AND path < ?3 AND path > ?5 AND "
+        "path NOT LIKE ?4 ESCAPE '\\' AND ((1 << direction) & ?6) <> 0 AND " VISIBLE
+        " AND id = (SELECT max(id) FROM transfers WHERE partner = t.partner AND path = t.path AND " VISIBLE
+        ") ORDER BY path LIMIT ?7",
+    [SQL_TRANSFER_FIND_OFFER] =
+        "SELECT " COLUMNS " FROM transfers WHERE direction = 3 AND data_kept = 1 AND partner = ?1 AND "
+        "file_name = ?2 AND file_type = ?3 AND hidden = 0 AND state IN (1, 4) ORDER BY id DESC LIMIT 1",
+    [SQL_TRANSFER_FIND_OFFER_GENERIC] =
+        "SELECT " COLUMNS " FROM transfers WHERE direction = 3 AND data_kept = 1 AND partner = ?1 AND "
+        "file_name LIKE ?2 ESCAPE '\\' AND file_type = ?3 AND hidden = 0 AND state = 1 ORDER BY id LIMIT 1",
+    [SQL_TRANSFER_FIND_RECEIVED] =
+        "SELECT " COLUMNS " FROM transfers WHERE direction = 2 AND state = 4 AND partner = ?1 AND file_name = ?2 "
+        "AND transfer_id = ?3 AND peer = ?4 AND file_type = ?5 AND coalesce(client, '') = ?6 AND "
+        "coalesce(bank, '') = ?7 ORDER BY id DESC LIMIT 1",
+    [SQL_TRANSFER_HISTORY] =
+        "SELECT " COLUMNS " FROM transfers WHERE (?1 = '' OR partner = ?1) AND ((1 << state) & ?2) <> 0 AND "
+        "((1 << direction) & ?3) <> 0 AND id < ?4 ORDER BY id DESC LIMIT ?5",
+    [SQL_TRANSFER_UNFINISHED] = "SELECT " COLUMNS " FROM transfers WHERE state < 4 ORDER BY id",
+    [SQL_TRANSFER_EXPIRED] =
+        "SELECT " COLUMNS " FROM transfers WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
+        "finished_us < ?1 ORDER BY finished_us LIMIT ?2",
+    [SQL_TRANSFER_TALLY] =
+        "SELECT count(*) FROM transfers WHERE ((1 << state) & ?1) <> 0 AND ((1 << direction) & ?2) <> 0",
+    [SQL_COUNTER_NEXT] =
+        "INSERT INTO counters (name, value) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET "
+        "value = counters.value + 1 RETURNING value",
+    [SQL_SECRET_SET] =
+        "INSERT INTO secrets (partner, kind, value) VALUES (?1, ?2, ?3) ON CONFLICT (partner, kind) DO UPDATE SET "
+        "value = excluded.value",
+    [SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE partner = ?1 AND kind = ?2",
+    [SQL_SECRET_GET] = "SELECT value FROM secrets WHERE partner = ?1 AND kind = ?2",
+};
+/* clang-format on */
