@@ -143,6 +143,8 @@ db_start(Db *self, SqlStatement statement, GError **error)
 {
     int code = SQLITE_OK;
 
+    if (self->current != NULL) /* not read to its end: it would hold up the commit */
+        (void)sqlite3_reset(self->current); /* tells the last run's error again */
     if (self->statements[statement] == NULL)
         code = sqlite3_prepare_v3(self->handle, SQL_STATEMENTS[statement], -1, SQLITE_PREPARE_PERSISTENT,
                                   &self->statements[statement], NULL);
@@ -151,7 +153,6 @@ db_start(Db *self, SqlStatement statement, GError **error)
         return false;
     }
     self->current = self->statements[statement];
-    (void)sqlite3_reset(self->current); /* tells the last run's error again */
     (void)sqlite3_clear_bindings(self->current); /* cannot fail */
     return true;
 }

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what the tests need, builds with gcc and clang (warnings are errors), runs every suite.
+# Usage: ./test.sh [--quick]      --quick: gcc only
+# Build folders: build-*/ here, or below $BUILD_ROOT. Last line: N passed, M failed.
+set -uo pipefail
+cd "$(dirname "$0")"
+
+quick=false
+case "${1:-}" in
+    "") ;;
+    --quick) quick=true ;;
+    *) sed -n '3,5s/^# //p' "$0"; exit 2 ;;
+esac
+
+./install-deps.sh --test || exit 1
+root=${BUILD_ROOT:-.}
+passed=0
+failed=0
+
+# check NAME COMMAND…: runs it, shows its output only when it fails
+check() {
+    local name=$1 log
+    shift
+    log=$(mktemp)
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok     $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+        tail -n 60 "$log"
+    fi
+    rm -f "$log"
+}
+
+# build NAME COMPILER OPTION…
+build() {
+    local folder=$root/build-$1 compiler=$2
+    shift 2
+    if [ ! -f "$folder/build.ninja" ]; then
+        CC=$compiler meson setup "$folder" . -Dwerror=true "$@" || return 1
+    fi
+    meson compile -C "$folder"
+}
+
+# tests NAME: every test of a build folder, counted one by one
+tests() {
+    local folder=$root/build-$1 name
+    for name in $(meson test -C "$folder" --list 2>/dev/null | sed 's/.* //'); do
+        check "$1: $name" meson test -C "$folder" --print-errorlogs "$name"
+    done
+}
+
+run() {
+    check "build $1" build "$@"
+    tests "$1"
+}
+
+run gcc gcc
+if ! $quick; then
+    run clang-asan clang -Db_sanitize=address,undefined -Db_lundef=false
+    run clang-tsan clang -Db_sanitize=thread -Db_lundef=false
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store through its header: what is written is read back, states are checked, groups commit, what was
+ * answered is there after reopening, and files that are not ours are refused.
+ */
+#include "base/error.h"
+#include "daemon/store.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+typedef struct {
+    char *folder;
+    char *path;
+    Store *store;
+} Fixture;
+
+static void
+set_up(Fixture *fixture, gconstpointer data)
+{
+    GError *error = NULL;
+
+    (void)data;
+    fixture->folder = g_dir_make_tmp("store-XXXXXX", NULL);
+    fixture->path = g_build_filename(fixture->folder, "store.db", NULL);
+    fixture->store = store_open(fixture->path, &error);
+    g_assert_no_error(error);
+}
+
+static void
+tear_down(Fixture *fixture, gconstpointer data)
+{
+    static const char *const NAMES[] = { "store.db", "store.db-wal", "store.db-shm" };
+
+    (void)data;
+    store_close(fixture->store);
+    for (size_t i = 0; i < G_N_ELEMENTS(NAMES); i++) {
+        g_autofree char *path = g_build_filename(fixture->folder, NAMES[i], NULL);
+
+        (void)g_unlink(path);
+    }
+    g_assert_cmpint(g_rmdir(fixture->folder), ==, 0);
+    g_free(fixture->path);
+    g_free(fixture->folder);
+}
+
+static Transfer *
+make(TransferDirection direction, TransferState state, const char *path, const char *file_name)
+{
+    Transfer *transfer = transfer_new();
+
+    transfer->direction = direction;
+    transfer->state = state;
+    transfer->partner = g_strdup("BANK1");
+    transfer->path = g_strdup(path);
+    transfer->file_name = g_strdup(file_name);
+    return transfer;
+}
+
+static int64_t
+insert(Store *store, Transfer *made)
+{
+    g_autoptr(Transfer) transfer = made;
+    g_autoptr(StoreResult) result = store_execute(store, store_request_insert(transfer, NULL, 0));
+
+    g_assert_no_error(result->error);
+    g_assert_cmpint(result->transfer->id, >, 0);
+    return result->transfer->id;
+}
+
+static int64_t
+find(Store *store, const char *path)
+{
+    g_autoptr(StoreResult) result = store_execute(store, store_request_find_path("BANK1", path));
+
+    return result->transfer != NULL ? result->transfer->id : 0;
+}
+
+static void
+test_every_field(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(StoreResult) result = NULL;
+    Transfer *made = make(DIRECTION_SEND, TRANSFER_WAITING, "out/a", "A");
+    int64_t id;
+
+    (void)data;
+    made->file_type = 65535;
+    made->transfer_id = 0xFFFFFF;
+    made->peer = g_strdup("PEER");
+    made->size_bytes = made->wire_bytes = made->articles = INT64_MAX;
+    made->diag_type = 2;
+    made->diag_code = 226;
+    made->error = g_strdup("no \"way\"; --");
+    made->end_sent = made->data_kept = true;
+    id = insert(fixture->store, made);
+    result = store_execute(fixture->store, store_request_get(id));
+    g_assert_no_error(result->error);
+    g_assert_cmpint(result->transfer->state, ==, TRANSFER_WAITING);
+    g_assert_cmpuint(result->transfer->file_type, ==, 65535);
+    g_assert_cmpuint(result->transfer->transfer_id, ==, 0xFFFFFF);
+    g_assert_cmpstr(result->transfer->peer, ==, "PEER");
+    g_assert_null(result->transfer->client);
+    g_assert_cmpuint(result->transfer->articles, ==, INT64_MAX);
+    g_assert_cmpuint(result->transfer->diag_code, ==, 226);
+    g_assert_cmpstr(result->transfer->error, ==, "no \"way\"; --");
+    g_assert_true(result->transfer->end_sent);
+    g_assert_false(result->transfer->hidden);
+    g_assert_cmpint(result->transfer->updated_us, >, 0);
+}
+
+static void
+test_conflict(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(Transfer) transfer = make(DIRECTION_SEND, TRANSFER_DONE, "out/a", "A");
+    g_autoptr(StoreResult) refused = NULL;
+    g_autoptr(StoreResult) taken = NULL;
+    g_autoptr(StoreResult) after = NULL;
+
+    (void)data;
+    transfer->id = insert(fixture->store, make(DIRECTION_SEND, TRANSFER_QUEUED, "out/a", "A"));
+    refused = store_execute(fixture->store, store_request_update(transfer, 1u << TRANSFER_RUNNING, NULL, 0));
+    g_assert_error(refused->error, BASE_ERROR, BASE_ERROR_CONFLICT);
+    after = store_execute(fixture->store, store_request_get(transfer->id));
+    g_assert_cmpint(after->transfer->state, ==, TRANSFER_QUEUED);
+    taken = store_execute(fixture->store,
+                          store_request_update(transfer, 1u << TRANSFER_RUNNING | 1u << TRANSFER_QUEUED, NULL, 0));
+    g_assert_no_error(taken->error);
+}
+
+static void
+test_what_stands_in_the_mount(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(StoreResult) list = NULL;
+    g_autoptr(StoreResult) rest = NULL;
+    int64_t newest;
+
+    (void)data;
+    insert(fixture->store, make(DIRECTION_SEND, TRANSFER_FAILED, "out/a", "A"));
+    newest = insert(fixture->store, make(DIRECTION_SEND, TRANSFER_QUEUED, "out/a", "A"));
+    insert(fixture->store, make(DIRECTION_SEND, TRANSFER_CANCELLED, "out/a", "A"));
+    insert(fixture->store, make(DIRECTION_SEND, TRANSFER_DONE, "out/b", "B"));
+    insert(fixture->store, make(DIRECTION_SEND, TRANSFER_DONE, "out/deep/c", "C"));
+    insert(fixture->store, make(DIRECTION_SEND, TRANSFER_DONE, "outside", "D"));
+    insert(fixture->store, make(DIRECTION_RECEIVE, TRANSFER_RUNNING, "out/partial", "P"));
+    g_assert_cmpint(find(fixture->store, "out/a"), ==, newest);
+    g_assert_cmpint(find(fixture->store, "out/partial"), ==, 0);
+    list = store_execute(fixture->store, store_request_list_folder("BANK1", "out", 0xFF, NULL, 10));
+    g_assert_no_error(list->error);
+    g_assert_cmpuint(list->transfers->len, ==, 2);
+    g_assert_cmpint(((Transfer *)list->transfers->pdata[0])->id, ==, newest);
+    rest = store_execute(fixture->store, store_request_list_folder("BANK1", "out", 0xFF, "out/a", 10));
+    g_assert_cmpuint(rest->transfers->len, ==, 1);
+    g_assert_cmpstr(((Transfer *)rest->transfers->pdata[0])->path, ==, "out/b");
+}
+
+static int64_t
+offer(Store *store, const char *name)
+{
+    g_autoptr(StoreResult) result = store_execute(store, store_request_find_offer("BANK1", 0, name));
+
+    return result->transfer != NULL ? result->transfer->id : 0;
+}
+
+static void
+test_offers(Fixture *fixture, gconstpointer data)
+{
+    Transfer *first = make(DIRECTION_OFFER, TRANSFER_QUEUED, "dispo/1", "RELEVE_1");
+    Transfer *second = make(DIRECTION_OFFER, TRANSFER_QUEUED, "dispo/2", "RELEVE.2");
+    Transfer *served = make(DIRECTION_OFFER, TRANSFER_DONE, "dispo/0", "RELEVE0");
+    int64_t first_id, second_id, served_id;
+
+    (void)data;
+    first->data_kept = second->data_kept = served->data_kept = true;
+    served_id = insert(fixture->store, served);
+    first_id = insert(fixture->store, first);
+    second_id = insert(fixture->store, second);
+    g_assert_cmpint(offer(fixture->store, "RELEVE.2"), ==, second_id);
+    g_assert_cmpint(offer(fixture->store, "RELEVE0"), ==, served_id);
+    g_assert_cmpint(offer(fixture->store, "RELEVE*"), ==, first_id);
+    g_assert_cmpint(offer(fixture->store, "RELEVE.?"), ==, second_id);
+    g_assert_cmpint(offer(fixture->store, "releve*"), ==, 0);
+    g_assert_cmpint(offer(fixture->store, "RELEVE__"), ==, 0);
+}
+
+static void
+test_repeats(Fixture *fixture, gconstpointer data)
+{
+    Transfer *made = make(DIRECTION_RECEIVE, TRANSFER_DONE, "in/x", "X");
+    g_autoptr(StoreResult) found = NULL;
+    g_autoptr(StoreResult) other = NULL;
+
+    (void)data;
+    made->peer = g_strdup("BANK1");
+    made->transfer_id = 7;
+    insert(fixture->store, made);
+    found = store_execute(fixture->store, store_request_find_received("BANK1", "BANK1", 0, "X", 7, NULL, NULL));
+    g_assert_no_error(found->error);
+    other = store_execute(fixture->store, store_request_find_received("BANK1", "BANK1", 0, "X", 7, "C", NULL));
+    g_assert_error(other->error, BASE_ERROR, BASE_ERROR_NOT_FOUND);
+}
+
+static gpointer
+count_many(gpointer data)
+{
+    for (int i = 0; i < 500; i++) {
+        g_autoptr(StoreResult) result = store_execute(data, store_request_count("name/BANK1"));
+
+        g_assert_no_error(result->error);
+    }
+    return NULL;
+}
+
+static void
+test_threads(Fixture *fixture, gconstpointer data)
+{
+    GThread *threads[4];
+    g_autoptr(StoreResult) last = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        threads[i] = g_thread_new("count", count_many, fixture->store);
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_thread_join(threads[i]);
+    last = store_execute(fixture->store, store_request_count("name/BANK1"));
+    g_assert_cmpuint(last->number, ==, 2001);
+}
+
+static void
+test_reopen(Fixture *fixture, gconstpointer data)
+{
+    int64_t id = insert(fixture->store, make(DIRECTION_SEND, TRANSFER_QUEUED, "out/a", "A"));
+    g_autoptr(StoreResult) unfinished = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_null(store_open(fixture->path, &error)); /* it is ours alone */
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_BUSY);
+    g_clear_error(&error);
+    store_close(fixture->store);
+    fixture->store = store_open(fixture->path, &error);
+    g_assert_no_error(error);
+    unfinished = store_execute(fixture->store, store_request_unfinished());
+    g_assert_cmpuint(unfinished->transfers->len, ==, 1);
+    g_assert_cmpint(((Transfer *)unfinished->transfers->pdata[0])->id, ==, id);
+}
+
+static void
+test_not_a_database(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, "garbage", NULL);
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    g_assert_true(g_file_set_contents(path, "this is certainly no database, however long one looks at it", -1, NULL));
+    g_assert_null(store_open(path, &error));
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_INVALID);
+    g_assert_nonnull(strstr(error->message, "garbage"));
+    g_assert_cmpint(g_unlink(path), ==, 0);
+}
+
+static void
+on_result(StoreResult *result, gpointer data)
+{
+    g_assert_no_error(result->error);
+    g_assert_cmpuint(result->number, ==, 1);
+    store_result_free(result);
+    g_main_loop_quit(data);
+}
+
+static void
+test_main_loop(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+
+    (void)data;
+    store_submit(fixture->store, store_request_count("once"), on_result, loop);
+    g_main_loop_run(loop);
+}
+
+static void
+test_secrets(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(StoreResult) set =
+            store_execute(fixture->store, store_request_set_secret("BANK1", "password_received", "verifier:x"));
+    g_autoptr(StoreResult) got = store_execute(fixture->store, store_request_get_secret("BANK1", "password_received"));
+    g_autoptr(StoreResult) removed =
+            store_execute(fixture->store, store_request_set_secret("BANK1", "password_received", NULL));
+    g_autoptr(StoreResult) gone = store_execute(fixture->store, store_request_get_secret("BANK1", "password_received"));
+
+    (void)data;
+    g_assert_no_error(set->error);
+    g_assert_cmpstr(got->transfer->error, ==, "verifier:x");
+    g_assert_no_error(removed->error);
+    g_assert_null(gone->transfer);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*run)(Fixture *fixture, gconstpointer data);
+    } TESTS[] = {
+        { "/store/every-field", test_every_field },
+        { "/store/conflict", test_conflict },
+        { "/store/what-stands-in-the-mount", test_what_stands_in_the_mount },
+        { "/store/offers", test_offers },
+        { "/store/repeats", test_repeats },
+        { "/store/threads", test_threads },
+        { "/store/reopen", test_reopen },
+        { "/store/not-a-database", test_not_a_database },
+        { "/store/main-loop", test_main_loop },
+        { "/store/secrets", test_secrets },
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(TESTS); i++)
+        g_test_add(TESTS[i].path, Fixture, NULL, set_up, TESTS[i].run, tear_down);
+    return g_test_run();
+}
