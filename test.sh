@@ -47,7 +47,7 @@ build() {
 # tests NAME: every test of a build folder, counted one by one
 tests() {
     local folder=$root/build-$1 name
-    for name in $(meson test -C "$folder" --list 2>/dev/null | sed 's/.* //'); do
+    for name in $(meson test -C "$folder" --list --no-rebuild 2>/dev/null | sed 's/.* //'); do
         check "$1: $name" meson test -C "$folder" --print-errorlogs "$name"
     done
 }

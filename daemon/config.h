@@ -32,8 +32,8 @@ typedef struct {
     uint64_t spool_reserve_bytes;             /* kept free on the spool's filesystem */
     uint32_t staging_retention_s;
     uint32_t history_retention_s;             /* data of finished transfers */
-    uint32_t drain_s;                         /* SIGTERM: running transfers may go on so long */
-    uint32_t accept_s, connect_s, protocol_s, protocol_long_s, idle_s, release_s; /* timers, §12 */
+    uint32_t drain_ms;                        /* SIGTERM: running transfers may go on so long */
+    uint32_t accept_ms, connect_ms, protocol_ms, protocol_long_ms, idle_ms, release_ms; /* timers, §12 */
     uint32_t min_rate_bytes_per_s;
     bool read_supported;      /* server: SELECT by partners */
     bool sync_required;

@@ -762,7 +762,6 @@ open_session(Connection *self)
 {
     Exchange exchange = { .connection = self, .channel = self->channel, .job = self->job, .fd = -1 };
     PesitEvent event;
-    g_autoptr(GError) error = NULL;
 
     exchange.transfer = self->job->transfer;
     if (!command_connect(self))

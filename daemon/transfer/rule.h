@@ -31,7 +31,7 @@ typedef enum { ACK_SPOOL, ACK_SENT } AckMode;
 typedef enum { EXISTING_REFUSE, EXISTING_REPLACE, EXISTING_NUMBER } ExistingPolicy;
 
 typedef struct {
-    char *pattern;            /* path below the partner's folder: "out/*", "releves/*.txt", "out/paie" */
+    char *pattern;            /* path below the partner's folder: with * and ?, as in a shell */
     VirtualFileMode mode;
     char *file_name;          /* PI 12 template, default "{name}" */
     char *label;              /* PI 37 template or NULL */
