@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of configuration keys. Private to config.c and config-keys.c. */
+#pragma once
+
+#include "daemon/config.h"
+
+typedef enum {
+    KEY_TEXT,      /* char * */
+    KEY_PATH,      /* char *, relative to the configuration's folder */
+    KEY_SECRET,    /* Secret * in any of its text forms */
+    KEY_BOOL,      /* bool */
+    KEY_U8, KEY_U16, KEY_U32,
+    KEY_MB,        /* uint64_t of bytes, written in MiB */
+    KEY_MODE,      /* uint32_t, written in octal as text */
+    KEY_CHOICE,    /* int; choices name the values 0, 1, … */
+    KEY_ADDRESSES, /* GPtrArray of char * */
+    KEY_DELAYS,    /* GArray of uint32_t */
+    KEY_ZONE,      /* GTimeZone * */
+    KEY_PROFILE,   /* PesitProfile, the whole row */
+    KEY_VERSION,   /* uint16_t 0x0303 … by choice */
+    KEY_CODE,      /* uint8_t: PI 16 by choice */
+    KEY_GROUPS,    /* a list of groups of another scope */
+} KeyKind;
+
+/* fallback: default as text, NULL for none (text NULL) or "" for set elsewhere. */
+typedef struct {
+    const char *path; /* below its scope, dots between groups */
+    KeyKind kind;
+    int64_t min, max;
+    const char *fallback;
+    const char *unit;
+    bool reloadable;
+    size_t offset;
+    const char *const *choices;
+    const char *summary;
+} ConfigKey;
+
+typedef struct {
+    const char *name; /* of the scope in messages and documentation: "", "listeners.[]", … */
+    const ConfigKey *keys; /* ended by a NULL path */
+} ConfigScope;
+
+extern const ConfigScope CONFIG_ROOT, CONFIG_LISTENER, CONFIG_PARTNER, CONFIG_FILE;

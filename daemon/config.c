@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the configuration with libconfig and lays it over the defaults of the key table. Every complaint
+ * names file and line, the key, and the nearest known one. Rules between keys are checked at the end.
+ */
+#include "daemon/config.h"
+
+#include "base/error.h"
+#include "daemon/config-keys.h"
+
+#include <libconfig.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB (1024u * 1024u)
+#define DISTANCE_MAX 32
+#define TLS_1_2 0x0303
+
+typedef struct {
+    Config config;
+    _Atomic unsigned references;
+} Counted;
+
+typedef struct {
+    const char *path;
+    char *folder;
+    SealKey *seal_key;
+    config_t file;
+} Reader;
+
+static bool
+complain(const Reader *self, const config_setting_t *setting, GError **error, const char *format, ...)
+        G_GNUC_PRINTF(4, 5);
+
+static bool
+complain(const Reader *self, const config_setting_t *setting, GError **error, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%u: %s", self->path,
+                setting != NULL ? (unsigned)config_setting_source_line(setting) : 0, text);
+    return false;
+}
+
+/* nearest key */
+
+static unsigned
+edit_distance(const char *a, const char *b)
+{
+    unsigned row[DISTANCE_MAX + 1];
+    size_t columns = MIN(strlen(b), (size_t)DISTANCE_MAX);
+
+    for (size_t j = 0; j <= columns; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i + 1;
+        for (size_t j = 1; j <= columns; j++) {
+            unsigned change = diagonal + (a[i] != b[j - 1]);
+
+            diagonal = row[j];
+            row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[columns];
+}
+
+static const char *
+nearest_key(const ConfigScope *scope, const char *path)
+{
+    const char *nearest = scope->keys[0].path;
+    unsigned best = UINT32_MAX;
+
+    for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
+        unsigned distance = edit_distance(path, key->path);
+
+        if (distance < best) {
+            best = distance;
+            nearest = key->path;
+        }
+    }
+    return nearest;
+}
+
+static bool
+is_group_of(const ConfigScope *scope, const char *path)
+{
+    size_t length = strlen(path);
+
+    for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
+        if (strncmp(key->path, path, length) == 0 && key->path[length] == '.')
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_key_of(const ConfigScope *scope, const char *path)
+{
+    for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
+        if (strcmp(key->path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+check_known(const Reader *self, const ConfigScope *scope, const config_setting_t *group, const char *prefix,
+            GError **error)
+{
+    for (int i = 0; i < config_setting_length(group); i++) {
+        config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        g_autofree char *path = g_strconcat(prefix, config_setting_name(setting), NULL);
+        g_autofree char *below = g_strconcat(path, ".", NULL);
+
+        if (is_key_of(scope, path))
+            continue;
+        if (!is_group_of(scope, path))
+            return complain(self, setting, error, "unknown key '%s%s', did you mean '%s'?", scope->name, path,
+                            nearest_key(scope, path));
+        if (!config_setting_is_group(setting))
+            return complain(self, setting, error, "'%s%s' must be a group { … }", scope->name, path);
+        if (!check_known(self, scope, setting, below, error))
+            return false;
+    }
+    return true;
+}
+
+/* values */
+
+static bool
+read_number(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char *text,
+            int64_t *ret_number, GError **error)
+{
+    int type = setting != NULL ? config_setting_type(setting) : CONFIG_TYPE_INT;
+
+    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+        return complain(self, setting, error, "'%s' must be a whole number", key->path);
+    *ret_number = setting != NULL ? config_setting_get_int64(setting) : g_ascii_strtoll(text, NULL, 10);
+    if (*ret_number < key->min || *ret_number > key->max)
+        return complain(self, setting, error, "'%s' is %" G_GINT64_FORMAT ": it must be %" G_GINT64_FORMAT
+                        " to %" G_GINT64_FORMAT " %s", key->path, *ret_number, key->min, key->max, key->unit);
+    return true;
+}
+
+static bool
+read_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char **text,
+          GError **error)
+{
+    size_t length;
+
+    if (setting == NULL)
+        return true;
+    if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+        return complain(self, setting, error, "'%s' must be a text \"…\"", key->path);
+    *text = config_setting_get_string(setting);
+    length = strlen(*text);
+    if (key->max > 0 && (length < (size_t)key->min || length > (size_t)key->max))
+        return complain(self, setting, error, "'%s' has %zu characters: it must have %" G_GINT64_FORMAT
+                        " to %" G_GINT64_FORMAT, key->path, length, key->min, key->max);
+    return true;
+}
+
+static bool
+read_choice(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char *text,
+            int *ret_choice, GError **error)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (int i = 0; key->choices[i] != NULL; i++) {
+        if (strcmp(key->choices[i], text) == 0) {
+            *ret_choice = i;
+            return true;
+        }
+        g_string_append_printf(names, "%s\"%s\"", i > 0 ? ", " : "", key->choices[i]);
+    }
+    return complain(self, setting, error, "'%s' is \"%s\": it must be one of %s", key->path, text, names->str);
+}
+
+static bool
+read_list(const Reader *self, const ConfigKey *key, const config_setting_t *setting, void *target, GError **error)
+{
+    if (setting == NULL)
+        return true;
+    if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
+        return complain(self, setting, error, "'%s' must be a list [ … ]", key->path);
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+
+        if (key->kind == KEY_ADDRESSES) {
+            const char *text = config_setting_get_string(element);
+            uint8_t bytes[16];
+            size_t length;
+            unsigned bits;
+
+            if (text == NULL || !partner_parse_range(text, bytes, &length, &bits))
+                return complain(self, element, error, "'%s': \"%s\" is no address or range", key->path,
+                                text != NULL ? text : "");
+            g_ptr_array_add(*(GPtrArray **)target, g_strdup(text));
+        } else {
+            int64_t number = 0;
+            uint32_t delay;
+
+            if (!read_number(self, key, element, NULL, &number, error))
+                return false;
+            delay = (uint32_t)number;
+            g_array_append_val(*(GArray **)target, delay);
+        }
+    }
+    return true;
+}
+
+static bool
+store_number(const ConfigKey *key, int64_t number, void *target)
+{
+    if (key->kind == KEY_U8)
+        *(uint8_t *)target = (uint8_t)number;
+    else if (key->kind == KEY_U16)
+        *(uint16_t *)target = (uint16_t)number;
+    else if (key->kind == KEY_U32)
+        *(uint32_t *)target = (uint32_t)number;
+    else
+        *(uint64_t *)target = (uint64_t)number * MIB;
+    return true;
+}
+
+static bool
+store_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char *text,
+           void *target, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    int choice = 0;
+    char *end;
+
+    if (text == NULL)
+        return true;
+    switch ((int)key->kind) {
+    case KEY_PATH:
+        *(char **)target = g_path_is_absolute(text) ? g_strdup(text) : g_build_filename(self->folder, text, NULL);
+        return true;
+    case KEY_SECRET:
+        *(Secret **)target = secret_parse(text, self->seal_key, &failure);
+        return failure == NULL || complain(self, setting, error, "'%s': %s", key->path, failure->message);
+    case KEY_MODE:
+        *(uint32_t *)target = (uint32_t)strtoul(text, &end, 8);
+        return (*end == '\0' && *(uint32_t *)target <= 0777) ||
+               complain(self, setting, error, "'%s' is \"%s\": it must be permission bits as \"0660\"", key->path, text);
+    case KEY_ZONE:
+        *(GTimeZone **)target = g_time_zone_new_identifier(text);
+        return *(GTimeZone **)target != NULL ||
+               complain(self, setting, error, "'%s': unknown time zone \"%s\"", key->path, text);
+    case KEY_PROFILE:
+        if (pesit_profile_find(text) == NULL)
+            return complain(self, setting, error, "'%s': unknown profile \"%s\"", key->path, text);
+        *(PesitProfile *)target = *pesit_profile_find(text);
+        return true;
+    case KEY_CHOICE:
+    case KEY_VERSION:
+    case KEY_CODE:
+        if (!read_choice(self, key, setting, text, &choice, error))
+            return false;
+        if (key->kind == KEY_VERSION)
+            *(uint16_t *)target = (uint16_t)(TLS_1_2 + choice);
+        else if (key->kind == KEY_CODE)
+            *(uint8_t *)target = (uint8_t)choice;
+        else
+            *(int *)target = choice;
+        return true;
+    default:
+        *(char **)target = g_strdup(text);
+        return true;
+    }
+}
+
+static bool
+read_key(const Reader *self, const ConfigKey *key, const config_setting_t *group, void *object, GError **error)
+{
+    /* the lookup takes no const; it changes nothing */
+    config_setting_t *setting = config_setting_lookup((config_setting_t *)(uintptr_t)group, key->path);
+    void *target = (char *)object + key->offset;
+    const char *text = key->fallback;
+    int64_t number = 0;
+
+    if (key->kind == KEY_ADDRESSES || key->kind == KEY_DELAYS)
+        return read_list(self, key, setting, target, error);
+    if (setting == NULL && (text == NULL || text[0] == '\0'))
+        return true;
+    switch ((int)key->kind) {
+    case KEY_GROUPS:
+        return true;
+    case KEY_BOOL:
+        if (setting != NULL && config_setting_type(setting) != CONFIG_TYPE_BOOL)
+            return complain(self, setting, error, "'%s' must be true or false", key->path);
+        *(bool *)target = setting != NULL ? config_setting_get_bool(setting) != 0 : strcmp(text, "true") == 0;
+        return true;
+    case KEY_U8:
+    case KEY_U16:
+    case KEY_U32:
+    case KEY_MB:
+        return read_number(self, key, setting, text, &number, error) && store_number(key, number, target);
+    default:
+        return read_text(self, key, setting, &text, error) &&
+               store_text(self, key, setting, text, target, error);
+    }
+}
+
+static bool
+read_scope(const Reader *self, const ConfigScope *scope, const config_setting_t *group, void *object, GError **error)
+{
+    if (!config_setting_is_group(group))
+        return complain(self, group, error, "an element of '%s' must be a group { … }", scope->name);
+    if (!check_known(self, scope, group, "", error))
+        return false;
+    for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
+        if (!read_key(self, key, group, object, error))
+            return false;
+    }
+    return true;
+}
+
+/* The list of groups under a key; NULL and no error when absent. */
+static bool
+find_list(const Reader *self, const config_setting_t *group, const char *name, config_setting_t **ret_list,
+          GError **error)
+{
+    *ret_list = config_setting_get_member(group, name);
+    if (*ret_list == NULL || config_setting_is_list(*ret_list))
+        return true;
+    return complain(self, *ret_list, error, "'%s' must be a list of groups ( { … }, { … } )", name);
+}
+
+/* objects */
+
+static void
+listener_free(gpointer data)
+{
+    ListenerConfig *listener = data;
+
+    tls_settings_clear(&listener->tls);
+    g_free(listener->address);
+    g_free(listener);
+}
+
+static bool
+check_readable(const Reader *self, const config_setting_t *group, const char *key, const char *path, GError **error)
+{
+    if (path == NULL || access(path, R_OK) == 0)
+        return true;
+    return complain(self, group, error, "'%s': '%s' cannot be read: %s", key, path, g_strerror(errno));
+}
+
+static bool
+check_tls(const Reader *self, const config_setting_t *group, const TlsSettings *tls, GError **error)
+{
+    if ((tls->certificate == NULL) != (tls->key == NULL))
+        return complain(self, group, error, "'tls.certificate' and 'tls.key' go together");
+    if (tls->client_certificate != CLIENT_CERTIFICATE_NONE && tls->authorities == NULL)
+        return complain(self, group, error, "'tls.client_certificate' needs 'tls.authorities'");
+    return check_readable(self, group, "tls.certificate", tls->certificate, error) &&
+           check_readable(self, group, "tls.key", tls->key, error) &&
+           check_readable(self, group, "tls.authorities", tls->authorities, error);
+}
+
+static bool
+read_listener(const Reader *self, Config *config, const config_setting_t *group, GError **error)
+{
+    ListenerConfig *listener = g_new0(ListenerConfig, 1);
+
+    g_ptr_array_add(config->listeners, listener);
+    if (!read_scope(self, &CONFIG_LISTENER, group, listener, error))
+        return false;
+    listener->tls.enabled = listener->tls.certificate != NULL;
+    return check_tls(self, group, &listener->tls, error);
+}
+
+static bool
+check_file(const Reader *self, const config_setting_t *group, const VirtualFile *file, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    bool fixed = file->format == RECORD_BINARY_FIXED || file->format == RECORD_TEXT_FIXED;
+
+    if (config_setting_get_member(group, "mode") == NULL)
+        return complain(self, group, error, "a virtual file needs 'mode': \"send\", \"fetch\", \"offer\" or \"receive\"");
+    if (file->pattern == NULL)
+        return complain(self, group, error, "a virtual file needs 'pattern'");
+    if (file->pattern[0] == '/' || strstr(file->pattern, "..") != NULL || strstr(file->pattern, "//") != NULL)
+        return complain(self, group, error, "'pattern' is \"%s\": it is a path below the partner's folder", file->pattern);
+    if (fixed && file->record_length == 0)
+        return complain(self, group, error, "a fixed 'format' needs 'record_length'");
+    if (!rule_check_template(file->file_name, &failure) ||
+        (file->label != NULL && !rule_check_template(file->label, &failure)) ||
+        (file->free_text != NULL && !rule_check_template(file->free_text, &failure)))
+        return complain(self, group, error, "%s", failure->message);
+    return true;
+}
+
+static bool
+read_file(const Reader *self, Partner *partner, const config_setting_t *group, GError **error)
+{
+    VirtualFile *file = g_new0(VirtualFile, 1);
+
+    g_ptr_array_add(partner->files, file);
+    if (!read_scope(self, &CONFIG_FILE, group, file, error))
+        return false;
+    if (config_setting_get_member(group, "data_code") == NULL)
+        file->data_code = file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED ? 0 : 2;
+    if (!check_file(self, group, file, error))
+        return false;
+    for (guint i = 0; i + 1 < partner->files->len; i++) {
+        const VirtualFile *other = g_ptr_array_index(partner->files, i);
+
+        if (strcmp(other->pattern, file->pattern) == 0)
+            return complain(self, group, error, "'pattern' \"%s\" is there twice", file->pattern);
+    }
+    return true;
+}
+
+static bool
+check_partner(const Reader *self, const Config *config, const config_setting_t *group, Partner *partner,
+              GError **error)
+{
+    unsigned from, to;
+
+    if (partner->name == NULL || partner->identifier == NULL)
+        return complain(self, group, error, "a partner needs '%s'", partner->name == NULL ? "name" : "identifier");
+    if (strspn(partner->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") !=
+                strlen(partner->name) || partner->name[0] == '.')
+        return complain(self, group, error, "'name' is \"%s\": letters, digits, '.', '_' and '-' only", partner->name);
+    if (partner->local_identifier == NULL && config->node_name == NULL)
+        return complain(self, group, error, "partner '%s' needs 'local_identifier', or the file 'node'", partner->name);
+    if (partner->local_identifier == NULL)
+        partner->local_identifier = g_strdup(config->node_name);
+    if (partner->active_hours != NULL && !partner_parse_hours(partner->active_hours, &from, &to))
+        return complain(self, group, error, "'active_hours' is \"%s\": write \"08:00-20:00\"", partner->active_hours);
+    for (guint i = 0; i + 1 < config->partners->len; i++) {
+        const Partner *other = g_ptr_array_index(config->partners, i);
+
+        if (strcmp(other->name, partner->name) == 0)
+            return complain(self, group, error, "two partners have the name '%s'", partner->name);
+        if (strcmp(other->identifier, partner->identifier) == 0)
+            return complain(self, group, error, "partners '%s' and '%s' have the same identifier", other->name,
+                            partner->name);
+    }
+    return check_tls(self, group, &partner->tls, error);
+}
+
+static void
+fill_delays(Partner *partner)
+{
+    static const uint32_t DELAYS_S[] = { 60, 120, 300, 600, 1200 }; /* procedures §9.10 */
+
+    if (partner->retry_delays_s->len == 0)
+        g_array_append_vals(partner->retry_delays_s, DELAYS_S, G_N_ELEMENTS(DELAYS_S));
+}
+
+static bool
+read_partner(const Reader *self, Config *config, const config_setting_t *group, GError **error)
+{
+    Partner *partner = g_new0(Partner, 1);
+    config_setting_t *list = NULL;
+
+    g_ptr_array_add(config->partners, partner);
+    partner->addresses = g_ptr_array_new_with_free_func(g_free);
+    partner->retry_delays_s = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    partner->files = g_ptr_array_new_with_free_func((GDestroyNotify)virtual_file_free);
+    if (!read_scope(self, &CONFIG_PARTNER, group, partner, error) ||
+        !check_partner(self, config, group, partner, error) || !find_list(self, group, "files", &list, error))
+        return false;
+    fill_delays(partner);
+    for (int i = 0; list != NULL && i < config_setting_length(list); i++) {
+        if (!read_file(self, partner, config_setting_get_elem(list, (unsigned)i), error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+load_key(Reader *self, const config_setting_t *root, GError **error)
+{
+    config_setting_t *setting = config_setting_lookup((config_setting_t *)(uintptr_t)root, "paths.key_file");
+    const char *text = setting != NULL ? config_setting_get_string(setting) : NULL;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *path = NULL;
+
+    if (text == NULL)
+        return true;
+    path = g_path_is_absolute(text) ? g_strdup(text) : g_build_filename(self->folder, text, NULL);
+    self->seal_key = seal_key_load(path, &failure);
+    return self->seal_key != NULL || complain(self, setting, error, "'paths.key_file': %s", failure->message);
+}
+
+static bool
+read_all(Reader *self, Config *config, GError **error)
+{
+    const config_setting_t *root = config_root_setting(&self->file);
+    config_setting_t *listeners = NULL, *partners = NULL;
+
+    if (!load_key(self, root, error) || !read_scope(self, &CONFIG_ROOT, root, config, error) ||
+        !find_list(self, root, "listeners", &listeners, error) || !find_list(self, root, "partners", &partners, error))
+        return false;
+    for (int i = 0; listeners != NULL && i < config_setting_length(listeners); i++) {
+        if (!read_listener(self, config, config_setting_get_elem(listeners, (unsigned)i), error))
+            return false;
+    }
+    for (int i = 0; partners != NULL && i < config_setting_length(partners); i++) {
+        if (!read_partner(self, config, config_setting_get_elem(partners, (unsigned)i), error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+parse(Reader *self, GError **error)
+{
+    const char *file;
+
+    config_set_include_dir(&self->file, self->folder);
+    if (config_read_file(&self->file, self->path) == CONFIG_TRUE)
+        return true;
+    file = config_error_file(&self->file);
+    if (config_error_type(&self->file) == CONFIG_ERR_FILE_IO)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "configuration '%s' cannot be read", self->path);
+    else
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s", file != NULL ? file : self->path,
+                    config_error_line(&self->file), config_error_text(&self->file));
+    return false;
+}
+
+Config *
+config_load(const char *path, GError **error)
+{
+    Counted *counted = g_new0(Counted, 1);
+    Config *config = &counted->config;
+    Reader reader = { .path = path, .folder = g_path_get_dirname(path) };
+    bool loaded;
+
+    atomic_init(&counted->references, 1);
+    config->listeners = g_ptr_array_new_with_free_func(listener_free);
+    config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
+    config_init(&reader.file);
+    loaded = parse(&reader, error) && read_all(&reader, config, error);
+    config_destroy(&reader.file);
+    seal_key_free(reader.seal_key);
+    g_free(reader.folder);
+    if (loaded)
+        return config;
+    config_unref(config);
+    return NULL;
+}
+
+Config *
+config_ref(Config *config)
+{
+    atomic_fetch_add(&((Counted *)config)->references, 1);
+    return config;
+}
+
+void
+config_unref(Config *config)
+{
+    if (config == NULL || atomic_fetch_sub(&((Counted *)config)->references, 1) != 1)
+        return;
+    g_free(config->node_name);
+    g_free(config->spool_path);
+    g_free(config->inbox_path);
+    g_free(config->socket_path);
+    g_free(config->store_path);
+    g_free(config->key_file);
+    g_ptr_array_unref(config->listeners);
+    g_ptr_array_unref(config->partners);
+    g_free(config);
+}
+
+const Partner *
+config_find_partner(const Config *config, const char *name)
+{
+    for (guint i = 0; i < config->partners->len; i++) {
+        const Partner *partner = g_ptr_array_index(config->partners, i);
+
+        if (strcmp(partner->name, name) == 0)
+            return partner;
+    }
+    return NULL;
+}
+
+const Partner *
+config_find_partner_by_identifier(const Config *config, const char *identifier)
+{
+    for (guint i = 0; i < config->partners->len; i++) {
+        const Partner *partner = g_ptr_array_index(config->partners, i);
+
+        if (strcmp(partner->identifier, identifier) == 0)
+            return partner;
+    }
+    return NULL;
+}
