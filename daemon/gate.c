@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counts and claims of incoming connections, in hash tables keyed by connection, address, partner and path.
+ * Everything a connection held goes with it. Main loop only.
+ */
+#include "daemon/gate.h"
+
+#include "base/clock.h"
+
+#define PENALTY_AFTER 10
+#define PENALTY_MS 500
+#define PENALTY_MAX_MS 30000
+#define FORGET_US (600 * USEC_PER_SEC)
+#define ADDRESSES_MAX 10000
+
+typedef struct {
+    char *address;
+    char *partner; /* NULL before CONNECT */
+} Visitor;
+
+typedef struct {
+    unsigned count;
+    int64_t last_us;
+} Failures;
+
+struct Gate {
+    GHashTable *visitors; /* Connection * → Visitor */
+    GHashTable *claims;   /* "PARTNER/PATH" → Connection * */
+    GHashTable *failures; /* address → Failures */
+};
+
+static void
+visitor_free(gpointer data)
+{
+    Visitor *visitor = data;
+
+    g_free(visitor->address);
+    g_free(visitor->partner);
+    g_free(visitor);
+}
+
+Gate *
+gate_new(void)
+{
+    Gate *self = g_new0(Gate, 1);
+
+    self->visitors = g_hash_table_new_full(NULL, NULL, NULL, visitor_free);
+    self->claims = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->failures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return self;
+}
+
+void
+gate_free(Gate *self)
+{
+    if (self == NULL)
+        return;
+    g_hash_table_unref(self->visitors);
+    g_hash_table_unref(self->claims);
+    g_hash_table_unref(self->failures);
+    g_free(self);
+}
+
+/* Visitors of a partner; partner NULL: before CONNECT, of one address or of all (NULL). */
+static unsigned
+count_visitors(const Gate *self, const char *partner, const char *address)
+{
+    GHashTableIter iterator;
+    gpointer value;
+    unsigned count = 0;
+
+    g_hash_table_iter_init(&iterator, self->visitors);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const Visitor *visitor = value;
+
+        if (g_strcmp0(visitor->partner, partner) == 0 &&
+            (address == NULL || g_strcmp0(visitor->address, address) == 0))
+            count++;
+    }
+    return count;
+}
+
+bool
+gate_enter(Gate *self, const Config *config, const char *address)
+{
+    return g_hash_table_size(self->visitors) < config->max_connections + config->max_unauthenticated &&
+           count_visitors(self, NULL, NULL) < config->max_unauthenticated &&
+           count_visitors(self, NULL, address) < config->max_unauthenticated_per_address;
+}
+
+void
+gate_add(Gate *self, const Connection *connection, const char *address)
+{
+    Visitor *visitor = g_new0(Visitor, 1);
+
+    visitor->address = g_strdup(address);
+    g_hash_table_insert(self->visitors, (gpointer)(uintptr_t)connection, visitor);
+}
+
+Verdict
+gate_admit(Gate *self, const Config *config, const Connection *connection, const char *partner)
+{
+    const Partner *settings = config_find_partner(config, partner);
+    Visitor *visitor = g_hash_table_lookup(self->visitors, connection);
+    unsigned admitted = g_hash_table_size(self->visitors) - count_visitors(self, NULL, NULL);
+
+    if (visitor == NULL || settings == NULL)
+        return VERDICT_STOPPING;
+    if (admitted >= config->max_connections)
+        return VERDICT_FULL;
+    if (count_visitors(self, partner, NULL) >= settings->max_connections)
+        return VERDICT_BUSY;
+    visitor->partner = g_strdup(partner);
+    return VERDICT_YES;
+}
+
+static gboolean
+is_claim_of(gpointer key, gpointer value, gpointer connection)
+{
+    (void)key;
+    return value == connection;
+}
+
+void
+gate_remove(Gate *self, const Connection *connection)
+{
+    g_hash_table_remove(self->visitors, connection);
+    g_hash_table_foreach_remove(self->claims, is_claim_of, (gpointer)(uintptr_t)connection);
+}
+
+Verdict
+gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path)
+{
+    char *key = g_strconcat(partner, "/", path, NULL);
+
+    if (g_hash_table_contains(self->claims, key)) {
+        g_free(key);
+        return VERDICT_BUSY;
+    }
+    g_hash_table_insert(self->claims, key, (gpointer)(uintptr_t)connection);
+    return VERDICT_YES;
+}
+
+void
+gate_unclaim(Gate *self, const char *partner, const char *path)
+{
+    g_autofree char *key = g_strconcat(partner, "/", path, NULL);
+
+    g_hash_table_remove(self->claims, key);
+}
+
+static gboolean
+is_forgotten(gpointer key, gpointer value, gpointer data)
+{
+    const Failures *failures = value;
+
+    (void)key;
+    return *(const int64_t *)data - failures->last_us > FORGET_US;
+}
+
+unsigned
+gate_reject(Gate *self, const char *address)
+{
+    int64_t now_us = clock_now_us();
+    Failures *failures;
+    unsigned over;
+
+    g_hash_table_foreach_remove(self->failures, is_forgotten, &now_us);
+    if (g_hash_table_size(self->failures) >= ADDRESSES_MAX)
+        return PENALTY_MS; /* an attack from everywhere: the same patience for all */
+    failures = g_hash_table_lookup(self->failures, address);
+    if (failures == NULL) {
+        failures = g_new0(Failures, 1);
+        g_hash_table_insert(self->failures, g_strdup(address), failures);
+    }
+    failures->last_us = now_us;
+    failures->count++;
+    if (failures->count <= PENALTY_AFTER)
+        return 0;
+    over = MIN(failures->count - PENALTY_AFTER - 1, 10);
+    return MIN((unsigned)PENALTY_MS << over, PENALTY_MAX_MS);
+}
+
+unsigned
+gate_count(const Gate *self)
+{
+    return g_hash_table_size(self->visitors);
+}

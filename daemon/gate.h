@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who holds what among the partners that called in: places for connections, before and after CONNECT, and
+ * the paths being written. Also the patience with addresses that fail to prove who they are. Main loop only.
+ */
+#pragma once
+
+#include "daemon/net/connection.h"
+
+typedef struct Gate Gate;
+
+Gate *gate_new(void);
+void gate_free(Gate *self);
+/* A socket came. False: one of the limits before CONNECT is reached, nothing is counted. */
+bool gate_enter(Gate *self, const Config *config, const char *address);
+/* The connection of an accepted socket, known from now on. */
+void gate_add(Gate *self, const Connection *connection, const char *address);
+/* It proved to be a partner: may it stay? */
+Verdict gate_admit(Gate *self, const Config *config, const Connection *connection, const char *partner);
+/* It is gone, with all it held. */
+void gate_remove(Gate *self, const Connection *connection);
+Verdict gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path);
+void gate_unclaim(Gate *self, const char *partner, const char *path);
+/* An address failed to authenticate. Returns how long its answer waits, in ms; procedures §14.2. */
+unsigned gate_reject(Gate *self, const char *address);
+unsigned gate_count(const Gate *self);

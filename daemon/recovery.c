@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Brings rows, spool and inbox together after a stop at any step. Rows decide: a reception is complete when
+ * its row says done, whatever the inbox shows. Architecture §5. Main thread, at the start.
+ */
+#include "daemon/recovery.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <string.h>
+
+#define PAGE_ROWS 500
+#define INTERRUPTED "interrupted: the daemon stopped"
+
+static bool
+fail_row(Store *store, Spool *spool, Transfer *transfer, GError **error)
+{
+    g_autoptr(StoreResult) result = NULL;
+    TransferState before = transfer->state;
+
+    if (transfer->direction == DIRECTION_RECEIVE || transfer->direction == DIRECTION_FETCH) {
+        spool_remove(spool, transfer->spool_name);
+        transfer->data_kept = false;
+    }
+    transfer->state = TRANSFER_FAILED;
+    transfer->finished_us = clock_wall_us();
+    g_free(transfer->error);
+    transfer->error = g_strdup(INTERRUPTED);
+    result = store_execute(store, store_request_update(transfer, 1u << before, NULL, 0));
+    if (result->error == NULL)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&result->error));
+    return false;
+}
+
+/* A fetch that was complete here before TRANS.END left is ours: the partner may think otherwise, we have it. */
+static bool
+settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, GError **error)
+{
+    g_autoptr(StoreResult) rows = store_execute(store, store_request_unfinished());
+
+    if (rows->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&rows->error));
+        return false;
+    }
+    for (guint i = 0; i < rows->transfers->len; i++) {
+        Transfer *transfer = g_ptr_array_index(rows->transfers, i);
+        bool lost = transfer->direction == DIRECTION_RECEIVE || transfer->direction == DIRECTION_SERVE ||
+                    transfer->direction == DIRECTION_FETCH;
+
+        if (!lost)
+            continue;
+        if (!fail_row(store, spool, transfer, error))
+            return false;
+        (*ret_failed)++;
+    }
+    return true;
+}
+
+static bool
+may_replace(const Config *config, const Transfer *transfer)
+{
+    const Partner *partner = config_find_partner(config, transfer->partner);
+    const VirtualFile *file =
+            partner != NULL ? rule_find_by_path(partner->files, transfer->path, false) : NULL;
+
+    return file != NULL && file->existing == EXISTING_REPLACE;
+}
+
+/* One row whose bytes are in the spool. */
+static void
+settle_bytes(const Config *config, Spool *spool, const Transfer *transfer, unsigned *ret_published)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (transfer->direction != DIRECTION_RECEIVE)
+        return;
+    if (transfer->state != TRANSFER_DONE) {
+        spool_remove(spool, transfer->spool_name);
+        return;
+    }
+    if (spool_publish(spool, transfer->spool_name, transfer->partner, transfer->path, may_replace(config, transfer),
+                      &error)) {
+        (*ret_published)++;
+        return;
+    }
+    if (error->code == BASE_ERROR_NOT_FOUND) /* published, only its empty folder was left */
+        spool_remove(spool, transfer->spool_name);
+    else
+        log_event(LOG_STORE_FAILED, "PARTNER", transfer->partner, "PATH", transfer->path, "REASON", error->message,
+                  NULL);
+}
+
+static bool
+settle_spool(const Config *config, Store *store, Spool *spool, unsigned *ret_published, unsigned *ret_orphans,
+             GError **error)
+{
+    g_autoptr(GPtrArray) names = spool_list(spool);
+    g_autoptr(GHashTable) left = g_hash_table_new(g_str_hash, g_str_equal);
+    int64_t before_id = 0;
+    GHashTableIter iterator;
+    gpointer name;
+
+    for (guint i = 0; i < names->len; i++)
+        g_hash_table_add(left, g_ptr_array_index(names, i));
+    while (g_hash_table_size(left) > 0) {
+        g_autoptr(StoreResult) page = store_execute(store, store_request_history(NULL, 0, 0, before_id, PAGE_ROWS));
+
+        if (page->error != NULL) {
+            g_propagate_error(error, g_steal_pointer(&page->error));
+            return false;
+        }
+        if (page->transfers->len == 0)
+            break;
+        for (guint i = 0; i < page->transfers->len; i++) {
+            const Transfer *transfer = g_ptr_array_index(page->transfers, i);
+
+            before_id = transfer->id;
+            if (transfer->spool_name != NULL && g_hash_table_remove(left, transfer->spool_name))
+                settle_bytes(config, spool, transfer, ret_published);
+        }
+    }
+    g_hash_table_iter_init(&iterator, left);
+    while (g_hash_table_iter_next(&iterator, &name, NULL)) {
+        spool_remove(spool, name); /* no row ever knew it */
+        (*ret_orphans)++;
+    }
+    return true;
+}
+
+bool
+recovery_run(const Config *config, Store *store, Spool *spool, GError **error)
+{
+    unsigned staged = spool_clear_staging(spool);
+    unsigned failed = 0, published = 0, orphans = 0;
+    char texts[4][12];
+
+    if (!settle_unfinished(store, spool, &failed, error) ||
+        !settle_spool(config, store, spool, &published, &orphans, error))
+        return false;
+    if (staged + failed + published + orphans == 0)
+        return true;
+    g_snprintf(texts[0], sizeof texts[0], "%u", staged);
+    g_snprintf(texts[1], sizeof texts[1], "%u", failed);
+    g_snprintf(texts[2], sizeof texts[2], "%u", published);
+    g_snprintf(texts[3], sizeof texts[3], "%u", orphans);
+    log_event(LOG_SPOOL_RECOVERED, "STAGED", texts[0], "INTERRUPTED", texts[1], "PUBLISHED", texts[2], "ORPHANS",
+              texts[3], NULL);
+    return true;
+}
