@@ -11,7 +11,7 @@ FILES = '{ pattern = "in/*"; mode = "receive"; }, { pattern = "max/*"; mode = "r
 
 
 class Node:
-    def __init__(self, folder, files=FILES, partner="", extra=""):
+    def __init__(self, folder, files=FILES, partner="", extra="", tls=""):
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "pesitd.conf"
         self.log_path = self.folder / "pesitd.log"
@@ -19,9 +19,9 @@ class Node:
         self.config.write_text(
             'node = "BANK1"; paths: { spool = "spool"; inbox = "inbox"; store = "store.db"; };\n'
             'log: { level = "info"; };\n%s\n'
-            'listeners = ( { address = "127.0.0.1"; port = 0; } );\n'
+            'listeners = ( { address = "127.0.0.1"; port = 0; %s } );\n'
             'partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; %s\n'
-            '  files = ( %s ); } );\n' % (extra, partner, files), encoding="utf-8")
+            '  files = ( %s ); } );\n' % (extra, tls, partner, files), encoding="utf-8")
 
     def start(self):
         reader, writer = os.pipe()

@@ -10,9 +10,12 @@ class Closed(Exception):
 
 
 class Requester:
-    def __init__(self, port, timeout=20):
+    def __init__(self, port, timeout=20, tls=None):
+        """tls: an ssl.SSLContext, or None for plain."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.peer, self.pending = 0, []
 
     def close(self):
