@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the tests need, builds with gcc and clang (warnings are errors), runs every suite.
 # Usage: ./test.sh [--quick]      --quick: gcc only
-# Build folders: build-*/ here, or below $BUILD_ROOT. Last line: N passed, M failed.
+# FUZZ_SECONDS (60): how long each fuzz target runs. Build folders: build-*/ here, or below $BUILD_ROOT. Last line: N passed, M failed.
 set -uo pipefail
 cd "$(dirname "$0")"
 
@@ -44,10 +44,10 @@ build() {
     meson compile -C "$folder"
 }
 
-# tests NAME: every test of a build folder, counted one by one
+# tests NAME [OPTION…]: the tests of a build folder, counted one by one
 tests() {
     local folder=$root/build-$1 name
-    for name in $(meson test -C "$folder" --list --no-rebuild 2>/dev/null | sed 's/.* //'); do
+    for name in $(meson test -C "$folder" --list --no-rebuild "${@:2}" 2>/dev/null | sed 's/.* //'); do
         check "$1: $name" meson test -C "$folder" --print-errorlogs "$name"
     done
 }
@@ -61,6 +61,9 @@ run gcc gcc
 if ! $quick; then
     run clang-asan clang -Db_sanitize=address,undefined -Db_lundef=false
     run clang-tsan clang -Db_sanitize=thread -Db_lundef=false
+    check "build fuzz" build fuzz clang -Dfuzz=true -Dfuzz_seconds="${FUZZ_SECONDS:-60}" \
+        -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
+    tests fuzz --suite fuzz
 fi
 
 echo "$passed passed, $failed failed"

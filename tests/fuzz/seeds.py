@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes whole dialogues and single FPDUs as seeds: seeds.py FOLDER. Made with the second codec of tests/lib."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+from fpdu import diag, encode, number  # noqa: E402
+
+CONNECT = encode("CONNECT", 0, 1, {3: b"A", 4: b"B", 6: b"\2", 7: b"\0\x20\2", 22: b"\2"})
+CREATE = encode("CREATE", 1, 0, {11: b"\0", 12: b"F", 13: b"\1", 15: b"\0", 16: b"\0", 17: b"\0", 25: b"\x10\0",
+                                 31: b"\x80", 32: b"\4\0", 33: b"\0", 41: b"\0", 42: b"\1", 51: b"261124093000"})
+END = {2: diag(0, 0)}
+WRITE = [CONNECT, CREATE, encode("ORF", 1), encode("WRITE", 1), encode("DTF", 1, 1, data=b"hello"),
+         encode("DTF", 1, 2, data=b"\0\1a\0\2bc"), encode("SYN", 1, 0, {20: b"\1"}), encode("DTFDA", 1, 1, data=b"x"),
+         encode("DTFMA", 1, 1, data=b"y"), encode("DTFFA", 1, 1, data=b"z"), encode("DTF.END", 1, 0, END),
+         encode("TRANS.END", 1, 0, {27: number(11), 28: number(4)}), encode("CRF", 1, 0, END),
+         encode("DESELECT", 1, 0, END), encode("RELEASE", 1, 1, END)]
+IDT = WRITE[:5] + [encode("IDT", 1, 0, {2: diag(2, 216), 19: b"\x10"}), encode("CRF", 1, 0, END)]
+ANSWERS = [encode("ACONNECT", 1, 1, {6: b"\2", 7: b"\0\x20\2"}), encode("ABORT", 1, 1, {}, diag(3, 311))]
+
+
+def prefixed(fpdus):
+    return b"".join(len(f).to_bytes(2, "big") + f for f in fpdus)
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, (role, fpdus) in enumerate(((b"\0", WRITE), (b"\0", IDT), (b"\1", ANSWERS))):
+        (folder / ("dialogue-%d" % i)).write_bytes(role + prefixed(fpdus))
+        (folder / ("raw-%d" % i)).write_bytes(role + b"".join(fpdus))
+    for i, fpdu in enumerate(WRITE + ANSWERS):
+        (folder / ("fpdu-%d" % i)).write_bytes(fpdu)
+    (folder / "lines").write_bytes(b"\x03\x20first line\r\n\nsecond\n   blanks   \nlast")
+
+
+main(pathlib.Path(sys.argv[1]))
