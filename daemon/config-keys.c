@@ -5,6 +5,7 @@
  */
 #include "daemon/config-keys.h"
 
+#include <glib.h>
 #include <stddef.h>
 
 static const char *const LEVELS[] = { "error", "warning", "notice", "info", "debug", NULL };
@@ -63,11 +64,11 @@ static const ConfigKey ROOT_KEYS[] = {
 static const ConfigKey LISTENER_KEYS[] = {
     { "address", KEY_TEXT, 1, 64, "0.0.0.0", "", false, L(address), NULL, "to bind" },
     { "port", KEY_U16, 0, 65535, "5000", "", false, L(port), NULL, "0: any free one" },
-    { "tls.certificate", KEY_PATH, 0, 0, NULL, "", true, L(tls.certificate), NULL, "our chain in PEM; makes the listener TLS" },
-    { "tls.key", KEY_PATH, 0, 0, NULL, "", true, L(tls.key), NULL, "its key in PEM" },
-    { "tls.authorities", KEY_PATH, 0, 0, NULL, "", true, L(tls.authorities), NULL, "who may sign client certificates" },
-    { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", true, L(tls.client_certificate), CERTIFICATES, "whether clients show one" },
-    { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", true, L(tls.min_version), VERSIONS, "oldest TLS accepted" },
+    { "tls.certificate", KEY_PATH, 0, 0, NULL, "", false, L(tls.certificate), NULL, "our chain in PEM; makes the listener TLS" },
+    { "tls.key", KEY_PATH, 0, 0, NULL, "", false, L(tls.key), NULL, "its key in PEM" },
+    { "tls.authorities", KEY_PATH, 0, 0, NULL, "", false, L(tls.authorities), NULL, "who may sign client certificates" },
+    { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", false, L(tls.client_certificate), CERTIFICATES, "whether clients show one" },
+    { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", false, L(tls.min_version), VERSIONS, "oldest TLS accepted" },
     { NULL },
 };
 
@@ -147,3 +148,72 @@ const ConfigScope CONFIG_ROOT = { "", ROOT_KEYS };
 const ConfigScope CONFIG_LISTENER = { "listeners.[].", LISTENER_KEYS };
 const ConfigScope CONFIG_PARTNER = { "partners.[].", PARTNER_KEYS };
 const ConfigScope CONFIG_FILE = { "partners.[].files.[].", FILE_KEYS };
+
+static const char *
+kind_name(KeyKind kind)
+{
+    switch (kind) {
+    case KEY_TEXT:
+        return "text";
+    case KEY_PATH:
+        return "path";
+    case KEY_SECRET:
+        return "secret";
+    case KEY_BOOL:
+        return "true or false";
+    case KEY_U8:
+    case KEY_U16:
+    case KEY_U32:
+    case KEY_MB:
+        return "number";
+    case KEY_MODE:
+        return "octal text";
+    case KEY_ADDRESSES:
+        return "list of addresses";
+    case KEY_DELAYS:
+        return "list of numbers";
+    case KEY_ZONE:
+        return "time zone";
+    case KEY_PROFILE:
+        return "profile";
+    case KEY_CHOICE:
+    case KEY_VERSION:
+    case KEY_CODE:
+        return "choice";
+    case KEY_GROUPS:
+        return "list of groups";
+    }
+    return "";
+}
+
+static void
+describe_range(GString *text, const ConfigKey *key)
+{
+    if (key->choices != NULL) {
+        for (int i = 0; key->choices[i] != NULL; i++)
+            g_string_append_printf(text, "%s`%s`", i > 0 ? ", " : "", key->choices[i]);
+    } else if (key->kind == KEY_TEXT && key->max > 0) {
+        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " characters", key->min, key->max);
+    } else if (key->max > 0 && key->kind != KEY_MODE && key->kind != KEY_GROUPS && key->kind != KEY_ADDRESSES) {
+        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " %s", key->min, key->max, key->unit);
+    }
+}
+
+char *
+config_describe_keys(void)
+{
+    static const ConfigScope *const SCOPES[] = { &CONFIG_ROOT, &CONFIG_LISTENER, &CONFIG_PARTNER, &CONFIG_FILE };
+    GString *text = g_string_new("| Key | Kind | Range | Default | Reload | Meaning |\n|---|---|---|---|---|---|\n");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(SCOPES); i++) {
+        for (const ConfigKey *key = SCOPES[i]->keys; key->path != NULL; key++) {
+            const char *fallback = key->fallback != NULL ? key->fallback : "";
+
+            g_string_append_printf(text, "| `%s%s` | %s | ", SCOPES[i]->name, key->path, kind_name(key->kind));
+            describe_range(text, key);
+            g_string_append_printf(text, " | %s | %s | %s |\n", fallback, key->reloadable ? "yes" : "restart",
+                                   key->summary);
+        }
+    }
+    return g_string_free(text, FALSE);
+}

@@ -52,10 +52,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_unref)
 const Partner *config_find_partner(const Config *config, const char *name);
 /* By PI 3 of CONNECT. */
 const Partner *config_find_partner_by_identifier(const Config *config, const char *identifier);
-/* Files whose change must be noticed: the file itself, certificates, keys. char *; returns new. */
-GPtrArray *config_dup_watched_paths(const Config *config, const char *path);
-/* Names keys that differ and need a restart (comma separated), or NULL. Returns new. */
-char *config_find_restart_keys(const Config *running, const Config *loaded);
-/* The key table as text for documentation and its check: one line per key
- * "path<TAB>kind<TAB>min<TAB>max<TAB>default<TAB>unit<TAB>reloadable<TAB>summary". Returns new. */
+/* The key table as Markdown, for people and for docs/configuration.md. Returns new. */
 char *config_describe_keys(void);

@@ -17,6 +17,7 @@ typedef struct {
     char *config;
     int ready_fd;
     gboolean check;
+    gboolean list_keys;
     gboolean version;
 } Arguments;
 
@@ -27,6 +28,7 @@ parse_arguments(int *argc, char ***argv, Arguments *arguments, GError **error)
         { "config", 'c', 0, G_OPTION_ARG_FILENAME, &arguments->config, "Configuration (" DEFAULT_CONFIG ")", "FILE" },
         { "ready-fd", 0, 0, G_OPTION_ARG_INT, &arguments->ready_fd, "Write READY to this descriptor once started", "N" },
         { "check-config", 0, 0, G_OPTION_ARG_NONE, &arguments->check, "Check the configuration and exit", NULL },
+        { "list-keys", 0, 0, G_OPTION_ARG_NONE, &arguments->list_keys, "Print every configuration key and exit", NULL },
         { "version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit", NULL },
         { NULL },
     };
@@ -79,6 +81,12 @@ main(int argc, char **argv)
     path = arguments.config != NULL ? arguments.config : g_strdup(DEFAULT_CONFIG);
     if (arguments.version) {
         printf("pesitd %s\n", PESITFS_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (arguments.list_keys) {
+        g_autofree char *keys = config_describe_keys();
+
+        printf("%s", keys);
         return EXIT_SUCCESS;
     }
     config = config_load(path, &error);

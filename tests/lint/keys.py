@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that docs/configuration.md is what pesitd prints: keys.py PESITD DOCUMENT [--write]"""
+import pathlib
+import subprocess
+import sys
+
+HEAD = """# Configuration
+
+Every key of `pesitd.conf`, as `pesitd --list-keys` prints them. The syntax is libconfig's; relative paths are relative to the
+file. Secrets are clear text, `file:/path`, `sealed:…` (needs `paths.key_file`) or `verifier:…` (can only be compared).
+
+Read and checked, but without effect in this version: `paths.socket*`, `retention.*`, and the keys of outgoing calls.
+
+"""
+
+
+def main(program, document, *options):
+    expected = HEAD + subprocess.run([program, "--list-keys"], check=True, capture_output=True, text=True).stdout
+    if options == ("--write",):
+        pathlib.Path(document).write_text(expected, encoding="utf-8")
+        return 0
+    if pathlib.Path(document).read_text(encoding="utf-8") == expected:
+        return 0
+    print("docs/configuration.md is not what pesitd --list-keys prints: run tests/lint/keys.py PESITD DOCUMENT --write")
+    return 1
+
+
+sys.exit(main(*sys.argv[1:]))
