@@ -7,32 +7,30 @@
 #include <errno.h>
 #include <stdarg.h>
 
-G_DEFINE_QUARK(base-error-quark, base_error)
+G_DEFINE_QUARK(base - error - quark, base_error)
 
 static const char *const CODE_NAMES[BASE_ERROR_COUNT] = {
-    [BASE_ERROR_IO] = "io",
-    [BASE_ERROR_NOT_FOUND] = "not-found",
-    [BASE_ERROR_EXISTS] = "exists",
-    [BASE_ERROR_BUSY] = "busy",
-    [BASE_ERROR_REFUSED] = "refused",
-    [BASE_ERROR_INVALID] = "invalid",
-    [BASE_ERROR_NO_SPACE] = "no-space",
-    [BASE_ERROR_TIMEOUT] = "timeout",
-    [BASE_ERROR_CANCELLED] = "cancelled",
-    [BASE_ERROR_UNREACHABLE] = "unreachable",
-    [BASE_ERROR_UNTRUSTED] = "untrusted",
-    [BASE_ERROR_CONFLICT] = "conflict",
-    [BASE_ERROR_PARTNER] = "partner",
+        [BASE_ERROR_IO] = "io",
+        [BASE_ERROR_NOT_FOUND] = "not-found",
+        [BASE_ERROR_EXISTS] = "exists",
+        [BASE_ERROR_BUSY] = "busy",
+        [BASE_ERROR_REFUSED] = "refused",
+        [BASE_ERROR_INVALID] = "invalid",
+        [BASE_ERROR_NO_SPACE] = "no-space",
+        [BASE_ERROR_TIMEOUT] = "timeout",
+        [BASE_ERROR_CANCELLED] = "cancelled",
+        [BASE_ERROR_UNREACHABLE] = "unreachable",
+        [BASE_ERROR_UNTRUSTED] = "untrusted",
+        [BASE_ERROR_CONFLICT] = "conflict",
+        [BASE_ERROR_PARTNER] = "partner",
 };
 
-const char *
-base_error_name(BaseError code)
+const char *base_error_name(BaseError code)
 {
     return (unsigned)code < BASE_ERROR_COUNT ? CODE_NAMES[code] : "io";
 }
 
-bool
-base_error_from_name(const char *name, BaseError *ret_code)
+bool base_error_from_name(const char *name, BaseError *ret_code)
 {
     for (unsigned i = 0; i < BASE_ERROR_COUNT; i++) {
         if (g_strcmp0(name, CODE_NAMES[i]) == 0) {
@@ -43,8 +41,7 @@ base_error_from_name(const char *name, BaseError *ret_code)
     return false;
 }
 
-static BaseError
-code_from_errno(int errno_value)
+static BaseError code_from_errno(int errno_value)
 {
     switch (errno_value) {
     case ENOENT:
@@ -69,8 +66,7 @@ code_from_errno(int errno_value)
     }
 }
 
-void
-error_set_errno(GError **error, int errno_value, const char *format, ...)
+void error_set_errno(GError **error, int errno_value, const char *format, ...)
 {
     g_autofree char *what = NULL;
     va_list arguments;

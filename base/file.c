@@ -16,24 +16,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define VECTORS_MAX 1024
+#define VECTORS_MAX      1024
 #define TEMPORARY_SUFFIX ".new"
 
-void
-fd_clear(Fd *fd)
+void fd_clear(Fd *fd)
 {
     if (*fd >= 0)
         (void)close(*fd); /* synced before where it matters */
     *fd = -1;
 }
 
-int
-file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GError **error)
+int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GError **error)
 {
     struct open_how how = {
-        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-        .mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+            .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+            .mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0,
+            .resolve =
+                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
     };
     long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
 
@@ -42,8 +41,7 @@ file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GError *
     return (int)fd;
 }
 
-static bool
-make_folder(int dir_fd, const char *path, mode_t mode, GError **error)
+static bool make_folder(int dir_fd, const char *path, mode_t mode, GError **error)
 {
     if (mkdirat(dir_fd, path, mode) == 0)
         return file_sync_parent(dir_fd, path, error);
@@ -53,8 +51,7 @@ make_folder(int dir_fd, const char *path, mode_t mode, GError **error)
     return false;
 }
 
-bool
-file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error)
+bool file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     g_autoptr(GString) so_far = g_string_new(NULL);
@@ -63,7 +60,8 @@ file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error)
         if (**part == '\0' || strcmp(*part, ".") == 0)
             continue;
         if (strcmp(*part, "..") == 0) {
-            g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED, "path '%s' leads out of its folder", path);
+            g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED, "path '%s' leads out of its folder",
+                        path);
             return false;
         }
         if (so_far->len > 0)
@@ -75,8 +73,7 @@ file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error)
     return true;
 }
 
-int
-file_open_folder(const char *path, bool create, mode_t mode, GError **error)
+int file_open_folder(const char *path, bool create, mode_t mode, GError **error)
 {
     int fd;
 
@@ -90,8 +87,7 @@ file_open_folder(const char *path, bool create, mode_t mode, GError **error)
     return fd;
 }
 
-bool
-file_sync_folder(int dir_fd, GError **error)
+bool file_sync_folder(int dir_fd, GError **error)
 {
     if (fsync(dir_fd) == 0)
         return true;
@@ -99,8 +95,7 @@ file_sync_folder(int dir_fd, GError **error)
     return false;
 }
 
-bool
-file_sync_parent(int dir_fd, const char *path, GError **error)
+bool file_sync_parent(int dir_fd, const char *path, GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(path);
     g_auto(Fd) fd = openat(dir_fd, parent, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -112,8 +107,8 @@ file_sync_parent(int dir_fd, const char *path, GError **error)
     return file_sync_folder(fd, error);
 }
 
-bool
-file_rename_synced(int from_dir, const char *from, int to_dir, const char *to, bool replace, GError **error)
+bool file_rename_synced(int from_dir, const char *from, int to_dir, const char *to, bool replace,
+                        GError **error)
 {
     if (renameat2(from_dir, from, to_dir, to, replace ? 0 : RENAME_NOREPLACE) != 0) {
         error_set_errno(error, errno, "rename '%s' to '%s'", from, to);
@@ -122,11 +117,12 @@ file_rename_synced(int from_dir, const char *from, int to_dir, const char *to, b
     return file_sync_parent(to_dir, to, error) && file_sync_parent(from_dir, from, error);
 }
 
-bool
-file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode, GError **error)
+bool file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode,
+                  GError **error)
 {
     g_autofree char *temporary = g_strconcat(path, TEMPORARY_SUFFIX, NULL);
-    g_auto(Fd) fd = openat(dir_fd, temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
+    g_auto(Fd) fd =
+            openat(dir_fd, temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
 
     if (fd < 0) {
         error_set_errno(error, errno, "create '%s'", temporary);
@@ -141,8 +137,8 @@ file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mod
     return file_rename_synced(dir_fd, temporary, dir_fd, path, true, error);
 }
 
-char *
-file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length, GError **error)
+char *file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length,
+                    GError **error)
 {
     g_auto(Fd) fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
     g_autofree char *bytes = NULL;
@@ -155,11 +151,12 @@ file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length
         return NULL;
     }
     if ((uint64_t)stat.st_size > max_bytes) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is larger than %zu bytes", path, max_bytes);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is larger than %zu bytes", path,
+                    max_bytes);
         return NULL;
     }
     bytes = g_malloc((size_t)stat.st_size + 1);
-    vector = (struct iovec){ bytes, (size_t)stat.st_size };
+    vector = (struct iovec){bytes, (size_t)stat.st_size};
     if (!file_readv_at(fd, &vector, 1, 0, &got, error))
         return NULL;
     bytes[got] = '\0';
@@ -168,17 +165,15 @@ file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length
     return g_steal_pointer(&bytes);
 }
 
-bool
-file_write_at(int fd, const void *bytes, size_t length, int64_t offset, GError **error)
+bool file_write_at(int fd, const void *bytes, size_t length, int64_t offset, GError **error)
 {
-    struct iovec vector = { (void *)(uintptr_t)bytes, length }; /* written from, never changed */
+    struct iovec vector = {(void *)(uintptr_t)bytes, length}; /* written from, never changed */
 
     return file_writev_at(fd, &vector, 1, offset, error);
 }
 
 /* Drops what was moved from the front of the vectors. */
-static void
-advance_vectors(struct iovec **vectors, int *count, size_t moved)
+static void advance_vectors(struct iovec **vectors, int *count, size_t moved)
 {
     while (*count > 0 && moved >= (*vectors)->iov_len) {
         moved -= (*vectors)->iov_len;
@@ -191,8 +186,7 @@ advance_vectors(struct iovec **vectors, int *count, size_t moved)
     }
 }
 
-bool
-file_writev_at(int fd, struct iovec *vectors, int count, int64_t offset, GError **error)
+bool file_writev_at(int fd, struct iovec *vectors, int count, int64_t offset, GError **error)
 {
     advance_vectors(&vectors, &count, 0);
     while (count > 0) {
@@ -210,14 +204,15 @@ file_writev_at(int fd, struct iovec *vectors, int count, int64_t offset, GError 
     return true;
 }
 
-bool
-file_readv_at(int fd, struct iovec *vectors, int count, int64_t offset, size_t *ret_read, GError **error)
+bool file_readv_at(int fd, struct iovec *vectors, int count, int64_t offset, size_t *ret_read,
+                   GError **error)
 {
     size_t total = 0;
 
     advance_vectors(&vectors, &count, 0);
     while (count > 0) {
-        ssize_t got = preadv(fd, vectors, MIN(count, VECTORS_MAX), (off_t)(offset + (int64_t)total));
+        ssize_t got =
+                preadv(fd, vectors, MIN(count, VECTORS_MAX), (off_t)(offset + (int64_t)total));
 
         if (got < 0 && errno == EINTR)
             continue;

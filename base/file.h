@@ -33,7 +33,8 @@ bool file_rename_synced(int from_dir, const char *from, int to_dir, const char *
 bool file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode,
                   GError **error);
 /* Reads a file of at most max_bytes. INVALID when larger. Returns new, NUL-terminated. */
-char *file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length, GError **error);
+char *file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length,
+                    GError **error);
 /* pwrite/pwritev/pread until all is done. read: ret_read short only at end of file. */
 bool file_write_at(int fd, const void *bytes, size_t length, int64_t offset, GError **error);
 bool file_writev_at(int fd, struct iovec *vectors, int count, int64_t offset, GError **error);

@@ -53,27 +53,24 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
 };
 /* clang-format on */
 
-static const char *const LEVEL_NAMES[] = { "error", "warning", "notice", "info", "debug" };
+static const char *const LEVEL_NAMES[] = {"error", "warning", "notice", "info", "debug"};
 
 /* the log sink: the one global of this file */
 static _Atomic int configured_level = LOG_LEVEL_NOTICE;
 static _Atomic int configured_format = LOG_FORMAT_TEXT;
 
-void
-log_configure(LogLevel level, LogFormat format)
+void log_configure(LogLevel level, LogFormat format)
 {
     atomic_store(&configured_level, (int)level);
     atomic_store(&configured_format, (int)format);
 }
 
-bool
-log_is_enabled(LogEvent event)
+bool log_is_enabled(LogEvent event)
 {
     return (int)EVENTS[event].level <= atomic_load(&configured_level);
 }
 
-bool
-log_level_parse(const char *text, LogLevel *ret_level)
+bool log_level_parse(const char *text, LogLevel *ret_level)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(LEVEL_NAMES); i++) {
         if (strcmp(text, LEVEL_NAMES[i]) == 0) {
@@ -84,8 +81,7 @@ log_level_parse(const char *text, LogLevel *ret_level)
     return false;
 }
 
-static void
-append_escaped(GString *line, const char *text)
+static void append_escaped(GString *line, const char *text)
 {
     for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
         if (*at == '"' || *at == '\\')
@@ -97,8 +93,7 @@ append_escaped(GString *line, const char *text)
     }
 }
 
-static void
-append_field(GString *line, LogFormat format, const char *name, const char *value)
+static void append_field(GString *line, LogFormat format, const char *name, const char *value)
 {
     bool plain = value[0] != '\0' && strpbrk(value, " \"\\=\n\t") == NULL;
 
@@ -111,8 +106,7 @@ append_field(GString *line, LogFormat format, const char *name, const char *valu
         g_string_append_c(line, '"');
 }
 
-static void
-write_line(GString *line)
+static void write_line(GString *line)
 {
     size_t done = 0;
 
@@ -126,8 +120,7 @@ write_line(GString *line)
     }
 }
 
-void
-log_event(LogEvent event, ...)
+void log_event(LogEvent event, ...)
 {
     const EventRow *row = &EVENTS[event];
     LogFormat format = (LogFormat)atomic_load(&configured_format);
@@ -141,8 +134,9 @@ log_event(LogEvent event, ...)
     time = clock_format_iso(clock_wall_us());
     line = g_string_sized_new(256);
     if (format == LOG_FORMAT_JSON)
-        g_string_append_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":\"%s\"",
-                               time, LEVEL_NAMES[row->level], row->name, row->message);
+        g_string_append_printf(
+                line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":\"%s\"", time,
+                LEVEL_NAMES[row->level], row->name, row->message);
     else
         g_string_append_printf(line, "%s %s %s:", time, LEVEL_NAMES[row->level], row->message);
     va_start(fields, event);

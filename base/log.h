@@ -8,7 +8,13 @@
 #include <glib.h>
 #include <stdbool.h>
 
-typedef enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
+typedef enum {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+} LogLevel;
 typedef enum { LOG_FORMAT_TEXT, LOG_FORMAT_JSON } LogFormat;
 
 /* One row per kind of event in log.c: name, level, message. Adding an event is adding a row. */

@@ -20,7 +20,7 @@ struct Mailbox {
     pthread_cond_t changed;
     GQueue messages;
     GDestroyNotify free_message;
-    int event_fd;      /* -1 until asked for */
+    int event_fd; /* -1 until asked for */
     bool closed;
 };
 
@@ -29,8 +29,7 @@ struct Reply {
     Mailbox *box;
 };
 
-static void
-init_condition(pthread_cond_t *condition)
+static void init_condition(pthread_cond_t *condition)
 {
     pthread_condattr_t attributes;
 
@@ -40,8 +39,7 @@ init_condition(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
-Mailbox *
-mailbox_new(GDestroyNotify free_message)
+Mailbox *mailbox_new(GDestroyNotify free_message)
 {
     Mailbox *self = g_new0(Mailbox, 1);
 
@@ -54,22 +52,19 @@ mailbox_new(GDestroyNotify free_message)
     return self;
 }
 
-Mailbox *
-mailbox_ref(Mailbox *self)
+Mailbox *mailbox_ref(Mailbox *self)
 {
     atomic_fetch_add(&self->references, 1);
     return self;
 }
 
-static void
-free_message(const Mailbox *self, gpointer message)
+static void free_message(const Mailbox *self, gpointer message)
 {
     if (message != NULL && self->free_message != NULL)
         self->free_message(message);
 }
 
-void
-mailbox_unref(Mailbox *self)
+void mailbox_unref(Mailbox *self)
 {
     if (self == NULL || atomic_fetch_sub(&self->references, 1) != 1)
         return;
@@ -82,8 +77,7 @@ mailbox_unref(Mailbox *self)
     g_free(self);
 }
 
-static void
-raise_event(const Mailbox *self)
+static void raise_event(const Mailbox *self)
 {
     uint64_t one = 1;
 
@@ -91,8 +85,7 @@ raise_event(const Mailbox *self)
         return; /* the counter is full: readable anyway */
 }
 
-static void
-lower_event(const Mailbox *self)
+static void lower_event(const Mailbox *self)
 {
     uint64_t count;
 
@@ -100,8 +93,7 @@ lower_event(const Mailbox *self)
         return; /* it was not raised */
 }
 
-bool
-mailbox_post(Mailbox *self, gpointer message)
+bool mailbox_post(Mailbox *self, gpointer message)
 {
     bool accepted;
 
@@ -119,8 +111,7 @@ mailbox_post(Mailbox *self, gpointer message)
     return accepted;
 }
 
-static gpointer
-take_locked(Mailbox *self)
+static gpointer take_locked(Mailbox *self)
 {
     gpointer message;
 
@@ -132,8 +123,7 @@ take_locked(Mailbox *self)
     return message;
 }
 
-gpointer
-mailbox_take(Mailbox *self)
+gpointer mailbox_take(Mailbox *self)
 {
     gpointer message;
 
@@ -144,8 +134,7 @@ mailbox_take(Mailbox *self)
 }
 
 /* False when the time ran out. */
-static bool
-sleep_locked(Mailbox *self, int64_t deadline_us)
+static bool sleep_locked(Mailbox *self, int64_t deadline_us)
 {
     struct timespec until;
 
@@ -156,8 +145,7 @@ sleep_locked(Mailbox *self, int64_t deadline_us)
     return pthread_cond_timedwait(&self->changed, &self->mutex, &until) == 0;
 }
 
-gpointer
-mailbox_wait(Mailbox *self, int64_t deadline_us)
+gpointer mailbox_wait(Mailbox *self, int64_t deadline_us)
 {
     gpointer message;
 
@@ -169,8 +157,7 @@ mailbox_wait(Mailbox *self, int64_t deadline_us)
     return message;
 }
 
-int
-mailbox_fd(Mailbox *self)
+int mailbox_fd(Mailbox *self)
 {
     int fd;
 
@@ -185,8 +172,7 @@ mailbox_fd(Mailbox *self)
     return fd;
 }
 
-void
-mailbox_close(Mailbox *self)
+void mailbox_close(Mailbox *self)
 {
     pthread_mutex_lock(&self->mutex);
     self->closed = true;
@@ -201,8 +187,7 @@ typedef struct {
     gpointer data;
 } Delivery;
 
-static gboolean
-deliver(int fd, GIOCondition condition, gpointer data)
+static gboolean deliver(int fd, GIOCondition condition, gpointer data)
 {
     Delivery *delivery = data;
     gpointer message;
@@ -214,8 +199,7 @@ deliver(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static void
-free_delivery(gpointer data)
+static void free_delivery(gpointer data)
 {
     Delivery *delivery = data;
 
@@ -223,15 +207,14 @@ free_delivery(gpointer data)
     g_free(delivery);
 }
 
-guint
-mailbox_attach(Mailbox *self, GMainContext *context, void (*on_message)(gpointer message, gpointer data),
-               gpointer data)
+guint mailbox_attach(Mailbox *self, GMainContext *context,
+                     void (*on_message)(gpointer message, gpointer data), gpointer data)
 {
     Delivery *delivery = g_new0(Delivery, 1);
     GSource *source = g_unix_fd_source_new(mailbox_fd(self), G_IO_IN);
     guint id;
 
-    *delivery = (Delivery){ mailbox_ref(self), on_message, data };
+    *delivery = (Delivery){mailbox_ref(self), on_message, data};
     /* the documented cast of g_source_set_callback for sources with their own signature */
     g_source_set_callback(source, (GSourceFunc)(void (*)(void))deliver, delivery, free_delivery);
     id = g_source_attach(source, context);
@@ -245,8 +228,7 @@ typedef struct {
     GDestroyNotify free_value;
 } Answer;
 
-static void
-free_answer(gpointer data)
+static void free_answer(gpointer data)
 {
     Answer *answer = data;
 
@@ -260,8 +242,7 @@ typedef struct {
     GDestroyNotify free_value;
 } ReplyBody;
 
-Reply *
-reply_new(GDestroyNotify free_value)
+Reply *reply_new(GDestroyNotify free_value)
 {
     ReplyBody *self = g_new0(ReplyBody, 1);
 
@@ -271,15 +252,13 @@ reply_new(GDestroyNotify free_value)
     return &self->public;
 }
 
-Reply *
-reply_ref(Reply *self)
+Reply *reply_ref(Reply *self)
 {
     atomic_fetch_add(&self->references, 1);
     return self;
 }
 
-void
-reply_unref(Reply *self)
+void reply_unref(Reply *self)
 {
     if (self == NULL || atomic_fetch_sub(&self->references, 1) != 1)
         return;
@@ -287,8 +266,7 @@ reply_unref(Reply *self)
     g_free(self);
 }
 
-void
-reply_post(Reply *self, gpointer value)
+void reply_post(Reply *self, gpointer value)
 {
     Answer *answer = g_new0(Answer, 1);
 
@@ -297,8 +275,7 @@ reply_post(Reply *self, gpointer value)
     (void)mailbox_post(self->box, answer); /* never closed */
 }
 
-bool
-reply_wait(Reply *self, int64_t deadline_us, gpointer *ret_value)
+bool reply_wait(Reply *self, int64_t deadline_us, gpointer *ret_value)
 {
     Answer *answer = mailbox_wait(self->box, deadline_us);
 

@@ -16,16 +16,16 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define KEY_BYTES 32
-#define NONCE_BYTES 12
-#define TAG_BYTES 16
-#define SALT_BYTES 16
-#define DIGEST_BYTES 32
-#define ITERATIONS 20000
+#define KEY_BYTES       32
+#define NONCE_BYTES     12
+#define TAG_BYTES       16
+#define SALT_BYTES      16
+#define DIGEST_BYTES    32
+#define ITERATIONS      20000
 #define SECRET_FILE_MAX 4096
-#define SEALED_PREFIX "sealed:"
+#define SEALED_PREFIX   "sealed:"
 #define VERIFIER_PREFIX "verifier:"
-#define FILE_PREFIX "file:"
+#define FILE_PREFIX     "file:"
 
 struct Secret {
     _Atomic unsigned references;
@@ -39,8 +39,7 @@ struct SealKey {
     unsigned char bytes[KEY_BYTES];
 };
 
-Secret *
-secret_new(const void *bytes, size_t length)
+Secret *secret_new(const void *bytes, size_t length)
 {
     Secret *self = g_new0(Secret, 1);
 
@@ -51,15 +50,13 @@ secret_new(const void *bytes, size_t length)
     return self;
 }
 
-Secret *
-secret_ref(Secret *self)
+Secret *secret_ref(Secret *self)
 {
     atomic_fetch_add(&self->references, 1);
     return self;
 }
 
-void
-secret_unref(Secret *self)
+void secret_unref(Secret *self)
 {
     if (self == NULL || atomic_fetch_sub(&self->references, 1) != 1)
         return;
@@ -68,36 +65,32 @@ secret_unref(Secret *self)
     g_free(self);
 }
 
-const char *
-secret_get(const Secret *self, size_t *ret_length)
+const char *secret_get(const Secret *self, size_t *ret_length)
 {
     *ret_length = self->verifier ? 0 : self->length;
     return self->verifier ? NULL : self->bytes;
 }
 
-bool
-secret_is_verifier(const Secret *self)
+bool secret_is_verifier(const Secret *self)
 {
     return self->verifier;
 }
 
-static size_t
-trimmed_length(const char *bytes, size_t length, bool blanks)
+static size_t trimmed_length(const char *bytes, size_t length, bool blanks)
 {
     while (blanks && length > 0 && bytes[length - 1] == ' ')
         length--;
     return length;
 }
 
-static bool
-derive(const char *bytes, size_t length, const unsigned char *salt, unsigned char digest[DIGEST_BYTES])
+static bool derive(const char *bytes, size_t length, const unsigned char *salt,
+                   unsigned char digest[DIGEST_BYTES])
 {
-    return PKCS5_PBKDF2_HMAC(bytes, (int)length, salt, SALT_BYTES, ITERATIONS, EVP_sha256(), DIGEST_BYTES,
-                             digest) == 1;
+    return PKCS5_PBKDF2_HMAC(bytes, (int)length, salt, SALT_BYTES, ITERATIONS, EVP_sha256(),
+                             DIGEST_BYTES, digest) == 1;
 }
 
-bool
-secret_equals(const Secret *self, const void *bytes, size_t length, bool blanks)
+bool secret_equals(const Secret *self, const void *bytes, size_t length, bool blanks)
 {
     static const unsigned char DUMMY_SALT[SALT_BYTES];
     unsigned char digest[DIGEST_BYTES], expected[DIGEST_BYTES];
@@ -110,12 +103,12 @@ secret_equals(const Secret *self, const void *bytes, size_t length, bool blanks)
         return false;
     if (self->verifier)
         return derived && CRYPTO_memcmp(digest, self->bytes, DIGEST_BYTES) == 0;
-    return derived && derive(self->bytes, trimmed_length(self->bytes, self->length, blanks), salt, expected) &&
+    return derived &&
+           derive(self->bytes, trimmed_length(self->bytes, self->length, blanks), salt, expected) &&
            CRYPTO_memcmp(digest, expected, DIGEST_BYTES) == 0;
 }
 
-SealKey *
-seal_key_load(const char *path, GError **error)
+SealKey *seal_key_load(const char *path, GError **error)
 {
     size_t length = 0;
     g_autofree char *text = file_read_all(AT_FDCWD, path, SECRET_FILE_MAX, &length, error);
@@ -126,7 +119,8 @@ seal_key_load(const char *path, GError **error)
         return NULL;
     bytes = g_base64_decode(g_strstrip(text), &length);
     if (length != KEY_BYTES) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "key file '%s' does not hold 32 bytes in base64", path);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "key file '%s' does not hold 32 bytes in base64", path);
         return NULL;
     }
     self = g_new0(SealKey, 1);
@@ -136,8 +130,7 @@ seal_key_load(const char *path, GError **error)
     return self;
 }
 
-bool
-seal_key_create(const char *path, GError **error)
+bool seal_key_create(const char *path, GError **error)
 {
     unsigned char bytes[KEY_BYTES];
     g_autofree char *text = NULL;
@@ -158,8 +151,7 @@ seal_key_create(const char *path, GError **error)
     return file_write_at(fd, line, strlen(line), 0, error);
 }
 
-void
-seal_key_free(SealKey *self)
+void seal_key_free(SealKey *self)
 {
     if (self == NULL)
         return;
@@ -170,23 +162,21 @@ seal_key_free(SealKey *self)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 
 /* Encrypts in place behind the nonce; the tag comes last. */
-static bool
-encrypt(const SealKey *key, unsigned char *sealed, const Secret *secret)
+static bool encrypt(const SealKey *key, unsigned char *sealed, const Secret *secret)
 {
     g_autoptr(EVP_CIPHER_CTX) context = EVP_CIPHER_CTX_new();
     int length = 0;
 
     return RAND_bytes(sealed, NONCE_BYTES) == 1 &&
            EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, sealed) == 1 &&
-           EVP_EncryptUpdate(context, sealed + NONCE_BYTES, &length, (const unsigned char *)secret->bytes,
-                             (int)secret->length) == 1 &&
+           EVP_EncryptUpdate(context, sealed + NONCE_BYTES, &length,
+                             (const unsigned char *)secret->bytes, (int)secret->length) == 1 &&
            EVP_EncryptFinal_ex(context, sealed + NONCE_BYTES + length, &length) == 1 &&
            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG_BYTES,
                                sealed + NONCE_BYTES + secret->length) == 1;
 }
 
-char *
-secret_seal(const Secret *self, const SealKey *key, GError **error)
+char *secret_seal(const Secret *self, const SealKey *key, GError **error)
 {
     size_t length = NONCE_BYTES + self->length + TAG_BYTES;
     g_autofree unsigned char *sealed = g_malloc0(length);
@@ -200,8 +190,7 @@ secret_seal(const Secret *self, const SealKey *key, GError **error)
     return g_strconcat(SEALED_PREFIX, text, NULL);
 }
 
-static Secret *
-unseal(const unsigned char *sealed, size_t length, const SealKey *key)
+static Secret *unseal(const unsigned char *sealed, size_t length, const SealKey *key)
 {
     g_autoptr(EVP_CIPHER_CTX) context = EVP_CIPHER_CTX_new();
     size_t body = length - NONCE_BYTES - TAG_BYTES;
@@ -221,8 +210,7 @@ unseal(const unsigned char *sealed, size_t length, const SealKey *key)
     return secret;
 }
 
-char *
-secret_make_verifier(const Secret *self, GError **error)
+char *secret_make_verifier(const Secret *self, GError **error)
 {
     unsigned char bytes[SALT_BYTES + DIGEST_BYTES];
     g_autofree char *text = NULL;
@@ -236,8 +224,7 @@ secret_make_verifier(const Secret *self, GError **error)
     return g_strconcat(VERIFIER_PREFIX, text, NULL);
 }
 
-static Secret *
-parse_sealed(const char *text, const SealKey *key, GError **error)
+static Secret *parse_sealed(const char *text, const SealKey *key, GError **error)
 {
     size_t length = 0;
     g_autofree guchar *bytes = g_base64_decode(text, &length);
@@ -250,12 +237,12 @@ parse_sealed(const char *text, const SealKey *key, GError **error)
     if (length > NONCE_BYTES + TAG_BYTES)
         secret = unseal(bytes, length, key);
     if (secret == NULL)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "sealed secret does not open with this key file");
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "sealed secret does not open with this key file");
     return secret;
 }
 
-static Secret *
-parse_verifier(const char *text, GError **error)
+static Secret *parse_verifier(const char *text, GError **error)
 {
     size_t length = 0;
     g_autofree guchar *bytes = g_base64_decode(text, &length);
@@ -271,8 +258,7 @@ parse_verifier(const char *text, GError **error)
     return secret;
 }
 
-static Secret *
-parse_file(const char *path, GError **error)
+static Secret *parse_file(const char *path, GError **error)
 {
     g_autofree char *text = file_read_all(AT_FDCWD, path, SECRET_FILE_MAX, NULL, error);
     Secret *secret;
@@ -284,8 +270,7 @@ parse_file(const char *path, GError **error)
     return secret;
 }
 
-Secret *
-secret_parse(const char *text, const SealKey *key, GError **error)
+Secret *secret_parse(const char *text, const SealKey *key, GError **error)
 {
     if (g_str_has_prefix(text, SEALED_PREFIX))
         return parse_sealed(text + strlen(SEALED_PREFIX), key, error);

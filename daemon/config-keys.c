@@ -8,26 +8,26 @@
 #include <glib.h>
 #include <stddef.h>
 
-static const char *const LEVELS[] = { "error", "warning", "notice", "info", "debug", NULL };
-static const char *const FORMATS[] = { "text", "json", NULL };
-static const char *const CERTIFICATES[] = { "none", "optional", "required", NULL };
-static const char *const FRAMINGS[] = { "auto", "prefixed", "raw", NULL };
-static const char *const MODES[] = { "send", "fetch", "offer", "receive", NULL };
-static const char *const RECORDS[] = { "binary", "binary-fixed", "text", "text-fixed", NULL };
-static const char *const EMPTY_LINES[] = { "space", "zero", NULL };
-static const char *const LONG_LINES[] = { "refuse", "truncate", NULL };
-static const char *const LINE_ENDS[] = { "lf", "crlf", NULL };
-static const char *const COMMITS[] = { "close", "rename", NULL };
-static const char *const ACKS[] = { "spool", "sent", NULL };
-static const char *const EXISTING[] = { "refuse", "replace", "number", NULL };
-static const char *const CODES[] = { "ascii", "ebcdic", "binary", NULL };
-static const char *const VERSIONS[] = { "1.2", "1.3", NULL };
+static const char *const LEVELS[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const FORMATS[] = {"text", "json", NULL};
+static const char *const CERTIFICATES[] = {"none", "optional", "required", NULL};
+static const char *const FRAMINGS[] = {"auto", "prefixed", "raw", NULL};
+static const char *const MODES[] = {"send", "fetch", "offer", "receive", NULL};
+static const char *const RECORDS[] = {"binary", "binary-fixed", "text", "text-fixed", NULL};
+static const char *const EMPTY_LINES[] = {"space", "zero", NULL};
+static const char *const LONG_LINES[] = {"refuse", "truncate", NULL};
+static const char *const LINE_ENDS[] = {"lf", "crlf", NULL};
+static const char *const COMMITS[] = {"close", "rename", NULL};
+static const char *const ACKS[] = {"spool", "sent", NULL};
+static const char *const EXISTING[] = {"refuse", "replace", "number", NULL};
+static const char *const CODES[] = {"ascii", "ebcdic", "binary", NULL};
+static const char *const VERSIONS[] = {"1.2", "1.3", NULL};
 
 #define C(field) offsetof(Config, field)
 #define L(field) offsetof(ListenerConfig, field)
 #define P(field) offsetof(Partner, field)
 #define V(field) offsetof(VirtualFile, field)
-#define DAY_S 86400
+#define DAY_S    86400
 
 /* clang-format off */
 static const ConfigKey ROOT_KEYS[] = {
@@ -144,13 +144,12 @@ static const ConfigKey FILE_KEYS[] = {
 };
 /* clang-format on */
 
-const ConfigScope CONFIG_ROOT = { "", ROOT_KEYS };
-const ConfigScope CONFIG_LISTENER = { "listeners.[].", LISTENER_KEYS };
-const ConfigScope CONFIG_PARTNER = { "partners.[].", PARTNER_KEYS };
-const ConfigScope CONFIG_FILE = { "partners.[].files.[].", FILE_KEYS };
+const ConfigScope CONFIG_ROOT = {"", ROOT_KEYS};
+const ConfigScope CONFIG_LISTENER = {"listeners.[].", LISTENER_KEYS};
+const ConfigScope CONFIG_PARTNER = {"partners.[].", PARTNER_KEYS};
+const ConfigScope CONFIG_FILE = {"partners.[].files.[].", FILE_KEYS};
 
-static const char *
-kind_name(KeyKind kind)
+static const char *kind_name(KeyKind kind)
 {
     switch (kind) {
     case KEY_TEXT:
@@ -186,33 +185,37 @@ kind_name(KeyKind kind)
     return "";
 }
 
-static void
-describe_range(GString *text, const ConfigKey *key)
+static void describe_range(GString *text, const ConfigKey *key)
 {
     if (key->choices != NULL) {
         for (int i = 0; key->choices[i] != NULL; i++)
             g_string_append_printf(text, "%s`%s`", i > 0 ? ", " : "", key->choices[i]);
     } else if (key->kind == KEY_TEXT && key->max > 0) {
-        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " characters", key->min, key->max);
-    } else if (key->max > 0 && key->kind != KEY_MODE && key->kind != KEY_GROUPS && key->kind != KEY_ADDRESSES) {
-        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " %s", key->min, key->max, key->unit);
+        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " characters",
+                               key->min, key->max);
+    } else if (key->max > 0 && key->kind != KEY_MODE && key->kind != KEY_GROUPS &&
+               key->kind != KEY_ADDRESSES) {
+        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " %s", key->min,
+                               key->max, key->unit);
     }
 }
 
-char *
-config_describe_keys(void)
+char *config_describe_keys(void)
 {
-    static const ConfigScope *const SCOPES[] = { &CONFIG_ROOT, &CONFIG_LISTENER, &CONFIG_PARTNER, &CONFIG_FILE };
-    GString *text = g_string_new("| Key | Kind | Range | Default | Reload | Meaning |\n|---|---|---|---|---|---|\n");
+    static const ConfigScope *const SCOPES[] = {&CONFIG_ROOT, &CONFIG_LISTENER, &CONFIG_PARTNER,
+                                                &CONFIG_FILE};
+    GString *text = g_string_new(
+            "| Key | Kind | Range | Default | Reload | Meaning |\n|---|---|---|---|---|---|\n");
 
     for (size_t i = 0; i < G_N_ELEMENTS(SCOPES); i++) {
         for (const ConfigKey *key = SCOPES[i]->keys; key->path != NULL; key++) {
             const char *fallback = key->fallback != NULL ? key->fallback : "";
 
-            g_string_append_printf(text, "| `%s%s` | %s | ", SCOPES[i]->name, key->path, kind_name(key->kind));
+            g_string_append_printf(text, "| `%s%s` | %s | ", SCOPES[i]->name, key->path,
+                                   kind_name(key->kind));
             describe_range(text, key);
-            g_string_append_printf(text, " | %s | %s | %s |\n", fallback, key->reloadable ? "yes" : "restart",
-                                   key->summary);
+            g_string_append_printf(text, " | %s | %s | %s |\n", fallback,
+                                   key->reloadable ? "yes" : "restart", key->summary);
         }
     }
     return g_string_free(text, FALSE);

@@ -5,11 +5,13 @@
 #include "daemon/config.h"
 
 typedef enum {
-    KEY_TEXT,      /* char * */
-    KEY_PATH,      /* char *, relative to the configuration's folder */
-    KEY_SECRET,    /* Secret * in any of its text forms */
-    KEY_BOOL,      /* bool */
-    KEY_U8, KEY_U16, KEY_U32,
+    KEY_TEXT,   /* char * */
+    KEY_PATH,   /* char *, relative to the configuration's folder */
+    KEY_SECRET, /* Secret * in any of its text forms */
+    KEY_BOOL,   /* bool */
+    KEY_U8,
+    KEY_U16,
+    KEY_U32,
     KEY_MB,        /* uint64_t of bytes, written in MiB */
     KEY_MODE,      /* uint32_t, written in octal as text */
     KEY_CHOICE,    /* int; choices name the values 0, 1, … */
@@ -36,7 +38,7 @@ typedef struct {
 } ConfigKey;
 
 typedef struct {
-    const char *name; /* of the scope in messages and documentation: "", "listeners.[]", … */
+    const char *name;      /* of the scope in messages and documentation: "", "listeners.[]", … */
     const ConfigKey *keys; /* ended by a NULL path */
 } ConfigScope;
 

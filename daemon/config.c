@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MIB (1024u * 1024u)
+#define MIB          (1024u * 1024u)
 #define DISTANCE_MAX 32
-#define TLS_1_2 0x0303
+#define TLS_1_2      0x0303
 
 typedef struct {
     Config config;
@@ -30,12 +30,11 @@ typedef struct {
     config_t file;
 } Reader;
 
-static bool
-complain(const Reader *self, const config_setting_t *setting, GError **error, const char *format, ...)
-        G_GNUC_PRINTF(4, 5);
+static bool complain(const Reader *self, const config_setting_t *setting, GError **error,
+                     const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-static bool
-complain(const Reader *self, const config_setting_t *setting, GError **error, const char *format, ...)
+static bool complain(const Reader *self, const config_setting_t *setting, GError **error,
+                     const char *format, ...)
 {
     g_autofree char *text = NULL;
     va_list arguments;
@@ -50,8 +49,7 @@ complain(const Reader *self, const config_setting_t *setting, GError **error, co
 
 /* nearest key */
 
-static unsigned
-edit_distance(const char *a, const char *b)
+static unsigned edit_distance(const char *a, const char *b)
 {
     unsigned row[DISTANCE_MAX + 1];
     size_t columns = MIN(strlen(b), (size_t)DISTANCE_MAX);
@@ -72,8 +70,7 @@ edit_distance(const char *a, const char *b)
     return row[columns];
 }
 
-static const char *
-nearest_key(const ConfigScope *scope, const char *path)
+static const char *nearest_key(const ConfigScope *scope, const char *path)
 {
     const char *nearest = scope->keys[0].path;
     unsigned best = UINT32_MAX;
@@ -89,8 +86,7 @@ nearest_key(const ConfigScope *scope, const char *path)
     return nearest;
 }
 
-static bool
-is_group_of(const ConfigScope *scope, const char *path)
+static bool is_group_of(const ConfigScope *scope, const char *path)
 {
     size_t length = strlen(path);
 
@@ -101,8 +97,7 @@ is_group_of(const ConfigScope *scope, const char *path)
     return false;
 }
 
-static bool
-is_key_of(const ConfigScope *scope, const char *path)
+static bool is_key_of(const ConfigScope *scope, const char *path)
 {
     for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
         if (strcmp(key->path, path) == 0)
@@ -111,9 +106,8 @@ is_key_of(const ConfigScope *scope, const char *path)
     return false;
 }
 
-static bool
-check_known(const Reader *self, const ConfigScope *scope, const config_setting_t *group, const char *prefix,
-            GError **error)
+static bool check_known(const Reader *self, const ConfigScope *scope, const config_setting_t *group,
+                        const char *prefix, GError **error)
 {
     for (int i = 0; i < config_setting_length(group); i++) {
         config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
@@ -123,10 +117,11 @@ check_known(const Reader *self, const ConfigScope *scope, const config_setting_t
         if (is_key_of(scope, path))
             continue;
         if (!is_group_of(scope, path))
-            return complain(self, setting, error, "unknown key '%s%s', did you mean '%s'?", scope->name, path,
-                            nearest_key(scope, path));
+            return complain(self, setting, error, "unknown key '%s%s', did you mean '%s'?",
+                            scope->name, path, nearest_key(scope, path));
         if (!config_setting_is_group(setting))
-            return complain(self, setting, error, "'%s%s' must be a group { … }", scope->name, path);
+            return complain(self, setting, error, "'%s%s' must be a group { … }", scope->name,
+                            path);
         if (!check_known(self, scope, setting, below, error))
             return false;
     }
@@ -135,24 +130,25 @@ check_known(const Reader *self, const ConfigScope *scope, const config_setting_t
 
 /* values */
 
-static bool
-read_number(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char *text,
-            int64_t *ret_number, GError **error)
+static bool read_number(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
+                        const char *text, int64_t *ret_number, GError **error)
 {
     int type = setting != NULL ? config_setting_type(setting) : CONFIG_TYPE_INT;
 
     if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
         return complain(self, setting, error, "'%s' must be a whole number", key->path);
-    *ret_number = setting != NULL ? config_setting_get_int64(setting) : g_ascii_strtoll(text, NULL, 10);
+    *ret_number =
+            setting != NULL ? config_setting_get_int64(setting) : g_ascii_strtoll(text, NULL, 10);
     if (*ret_number < key->min || *ret_number > key->max)
-        return complain(self, setting, error, "'%s' is %" G_GINT64_FORMAT ": it must be %" G_GINT64_FORMAT
-                        " to %" G_GINT64_FORMAT " %s", key->path, *ret_number, key->min, key->max, key->unit);
+        return complain(self, setting, error,
+                        "'%s' is %" G_GINT64_FORMAT ": it must be %" G_GINT64_FORMAT
+                        " to %" G_GINT64_FORMAT " %s",
+                        key->path, *ret_number, key->min, key->max, key->unit);
     return true;
 }
 
-static bool
-read_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char **text,
-          GError **error)
+static bool read_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
+                      const char **text, GError **error)
 {
     size_t length;
 
@@ -163,14 +159,15 @@ read_text(const Reader *self, const ConfigKey *key, const config_setting_t *sett
     *text = config_setting_get_string(setting);
     length = strlen(*text);
     if (key->max > 0 && (length < (size_t)key->min || length > (size_t)key->max))
-        return complain(self, setting, error, "'%s' has %zu characters: it must have %" G_GINT64_FORMAT
-                        " to %" G_GINT64_FORMAT, key->path, length, key->min, key->max);
+        return complain(self, setting, error,
+                        "'%s' has %zu characters: it must have %" G_GINT64_FORMAT
+                        " to %" G_GINT64_FORMAT,
+                        key->path, length, key->min, key->max);
     return true;
 }
 
-static bool
-read_choice(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char *text,
-            int *ret_choice, GError **error)
+static bool read_choice(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
+                        const char *text, int *ret_choice, GError **error)
 {
     g_autoptr(GString) names = g_string_new(NULL);
 
@@ -181,11 +178,12 @@ read_choice(const Reader *self, const ConfigKey *key, const config_setting_t *se
         }
         g_string_append_printf(names, "%s\"%s\"", i > 0 ? ", " : "", key->choices[i]);
     }
-    return complain(self, setting, error, "'%s' is \"%s\": it must be one of %s", key->path, text, names->str);
+    return complain(self, setting, error, "'%s' is \"%s\": it must be one of %s", key->path, text,
+                    names->str);
 }
 
-static bool
-read_list(const Reader *self, const ConfigKey *key, const config_setting_t *setting, void *target, GError **error)
+static bool read_list(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
+                      void *target, GError **error)
 {
     if (setting == NULL)
         return true;
@@ -201,8 +199,8 @@ read_list(const Reader *self, const ConfigKey *key, const config_setting_t *sett
             unsigned bits;
 
             if (text == NULL || !partner_parse_range(text, bytes, &length, &bits))
-                return complain(self, element, error, "'%s': \"%s\" is no address or range", key->path,
-                                text != NULL ? text : "");
+                return complain(self, element, error, "'%s': \"%s\" is no address or range",
+                                key->path, text != NULL ? text : "");
             g_ptr_array_add(*(GPtrArray **)target, g_strdup(text));
         } else {
             int64_t number = 0;
@@ -217,8 +215,7 @@ read_list(const Reader *self, const ConfigKey *key, const config_setting_t *sett
     return true;
 }
 
-static bool
-store_number(const ConfigKey *key, int64_t number, void *target)
+static bool store_number(const ConfigKey *key, int64_t number, void *target)
 {
     if (key->kind == KEY_U8)
         *(uint8_t *)target = (uint8_t)number;
@@ -231,9 +228,8 @@ store_number(const ConfigKey *key, int64_t number, void *target)
     return true;
 }
 
-static bool
-store_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting, const char *text,
-           void *target, GError **error)
+static bool store_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
+                       const char *text, void *target, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     int choice = 0;
@@ -243,15 +239,18 @@ store_text(const Reader *self, const ConfigKey *key, const config_setting_t *set
         return true;
     switch ((int)key->kind) {
     case KEY_PATH:
-        *(char **)target = g_path_is_absolute(text) ? g_strdup(text) : g_build_filename(self->folder, text, NULL);
+        *(char **)target = g_path_is_absolute(text) ? g_strdup(text)
+                                                    : g_build_filename(self->folder, text, NULL);
         return true;
     case KEY_SECRET:
         *(Secret **)target = secret_parse(text, self->seal_key, &failure);
-        return failure == NULL || complain(self, setting, error, "'%s': %s", key->path, failure->message);
+        return failure == NULL ||
+               complain(self, setting, error, "'%s': %s", key->path, failure->message);
     case KEY_MODE:
         *(uint32_t *)target = (uint32_t)strtoul(text, &end, 8);
         return (*end == '\0' && *(uint32_t *)target <= 0777) ||
-               complain(self, setting, error, "'%s' is \"%s\": it must be permission bits as \"0660\"", key->path, text);
+               complain(self, setting, error,
+                        "'%s' is \"%s\": it must be permission bits as \"0660\"", key->path, text);
     case KEY_ZONE:
         *(GTimeZone **)target = g_time_zone_new_identifier(text);
         return *(GTimeZone **)target != NULL ||
@@ -279,11 +278,12 @@ store_text(const Reader *self, const ConfigKey *key, const config_setting_t *set
     }
 }
 
-static bool
-read_key(const Reader *self, const ConfigKey *key, const config_setting_t *group, void *object, GError **error)
+static bool read_key(const Reader *self, const ConfigKey *key, const config_setting_t *group,
+                     void *object, GError **error)
 {
     /* the lookup takes no const; it changes nothing */
-    config_setting_t *setting = config_setting_lookup((config_setting_t *)(uintptr_t)group, key->path);
+    config_setting_t *setting =
+            config_setting_lookup((config_setting_t *)(uintptr_t)group, key->path);
     void *target = (char *)object + key->offset;
     const char *text = key->fallback;
     int64_t number = 0;
@@ -298,24 +298,27 @@ read_key(const Reader *self, const ConfigKey *key, const config_setting_t *group
     case KEY_BOOL:
         if (setting != NULL && config_setting_type(setting) != CONFIG_TYPE_BOOL)
             return complain(self, setting, error, "'%s' must be true or false", key->path);
-        *(bool *)target = setting != NULL ? config_setting_get_bool(setting) != 0 : strcmp(text, "true") == 0;
+        *(bool *)target =
+                setting != NULL ? config_setting_get_bool(setting) != 0 : strcmp(text, "true") == 0;
         return true;
     case KEY_U8:
     case KEY_U16:
     case KEY_U32:
     case KEY_MB:
-        return read_number(self, key, setting, text, &number, error) && store_number(key, number, target);
+        return read_number(self, key, setting, text, &number, error) &&
+               store_number(key, number, target);
     default:
         return read_text(self, key, setting, &text, error) &&
                store_text(self, key, setting, text, target, error);
     }
 }
 
-static bool
-read_scope(const Reader *self, const ConfigScope *scope, const config_setting_t *group, void *object, GError **error)
+static bool read_scope(const Reader *self, const ConfigScope *scope, const config_setting_t *group,
+                       void *object, GError **error)
 {
     if (!config_setting_is_group(group))
-        return complain(self, group, error, "an element of '%s' must be a group { … }", scope->name);
+        return complain(self, group, error, "an element of '%s' must be a group { … }",
+                        scope->name);
     if (!check_known(self, scope, group, "", error))
         return false;
     for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
@@ -326,9 +329,8 @@ read_scope(const Reader *self, const ConfigScope *scope, const config_setting_t 
 }
 
 /* The list of groups under a key; NULL and no error when absent. */
-static bool
-find_list(const Reader *self, const config_setting_t *group, const char *name, config_setting_t **ret_list,
-          GError **error)
+static bool find_list(const Reader *self, const config_setting_t *group, const char *name,
+                      config_setting_t **ret_list, GError **error)
 {
     *ret_list = config_setting_get_member(group, name);
     if (*ret_list == NULL || config_setting_is_list(*ret_list))
@@ -338,8 +340,7 @@ find_list(const Reader *self, const config_setting_t *group, const char *name, c
 
 /* objects */
 
-static void
-listener_free(gpointer data)
+static void listener_free(gpointer data)
 {
     ListenerConfig *listener = data;
 
@@ -348,16 +349,17 @@ listener_free(gpointer data)
     g_free(listener);
 }
 
-static bool
-check_readable(const Reader *self, const config_setting_t *group, const char *key, const char *path, GError **error)
+static bool check_readable(const Reader *self, const config_setting_t *group, const char *key,
+                           const char *path, GError **error)
 {
     if (path == NULL || access(path, R_OK) == 0)
         return true;
-    return complain(self, group, error, "'%s': '%s' cannot be read: %s", key, path, g_strerror(errno));
+    return complain(self, group, error, "'%s': '%s' cannot be read: %s", key, path,
+                    g_strerror(errno));
 }
 
-static bool
-check_tls(const Reader *self, const config_setting_t *group, const TlsSettings *tls, GError **error)
+static bool check_tls(const Reader *self, const config_setting_t *group, const TlsSettings *tls,
+                      GError **error)
 {
     if ((tls->certificate == NULL) != (tls->key == NULL))
         return complain(self, group, error, "'tls.certificate' and 'tls.key' go together");
@@ -368,8 +370,8 @@ check_tls(const Reader *self, const config_setting_t *group, const TlsSettings *
            check_readable(self, group, "tls.authorities", tls->authorities, error);
 }
 
-static bool
-read_listener(const Reader *self, Config *config, const config_setting_t *group, GError **error)
+static bool read_listener(const Reader *self, Config *config, const config_setting_t *group,
+                          GError **error)
 {
     ListenerConfig *listener = g_new0(ListenerConfig, 1);
 
@@ -380,18 +382,23 @@ read_listener(const Reader *self, Config *config, const config_setting_t *group,
     return check_tls(self, group, &listener->tls, error);
 }
 
-static bool
-check_file(const Reader *self, const config_setting_t *group, const VirtualFile *file, GError **error)
+static bool check_file(const Reader *self, const config_setting_t *group, const VirtualFile *file,
+                       GError **error)
 {
     g_autoptr(GError) failure = NULL;
     bool fixed = file->format == RECORD_BINARY_FIXED || file->format == RECORD_TEXT_FIXED;
 
     if (config_setting_get_member(group, "mode") == NULL)
-        return complain(self, group, error, "a virtual file needs 'mode': \"send\", \"fetch\", \"offer\" or \"receive\"");
+        return complain(
+                self, group, error,
+                "a virtual file needs 'mode': \"send\", \"fetch\", \"offer\" or \"receive\"");
     if (file->pattern == NULL)
         return complain(self, group, error, "a virtual file needs 'pattern'");
-    if (file->pattern[0] == '/' || strstr(file->pattern, "..") != NULL || strstr(file->pattern, "//") != NULL)
-        return complain(self, group, error, "'pattern' is \"%s\": it is a path below the partner's folder", file->pattern);
+    if (file->pattern[0] == '/' || strstr(file->pattern, "..") != NULL ||
+        strstr(file->pattern, "//") != NULL)
+        return complain(self, group, error,
+                        "'pattern' is \"%s\": it is a path below the partner's folder",
+                        file->pattern);
     if (fixed && file->record_length == 0)
         return complain(self, group, error, "a fixed 'format' needs 'record_length'");
     if (!rule_check_template(file->file_name, &failure) ||
@@ -401,8 +408,8 @@ check_file(const Reader *self, const config_setting_t *group, const VirtualFile 
     return true;
 }
 
-static bool
-read_file(const Reader *self, Partner *partner, const config_setting_t *group, GError **error)
+static bool read_file(const Reader *self, Partner *partner, const config_setting_t *group,
+                      GError **error)
 {
     VirtualFile *file = g_new0(VirtualFile, 1);
 
@@ -422,46 +429,50 @@ read_file(const Reader *self, Partner *partner, const config_setting_t *group, G
     return true;
 }
 
-static bool
-check_partner(const Reader *self, const Config *config, const config_setting_t *group, Partner *partner,
-              GError **error)
+static bool check_partner(const Reader *self, const Config *config, const config_setting_t *group,
+                          Partner *partner, GError **error)
 {
     unsigned from, to;
 
     if (partner->name == NULL || partner->identifier == NULL)
-        return complain(self, group, error, "a partner needs '%s'", partner->name == NULL ? "name" : "identifier");
-    if (strspn(partner->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") !=
-                strlen(partner->name) || partner->name[0] == '.')
-        return complain(self, group, error, "'name' is \"%s\": letters, digits, '.', '_' and '-' only", partner->name);
+        return complain(self, group, error, "a partner needs '%s'",
+                        partner->name == NULL ? "name" : "identifier");
+    if (strspn(partner->name,
+               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") !=
+                strlen(partner->name) ||
+        partner->name[0] == '.')
+        return complain(self, group, error,
+                        "'name' is \"%s\": letters, digits, '.', '_' and '-' only", partner->name);
     if (partner->local_identifier == NULL && config->node_name == NULL)
-        return complain(self, group, error, "partner '%s' needs 'local_identifier', or the file 'node'", partner->name);
+        return complain(self, group, error,
+                        "partner '%s' needs 'local_identifier', or the file 'node'", partner->name);
     if (partner->local_identifier == NULL)
         partner->local_identifier = g_strdup(config->node_name);
     if (partner->active_hours != NULL && !partner_parse_hours(partner->active_hours, &from, &to))
-        return complain(self, group, error, "'active_hours' is \"%s\": write \"08:00-20:00\"", partner->active_hours);
+        return complain(self, group, error, "'active_hours' is \"%s\": write \"08:00-20:00\"",
+                        partner->active_hours);
     for (guint i = 0; i + 1 < config->partners->len; i++) {
         const Partner *other = g_ptr_array_index(config->partners, i);
 
         if (strcmp(other->name, partner->name) == 0)
             return complain(self, group, error, "two partners have the name '%s'", partner->name);
         if (strcmp(other->identifier, partner->identifier) == 0)
-            return complain(self, group, error, "partners '%s' and '%s' have the same identifier", other->name,
-                            partner->name);
+            return complain(self, group, error, "partners '%s' and '%s' have the same identifier",
+                            other->name, partner->name);
     }
     return check_tls(self, group, &partner->tls, error);
 }
 
-static void
-fill_delays(Partner *partner)
+static void fill_delays(Partner *partner)
 {
-    static const uint32_t DELAYS_S[] = { 60, 120, 300, 600, 1200 }; /* procedures §9.10 */
+    static const uint32_t DELAYS_S[] = {60, 120, 300, 600, 1200}; /* procedures §9.10 */
 
     if (partner->retry_delays_s->len == 0)
         g_array_append_vals(partner->retry_delays_s, DELAYS_S, G_N_ELEMENTS(DELAYS_S));
 }
 
-static bool
-read_partner(const Reader *self, Config *config, const config_setting_t *group, GError **error)
+static bool read_partner(const Reader *self, Config *config, const config_setting_t *group,
+                         GError **error)
 {
     Partner *partner = g_new0(Partner, 1);
     config_setting_t *list = NULL;
@@ -471,7 +482,8 @@ read_partner(const Reader *self, Config *config, const config_setting_t *group, 
     partner->retry_delays_s = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     partner->files = g_ptr_array_new_with_free_func((GDestroyNotify)virtual_file_free);
     if (!read_scope(self, &CONFIG_PARTNER, group, partner, error) ||
-        !check_partner(self, config, group, partner, error) || !find_list(self, group, "files", &list, error))
+        !check_partner(self, config, group, partner, error) ||
+        !find_list(self, group, "files", &list, error))
         return false;
     fill_delays(partner);
     for (int i = 0; list != NULL && i < config_setting_length(list); i++) {
@@ -481,10 +493,10 @@ read_partner(const Reader *self, Config *config, const config_setting_t *group, 
     return true;
 }
 
-static bool
-load_key(Reader *self, const config_setting_t *root, GError **error)
+static bool load_key(Reader *self, const config_setting_t *root, GError **error)
 {
-    config_setting_t *setting = config_setting_lookup((config_setting_t *)(uintptr_t)root, "paths.key_file");
+    config_setting_t *setting =
+            config_setting_lookup((config_setting_t *)(uintptr_t)root, "paths.key_file");
     const char *text = setting != NULL ? config_setting_get_string(setting) : NULL;
     g_autoptr(GError) failure = NULL;
     g_autofree char *path = NULL;
@@ -493,17 +505,18 @@ load_key(Reader *self, const config_setting_t *root, GError **error)
         return true;
     path = g_path_is_absolute(text) ? g_strdup(text) : g_build_filename(self->folder, text, NULL);
     self->seal_key = seal_key_load(path, &failure);
-    return self->seal_key != NULL || complain(self, setting, error, "'paths.key_file': %s", failure->message);
+    return self->seal_key != NULL ||
+           complain(self, setting, error, "'paths.key_file': %s", failure->message);
 }
 
-static bool
-read_all(Reader *self, Config *config, GError **error)
+static bool read_all(Reader *self, Config *config, GError **error)
 {
     const config_setting_t *root = config_root_setting(&self->file);
     config_setting_t *listeners = NULL, *partners = NULL;
 
     if (!load_key(self, root, error) || !read_scope(self, &CONFIG_ROOT, root, config, error) ||
-        !find_list(self, root, "listeners", &listeners, error) || !find_list(self, root, "partners", &partners, error))
+        !find_list(self, root, "listeners", &listeners, error) ||
+        !find_list(self, root, "partners", &partners, error))
         return false;
     for (int i = 0; listeners != NULL && i < config_setting_length(listeners); i++) {
         if (!read_listener(self, config, config_setting_get_elem(listeners, (unsigned)i), error))
@@ -516,8 +529,7 @@ read_all(Reader *self, Config *config, GError **error)
     return true;
 }
 
-static bool
-parse(Reader *self, GError **error)
+static bool parse(Reader *self, GError **error)
 {
     const char *file;
 
@@ -526,19 +538,20 @@ parse(Reader *self, GError **error)
         return true;
     file = config_error_file(&self->file);
     if (config_error_type(&self->file) == CONFIG_ERR_FILE_IO)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "configuration '%s' cannot be read", self->path);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "configuration '%s' cannot be read",
+                    self->path);
     else
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s", file != NULL ? file : self->path,
-                    config_error_line(&self->file), config_error_text(&self->file));
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s",
+                    file != NULL ? file : self->path, config_error_line(&self->file),
+                    config_error_text(&self->file));
     return false;
 }
 
-Config *
-config_load(const char *path, GError **error)
+Config *config_load(const char *path, GError **error)
 {
     Counted *counted = g_new0(Counted, 1);
     Config *config = &counted->config;
-    Reader reader = { .path = path, .folder = g_path_get_dirname(path) };
+    Reader reader = {.path = path, .folder = g_path_get_dirname(path)};
     bool loaded;
 
     atomic_init(&counted->references, 1);
@@ -555,15 +568,13 @@ config_load(const char *path, GError **error)
     return NULL;
 }
 
-Config *
-config_ref(Config *config)
+Config *config_ref(Config *config)
 {
     atomic_fetch_add(&((Counted *)config)->references, 1);
     return config;
 }
 
-void
-config_unref(Config *config)
+void config_unref(Config *config)
 {
     if (config == NULL || atomic_fetch_sub(&((Counted *)config)->references, 1) != 1)
         return;
@@ -578,8 +589,7 @@ config_unref(Config *config)
     g_free(config);
 }
 
-const Partner *
-config_find_partner(const Config *config, const char *name)
+const Partner *config_find_partner(const Config *config, const char *name)
 {
     for (guint i = 0; i < config->partners->len; i++) {
         const Partner *partner = g_ptr_array_index(config->partners, i);
@@ -590,8 +600,7 @@ config_find_partner(const Config *config, const char *name)
     return NULL;
 }
 
-const Partner *
-config_find_partner_by_identifier(const Config *config, const char *identifier)
+const Partner *config_find_partner_by_identifier(const Config *config, const char *identifier)
 {
     for (guint i = 0; i < config->partners->len; i++) {
         const Partner *partner = g_ptr_array_index(config->partners, i);

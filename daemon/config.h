@@ -11,34 +11,35 @@
 #include "daemon/transfer/partner.h"
 
 typedef struct {
-    char *address;            /* to bind */
-    uint16_t port;            /* 0: any free one */
+    char *address; /* to bind */
+    uint16_t port; /* 0: any free one */
     TlsSettings tls;
 } ListenerConfig;
 
 typedef struct {
-    char *node_name;          /* default local_identifier of partners */
+    char *node_name; /* default local_identifier of partners */
     char *spool_path;
-    char *inbox_path;         /* received files: inbox_path/PARTNER/path */
-    char *socket_path;        /* the local door */
-    uint32_t socket_mode;     /* permission bits */
-    char *store_path;         /* SQLite file */
-    char *key_file;           /* seals secrets; or NULL */
+    char *inbox_path;     /* received files: inbox_path/PARTNER/path */
+    char *socket_path;    /* the local door */
+    uint32_t socket_mode; /* permission bits */
+    char *store_path;     /* SQLite file */
+    char *key_file;       /* seals secrets; or NULL */
     LogLevel log_level;
     LogFormat log_format;
     uint32_t max_connections;
-    uint32_t max_unauthenticated;             /* in all */
+    uint32_t max_unauthenticated; /* in all */
     uint32_t max_unauthenticated_per_address;
-    uint64_t spool_reserve_bytes;             /* kept free on the spool's filesystem */
+    uint64_t spool_reserve_bytes; /* kept free on the spool's filesystem */
     uint32_t staging_retention_s;
-    uint32_t history_retention_s;             /* data of finished transfers */
-    uint32_t drain_ms;                        /* SIGTERM: running transfers may go on so long */
-    uint32_t accept_ms, connect_ms, protocol_ms, protocol_long_ms, idle_ms, release_ms; /* timers, §12 */
+    uint32_t history_retention_s; /* data of finished transfers */
+    uint32_t drain_ms;            /* SIGTERM: running transfers may go on so long */
+    uint32_t accept_ms, connect_ms, protocol_ms, protocol_long_ms, idle_ms,
+            release_ms; /* timers, §12 */
     uint32_t min_rate_bytes_per_s;
-    bool read_supported;      /* server: SELECT by partners */
+    bool read_supported; /* server: SELECT by partners */
     bool sync_required;
-    GPtrArray *listeners;     /* ListenerConfig * */
-    GPtrArray *partners;      /* Partner * */
+    GPtrArray *listeners; /* ListenerConfig * */
+    GPtrArray *partners;  /* Partner * */
 } Config;
 
 /* Reads and checks a file. INVALID: "FILE:LINE: …" names the key and the nearest known one.

@@ -7,11 +7,11 @@
 
 #include "base/clock.h"
 
-#define PENALTY_AFTER 10
-#define PENALTY_MS 500
+#define PENALTY_AFTER  10
+#define PENALTY_MS     500
 #define PENALTY_MAX_MS 30000
-#define FORGET_US (600 * USEC_PER_SEC)
-#define ADDRESSES_MAX 10000
+#define FORGET_US      (600 * USEC_PER_SEC)
+#define ADDRESSES_MAX  10000
 
 typedef struct {
     char *address;
@@ -29,8 +29,7 @@ struct Gate {
     GHashTable *failures; /* address → Failures */
 };
 
-static void
-visitor_free(gpointer data)
+static void visitor_free(gpointer data)
 {
     Visitor *visitor = data;
 
@@ -39,8 +38,7 @@ visitor_free(gpointer data)
     g_free(visitor);
 }
 
-Gate *
-gate_new(void)
+Gate *gate_new(void)
 {
     Gate *self = g_new0(Gate, 1);
 
@@ -50,8 +48,7 @@ gate_new(void)
     return self;
 }
 
-void
-gate_free(Gate *self)
+void gate_free(Gate *self)
 {
     if (self == NULL)
         return;
@@ -62,8 +59,7 @@ gate_free(Gate *self)
 }
 
 /* Visitors of a partner; partner NULL: before CONNECT, of one address or of all (NULL). */
-static unsigned
-count_visitors(const Gate *self, const char *partner, const char *address)
+static unsigned count_visitors(const Gate *self, const char *partner, const char *address)
 {
     GHashTableIter iterator;
     gpointer value;
@@ -80,16 +76,15 @@ count_visitors(const Gate *self, const char *partner, const char *address)
     return count;
 }
 
-bool
-gate_enter(Gate *self, const Config *config, const char *address)
+bool gate_enter(Gate *self, const Config *config, const char *address)
 {
-    return g_hash_table_size(self->visitors) < config->max_connections + config->max_unauthenticated &&
+    return g_hash_table_size(self->visitors) <
+                   config->max_connections + config->max_unauthenticated &&
            count_visitors(self, NULL, NULL) < config->max_unauthenticated &&
            count_visitors(self, NULL, address) < config->max_unauthenticated_per_address;
 }
 
-void
-gate_add(Gate *self, const Connection *connection, const char *address)
+void gate_add(Gate *self, const Connection *connection, const char *address)
 {
     Visitor *visitor = g_new0(Visitor, 1);
 
@@ -97,8 +92,8 @@ gate_add(Gate *self, const Connection *connection, const char *address)
     g_hash_table_insert(self->visitors, (gpointer)(uintptr_t)connection, visitor);
 }
 
-Verdict
-gate_admit(Gate *self, const Config *config, const Connection *connection, const char *partner)
+Verdict gate_admit(Gate *self, const Config *config, const Connection *connection,
+                   const char *partner)
 {
     const Partner *settings = config_find_partner(config, partner);
     Visitor *visitor = g_hash_table_lookup(self->visitors, connection);
@@ -114,22 +109,19 @@ gate_admit(Gate *self, const Config *config, const Connection *connection, const
     return VERDICT_YES;
 }
 
-static gboolean
-is_claim_of(gpointer key, gpointer value, gpointer connection)
+static gboolean is_claim_of(gpointer key, gpointer value, gpointer connection)
 {
     (void)key;
     return value == connection;
 }
 
-void
-gate_remove(Gate *self, const Connection *connection)
+void gate_remove(Gate *self, const Connection *connection)
 {
     g_hash_table_remove(self->visitors, connection);
     g_hash_table_foreach_remove(self->claims, is_claim_of, (gpointer)(uintptr_t)connection);
 }
 
-Verdict
-gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path)
+Verdict gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path)
 {
     char *key = g_strconcat(partner, "/", path, NULL);
 
@@ -141,16 +133,14 @@ gate_claim(Gate *self, const Connection *connection, const char *partner, const 
     return VERDICT_YES;
 }
 
-void
-gate_unclaim(Gate *self, const char *partner, const char *path)
+void gate_unclaim(Gate *self, const char *partner, const char *path)
 {
     g_autofree char *key = g_strconcat(partner, "/", path, NULL);
 
     g_hash_table_remove(self->claims, key);
 }
 
-static gboolean
-is_forgotten(gpointer key, gpointer value, gpointer data)
+static gboolean is_forgotten(gpointer key, gpointer value, gpointer data)
 {
     const Failures *failures = value;
 
@@ -158,8 +148,7 @@ is_forgotten(gpointer key, gpointer value, gpointer data)
     return *(const int64_t *)data - failures->last_us > FORGET_US;
 }
 
-unsigned
-gate_reject(Gate *self, const char *address)
+unsigned gate_reject(Gate *self, const char *address)
 {
     int64_t now_us = clock_now_us();
     Failures *failures;
@@ -181,8 +170,7 @@ gate_reject(Gate *self, const char *address)
     return MIN((unsigned)PENALTY_MS << over, PENALTY_MAX_MS);
 }
 
-unsigned
-gate_count(const Gate *self)
+unsigned gate_count(const Gate *self)
 {
     return g_hash_table_size(self->visitors);
 }

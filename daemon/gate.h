@@ -16,7 +16,8 @@ bool gate_enter(Gate *self, const Config *config, const char *address);
 /* The connection of an accepted socket, known from now on. */
 void gate_add(Gate *self, const Connection *connection, const char *address);
 /* It proved to be a partner: may it stay? */
-Verdict gate_admit(Gate *self, const Config *config, const Connection *connection, const char *partner);
+Verdict gate_admit(Gate *self, const Config *config, const Connection *connection,
+                   const char *partner);
 /* It is gone, with all it held. */
 void gate_remove(Gate *self, const Connection *connection);
 Verdict gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path);

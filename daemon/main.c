@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE     2
 #define DEFAULT_CONFIG "/etc/pesitfs/pesitd.conf"
 
 typedef struct {
@@ -21,34 +21,39 @@ typedef struct {
     gboolean version;
 } Arguments;
 
-static bool
-parse_arguments(int *argc, char ***argv, Arguments *arguments, GError **error)
+static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GError **error)
 {
     const GOptionEntry entries[] = {
-        { "config", 'c', 0, G_OPTION_ARG_FILENAME, &arguments->config, "Configuration (" DEFAULT_CONFIG ")", "FILE" },
-        { "ready-fd", 0, 0, G_OPTION_ARG_INT, &arguments->ready_fd, "Write READY to this descriptor once started", "N" },
-        { "check-config", 0, 0, G_OPTION_ARG_NONE, &arguments->check, "Check the configuration and exit", NULL },
-        { "list-keys", 0, 0, G_OPTION_ARG_NONE, &arguments->list_keys, "Print every configuration key and exit", NULL },
-        { "version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit", NULL },
-        { NULL },
+            {"config", 'c', 0, G_OPTION_ARG_FILENAME, &arguments->config,
+             "Configuration (" DEFAULT_CONFIG ")", "FILE"},
+            {"ready-fd", 0, 0, G_OPTION_ARG_INT, &arguments->ready_fd,
+             "Write READY to this descriptor once started", "N"},
+            {"check-config", 0, 0, G_OPTION_ARG_NONE, &arguments->check,
+             "Check the configuration and exit", NULL},
+            {"list-keys", 0, 0, G_OPTION_ARG_NONE, &arguments->list_keys,
+             "Print every configuration key and exit", NULL},
+            {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit",
+             NULL},
+            {NULL},
     };
     GOptionContext *context = g_option_context_new(NULL);
     bool parsed;
 
-    g_option_context_set_summary(context, "Transfers files with PeSIT partners.\n"
-                                          "SIGHUP reads the configuration again, SIGTERM drains and stops.");
+    g_option_context_set_summary(context,
+                                 "Transfers files with PeSIT partners.\n"
+                                 "SIGHUP reads the configuration again, SIGTERM drains and stops.");
     g_option_context_add_main_entries(context, entries, NULL);
     parsed = g_option_context_parse(context, argc, argv, error);
     g_option_context_free(context);
     if (parsed && *argc > 1) {
-        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unknown argument '%s'", (*argv)[1]);
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unknown argument '%s'",
+                    (*argv)[1]);
         return false;
     }
     return parsed;
 }
 
-static int
-run(const char *path, Config *config, int ready_fd)
+static int run(const char *path, Config *config, int ready_fd)
 {
     g_autoptr(GError) error = NULL;
     Service *service;
@@ -65,10 +70,9 @@ run(const char *path, Config *config, int ready_fd)
     return EXIT_SUCCESS;
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
-    Arguments arguments = { .ready_fd = -1 };
+    Arguments arguments = {.ready_fd = -1};
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
     Config *config;
@@ -96,7 +100,8 @@ main(int argc, char **argv)
     }
     if (!arguments.check)
         return run(path, config, arguments.ready_fd);
-    printf("%s: %u listeners, %u partners: good\n", path, config->listeners->len, config->partners->len);
+    printf("%s: %u listeners, %u partners: good\n", path, config->listeners->len,
+           config->partners->len);
     config_unref(config);
     return EXIT_SUCCESS;
 }

@@ -11,11 +11,10 @@
 
 #include <string.h>
 
-#define PAGE_ROWS 500
+#define PAGE_ROWS   500
 #define INTERRUPTED "interrupted: the daemon stopped"
 
-static bool
-fail_row(Store *store, Spool *spool, Transfer *transfer, GError **error)
+static bool fail_row(Store *store, Spool *spool, Transfer *transfer, GError **error)
 {
     g_autoptr(StoreResult) result = NULL;
     TransferState before = transfer->state;
@@ -36,8 +35,7 @@ fail_row(Store *store, Spool *spool, Transfer *transfer, GError **error)
 }
 
 /* A fetch that was complete here before TRANS.END left is ours: the partner may think otherwise, we have it. */
-static bool
-settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, GError **error)
+static bool settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, GError **error)
 {
     g_autoptr(StoreResult) rows = store_execute(store, store_request_unfinished());
 
@@ -47,7 +45,8 @@ settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, GError **err
     }
     for (guint i = 0; i < rows->transfers->len; i++) {
         Transfer *transfer = g_ptr_array_index(rows->transfers, i);
-        bool lost = transfer->direction == DIRECTION_RECEIVE || transfer->direction == DIRECTION_SERVE ||
+        bool lost = transfer->direction == DIRECTION_RECEIVE ||
+                    transfer->direction == DIRECTION_SERVE ||
                     transfer->direction == DIRECTION_FETCH;
 
         if (!lost)
@@ -59,8 +58,7 @@ settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, GError **err
     return true;
 }
 
-static bool
-may_replace(const Config *config, const Transfer *transfer)
+static bool may_replace(const Config *config, const Transfer *transfer)
 {
     const Partner *partner = config_find_partner(config, transfer->partner);
     const VirtualFile *file =
@@ -70,8 +68,8 @@ may_replace(const Config *config, const Transfer *transfer)
 }
 
 /* One row whose bytes are in the spool. */
-static void
-settle_bytes(const Config *config, Spool *spool, const Transfer *transfer, unsigned *ret_published)
+static void settle_bytes(const Config *config, Spool *spool, const Transfer *transfer,
+                         unsigned *ret_published)
 {
     g_autoptr(GError) error = NULL;
 
@@ -81,21 +79,20 @@ settle_bytes(const Config *config, Spool *spool, const Transfer *transfer, unsig
         spool_remove(spool, transfer->spool_name);
         return;
     }
-    if (spool_publish(spool, transfer->spool_name, transfer->partner, transfer->path, may_replace(config, transfer),
-                      &error)) {
+    if (spool_publish(spool, transfer->spool_name, transfer->partner, transfer->path,
+                      may_replace(config, transfer), &error)) {
         (*ret_published)++;
         return;
     }
     if (error->code == BASE_ERROR_NOT_FOUND) /* published, only its empty folder was left */
         spool_remove(spool, transfer->spool_name);
     else
-        log_event(LOG_STORE_FAILED, "PARTNER", transfer->partner, "PATH", transfer->path, "REASON", error->message,
-                  NULL);
+        log_event(LOG_STORE_FAILED, "PARTNER", transfer->partner, "PATH", transfer->path, "REASON",
+                  error->message, NULL);
 }
 
-static bool
-settle_spool(const Config *config, Store *store, Spool *spool, unsigned *ret_published, unsigned *ret_orphans,
-             GError **error)
+static bool settle_spool(const Config *config, Store *store, Spool *spool, unsigned *ret_published,
+                         unsigned *ret_orphans, GError **error)
 {
     g_autoptr(GPtrArray) names = spool_list(spool);
     g_autoptr(GHashTable) left = g_hash_table_new(g_str_hash, g_str_equal);
@@ -106,7 +103,8 @@ settle_spool(const Config *config, Store *store, Spool *spool, unsigned *ret_pub
     for (guint i = 0; i < names->len; i++)
         g_hash_table_add(left, g_ptr_array_index(names, i));
     while (g_hash_table_size(left) > 0) {
-        g_autoptr(StoreResult) page = store_execute(store, store_request_history(NULL, 0, 0, before_id, PAGE_ROWS));
+        g_autoptr(StoreResult) page =
+                store_execute(store, store_request_history(NULL, 0, 0, before_id, PAGE_ROWS));
 
         if (page->error != NULL) {
             g_propagate_error(error, g_steal_pointer(&page->error));
@@ -130,8 +128,7 @@ settle_spool(const Config *config, Store *store, Spool *spool, unsigned *ret_pub
     return true;
 }
 
-bool
-recovery_run(const Config *config, Store *store, Spool *spool, GError **error)
+bool recovery_run(const Config *config, Store *store, Spool *spool, GError **error)
 {
     unsigned staged = spool_clear_staging(spool);
     unsigned failed = 0, published = 0, orphans = 0;
@@ -146,7 +143,7 @@ recovery_run(const Config *config, Store *store, Spool *spool, GError **error)
     g_snprintf(texts[1], sizeof texts[1], "%u", failed);
     g_snprintf(texts[2], sizeof texts[2], "%u", published);
     g_snprintf(texts[3], sizeof texts[3], "%u", orphans);
-    log_event(LOG_SPOOL_RECOVERED, "STAGED", texts[0], "INTERRUPTED", texts[1], "PUBLISHED", texts[2], "ORPHANS",
-              texts[3], NULL);
+    log_event(LOG_SPOOL_RECOVERED, "STAGED", texts[0], "INTERRUPTED", texts[1], "PUBLISHED",
+              texts[2], "ORPHANS", texts[3], NULL);
     return true;
 }

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define DIAG_STOPPING PESIT_DIAG(3, 312)
-#define CUT_AFTER_MS 3000
+#define CUT_AFTER_MS  3000
 
 typedef struct {
     Listener *listener;
@@ -45,16 +45,14 @@ struct Service {
 
 /* notices */
 
-static gboolean
-on_penalty_over(gpointer data)
+static gboolean on_penalty_over(gpointer data)
 {
     reply_post(data, GINT_TO_POINTER(VERDICT_YES));
     reply_unref(data);
     return G_SOURCE_REMOVE;
 }
 
-static void
-take_rejected(Service *self, const Notice *notice)
+static void take_rejected(Service *self, const Notice *notice)
 {
     unsigned wait_ms = gate_reject(self->gate, connection_address(notice->connection));
 
@@ -64,14 +62,12 @@ take_rejected(Service *self, const Notice *notice)
         g_timeout_add(wait_ms, on_penalty_over, reply_ref(notice->reply));
 }
 
-static void
-answer(const Notice *notice, Verdict verdict)
+static void answer(const Notice *notice, Verdict verdict)
 {
     reply_post(notice->reply, GINT_TO_POINTER(verdict));
 }
 
-static void
-close_connection(Service *self, Connection *connection)
+static void close_connection(Service *self, Connection *connection)
 {
     gate_remove(self->gate, connection);
     g_ptr_array_remove_fast(self->connections, connection);
@@ -80,8 +76,7 @@ close_connection(Service *self, Connection *connection)
         g_main_loop_quit(self->loop);
 }
 
-static void
-on_offer_marked(StoreResult *result, gpointer data)
+static void on_offer_marked(StoreResult *result, gpointer data)
 {
     (void)data;
     if (result->error != NULL && result->error->code != BASE_ERROR_CONFLICT)
@@ -89,31 +84,30 @@ on_offer_marked(StoreResult *result, gpointer data)
     store_result_free(result); /* a conflict: marked before, or removed meanwhile */
 }
 
-static void
-on_offer_found(StoreResult *result, gpointer data)
+static void on_offer_found(StoreResult *result, gpointer data)
 {
     Service *self = data;
 
     if (result->error == NULL && result->transfer->state == TRANSFER_QUEUED) {
         result->transfer->state = TRANSFER_DONE;
         result->transfer->finished_us = clock_wall_us();
-        store_submit(self->store, store_request_update(result->transfer, 1u << TRANSFER_QUEUED, NULL, 0),
+        store_submit(self->store,
+                     store_request_update(result->transfer, 1u << TRANSFER_QUEUED, NULL, 0),
                      on_offer_marked, self);
     }
     store_result_free(result);
 }
 
-static void
-take_incoming(Service *self, const Notice *notice)
+static void take_incoming(Service *self, const Notice *notice)
 {
     const Transfer *transfer = notice->transfer;
 
-    if (notice->progress == NULL && transfer->direction == DIRECTION_SERVE && transfer->state == TRANSFER_DONE)
+    if (notice->progress == NULL && transfer->direction == DIRECTION_SERVE &&
+        transfer->state == TRANSFER_DONE)
         store_submit(self->store, store_request_get(transfer->offer_id), on_offer_found, self);
 }
 
-static void
-on_notice(gpointer message, gpointer data)
+static void on_notice(gpointer message, gpointer data)
 {
     Notice *notice = message;
     Service *self = data;
@@ -121,14 +115,16 @@ on_notice(gpointer message, gpointer data)
     switch (notice->kind) {
     case NOTICE_ADMIT:
         answer(notice, self->stopping ? VERDICT_STOPPING
-                                      : gate_admit(self->gate, self->config, notice->connection, notice->partner));
+                                      : gate_admit(self->gate, self->config, notice->connection,
+                                                   notice->partner));
         break;
     case NOTICE_REJECTED:
         take_rejected(self, notice);
         break;
     case NOTICE_CLAIM:
         answer(notice, self->stopping ? VERDICT_STOPPING
-                                      : gate_claim(self->gate, notice->connection, notice->partner, notice->path));
+                                      : gate_claim(self->gate, notice->connection, notice->partner,
+                                                   notice->path));
         break;
     case NOTICE_UNCLAIM:
         gate_unclaim(self->gate, notice->partner, notice->path);
@@ -147,8 +143,7 @@ on_notice(gpointer message, gpointer data)
 
 /* calls */
 
-static void
-on_accept(Listener *listener, int fd, const char *address, gpointer data)
+static void on_accept(Listener *listener, int fd, const char *address, gpointer data)
 {
     Service *self = data;
     TlsContext *tls = NULL;
@@ -171,8 +166,7 @@ on_accept(Listener *listener, int fd, const char *address, gpointer data)
     g_ptr_array_add(self->connections, connection);
 }
 
-static void
-entrance_free(gpointer data)
+static void entrance_free(gpointer data)
 {
     Entrance *entrance = data;
 
@@ -181,8 +175,7 @@ entrance_free(gpointer data)
     g_free(entrance);
 }
 
-static bool
-open_entrance(Service *self, const ListenerConfig *settings, GError **error)
+static bool open_entrance(Service *self, const ListenerConfig *settings, GError **error)
 {
     Entrance *entrance = g_new0(Entrance, 1);
     char port[8];
@@ -197,15 +190,14 @@ open_entrance(Service *self, const ListenerConfig *settings, GError **error)
     if (entrance->listener == NULL)
         return false;
     (void)snprintf(port, sizeof port, "%u", listener_port(entrance->listener)); /* fits */
-    log_event(LOG_LISTENING, "ADDRESS", settings->address, "PORT", port, "TLS", settings->tls.enabled ? "yes" : "no",
-              NULL);
+    log_event(LOG_LISTENING, "ADDRESS", settings->address, "PORT", port, "TLS",
+              settings->tls.enabled ? "yes" : "no", NULL);
     return true;
 }
 
 /* signals */
 
-static gboolean
-on_cut(gpointer data)
+static gboolean on_cut(gpointer data)
 {
     Service *self = data;
 
@@ -214,8 +206,7 @@ on_cut(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-on_drained(gpointer data)
+static gboolean on_drained(gpointer data)
 {
     Service *self = data;
 
@@ -229,8 +220,7 @@ on_drained(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static gboolean
-on_terminate(gpointer data)
+static gboolean on_terminate(gpointer data)
 {
     Service *self = data;
 
@@ -248,8 +238,7 @@ on_terminate(gpointer data)
 }
 
 /* New partners and virtual files count for the next connections; listeners and paths need a restart. */
-static gboolean
-on_reload(gpointer data)
+static gboolean on_reload(gpointer data)
 {
     Service *self = data;
     g_autoptr(GError) error = NULL;
@@ -271,19 +260,19 @@ on_reload(gpointer data)
 
 /* life */
 
-static bool
-open_parts(Service *self, GError **error)
+static bool open_parts(Service *self, GError **error)
 {
     const Config *config = self->config;
 
-    self->spool = spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
+    self->spool =
+            spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
     if (self->spool == NULL)
         return false;
     self->store = store_open(config->store_path, error);
     if (self->store == NULL || !recovery_run(config, self->store, self->spool, error))
         return false;
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);
-    self->services = (ConnectionServices){ self->store, self->spool, self->notices };
+    self->services = (ConnectionServices){self->store, self->spool, self->notices};
     for (guint i = 0; i < config->listeners->len; i++) {
         if (!open_entrance(self, g_ptr_array_index(config->listeners, i), error))
             return false;
@@ -291,14 +280,12 @@ open_parts(Service *self, GError **error)
     return true;
 }
 
-static void
-free_notice(gpointer message)
+static void free_notice(gpointer message)
 {
     notice_free(message);
 }
 
-Service *
-service_start(const char *path, Config *config, int ready_fd, GError **error)
+Service *service_start(const char *path, Config *config, int ready_fd, GError **error)
 {
     Service *self = g_new0(Service, 1);
 
@@ -325,14 +312,12 @@ service_start(const char *path, Config *config, int ready_fd, GError **error)
     return self;
 }
 
-void
-service_run(Service *self)
+void service_run(Service *self)
 {
     g_main_loop_run(self->loop);
 }
 
-void
-service_stop(Service *self)
+void service_stop(Service *self)
 {
     if (self == NULL)
         return;

@@ -13,10 +13,9 @@
 #include <string.h>
 
 #define UPDATE_MASK_INDEX (TRANSFER_COLUMNS + 1)
-#define ALL_BITS 0xFFFF
+#define ALL_BITS          0xFFFF
 
-static StoreRequest *
-request_new(void (*run)(const StoreRequest *self, Db *db, StoreResult *result))
+static StoreRequest *request_new(void (*run)(const StoreRequest *self, Db *db, StoreResult *result))
 {
     StoreRequest *self = g_new0(StoreRequest, 1);
 
@@ -24,8 +23,7 @@ request_new(void (*run)(const StoreRequest *self, Db *db, StoreResult *result))
     return self;
 }
 
-void
-store_request_free(StoreRequest *request)
+void store_request_free(StoreRequest *request)
 {
     if (request == NULL)
         return;
@@ -39,8 +37,7 @@ store_request_free(StoreRequest *request)
     g_free(request);
 }
 
-static void
-take_folders(StoreRequest *self, const int *folder_fds, size_t n)
+static void take_folders(StoreRequest *self, const int *folder_fds, size_t n)
 {
     for (size_t i = 0; i < n && i < STORE_FOLDERS_MAX; i++)
         self->folder_fds[self->folder_count++] = folder_fds[i];
@@ -48,8 +45,7 @@ take_folders(StoreRequest *self, const int *folder_fds, size_t n)
 
 /* rows into results */
 
-static void
-read_one(Db *db, StoreResult *result, const char *what)
+static void read_one(Db *db, StoreResult *result, const char *what)
 {
     DbStep step = db_step(db, &result->error);
 
@@ -59,8 +55,7 @@ read_one(Db *db, StoreResult *result, const char *what)
         g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "%s not found", what);
 }
 
-static void
-read_all(Db *db, StoreResult *result)
+static void read_all(Db *db, StoreResult *result)
 {
     DbStep step;
 
@@ -69,8 +64,7 @@ read_all(Db *db, StoreResult *result)
         g_ptr_array_add(result->transfers, transfer_read(db));
 }
 
-static void
-read_number(Db *db, StoreResult *result)
+static void read_number(Db *db, StoreResult *result)
 {
     if (db_step(db, &result->error) == DB_ROW)
         result->number = (uint64_t)db_number(db, 0);
@@ -78,8 +72,7 @@ read_number(Db *db, StoreResult *result)
 
 /* writing rows */
 
-static void
-run_insert(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_insert(const StoreRequest *self, Db *db, StoreResult *result)
 {
     self->transfer->updated_us = clock_wall_us();
     if (!db_start(db, SQL_TRANSFER_INSERT, &result->error))
@@ -91,8 +84,7 @@ run_insert(const StoreRequest *self, Db *db, StoreResult *result)
     result->transfer->id = db_number(db, 0);
 }
 
-StoreRequest *
-store_request_insert(const Transfer *transfer, const int *folder_fds, size_t n)
+StoreRequest *store_request_insert(const Transfer *transfer, const int *folder_fds, size_t n)
 {
     StoreRequest *self = request_new(run_insert);
 
@@ -101,8 +93,7 @@ store_request_insert(const Transfer *transfer, const int *folder_fds, size_t n)
     return self;
 }
 
-static void
-run_update(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_update(const StoreRequest *self, Db *db, StoreResult *result)
 {
     DbStep step;
 
@@ -116,11 +107,12 @@ run_update(const StoreRequest *self, Db *db, StoreResult *result)
         result->transfer = transfer_copy(self->transfer);
     else if (step == DB_DONE)
         g_set_error(&result->error, BASE_ERROR, BASE_ERROR_CONFLICT,
-                    "transfer %" G_GINT64_FORMAT " is not in a state that allows this", self->transfer->id);
+                    "transfer %" G_GINT64_FORMAT " is not in a state that allows this",
+                    self->transfer->id);
 }
 
-StoreRequest *
-store_request_update(const Transfer *transfer, unsigned expected_states, const int *folder_fds, size_t n)
+StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_states,
+                                   const int *folder_fds, size_t n)
 {
     StoreRequest *self = request_new(run_update);
 
@@ -132,8 +124,7 @@ store_request_update(const Transfer *transfer, unsigned expected_states, const i
 
 /* reading rows */
 
-static void
-run_get(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_get(const StoreRequest *self, Db *db, StoreResult *result)
 {
     g_autofree char *what = g_strdup_printf("transfer %" G_GINT64_FORMAT, self->numbers[0]);
 
@@ -143,8 +134,7 @@ run_get(const StoreRequest *self, Db *db, StoreResult *result)
     read_one(db, result, what);
 }
 
-StoreRequest *
-store_request_get(int64_t id)
+StoreRequest *store_request_get(int64_t id)
 {
     StoreRequest *self = request_new(run_get);
 
@@ -152,8 +142,7 @@ store_request_get(int64_t id)
     return self;
 }
 
-static void
-run_find_path(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_find_path(const StoreRequest *self, Db *db, StoreResult *result)
 {
     if (!db_start(db, SQL_TRANSFER_FIND_PATH, &result->error))
         return;
@@ -162,8 +151,7 @@ run_find_path(const StoreRequest *self, Db *db, StoreResult *result)
     read_one(db, result, self->texts[1]);
 }
 
-StoreRequest *
-store_request_find_path(const char *partner, const char *path)
+StoreRequest *store_request_find_path(const char *partner, const char *path)
 {
     StoreRequest *self = request_new(run_find_path);
 
@@ -173,8 +161,7 @@ store_request_find_path(const char *partner, const char *path)
 }
 
 /* Appends text so that LIKE … ESCAPE '\' takes it literally. */
-static void
-append_literal(GString *pattern, const char *text)
+static void append_literal(GString *pattern, const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
         if (*at == '%' || *at == '_' || *at == '\\')
@@ -183,13 +170,13 @@ append_literal(GString *pattern, const char *text)
     }
 }
 
-static void
-run_list_folder(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_list_folder(const StoreRequest *self, Db *db, StoreResult *result)
 {
     const char *folder = self->texts[1];
     bool root = folder[0] == '\0';
     g_autofree char *below = root ? g_strdup("") : g_strconcat(folder, "/", NULL);
-    g_autofree char *behind = root ? g_strdup("\xFF") : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
+    g_autofree char *behind =
+            root ? g_strdup("\xFF") : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
     g_autoptr(GString) deeper = g_string_new(NULL);
 
     append_literal(deeper, below);
@@ -206,9 +193,8 @@ run_list_folder(const StoreRequest *self, Db *db, StoreResult *result)
     read_all(db, result);
 }
 
-StoreRequest *
-store_request_list_folder(const char *partner, const char *folder, unsigned directions, const char *after,
-                          uint32_t limit)
+StoreRequest *store_request_list_folder(const char *partner, const char *folder,
+                                        unsigned directions, const char *after, uint32_t limit)
 {
     StoreRequest *self = request_new(run_list_folder);
 
@@ -220,22 +206,22 @@ store_request_list_folder(const char *partner, const char *folder, unsigned dire
     return self;
 }
 
-static void
-run_find_offer(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_find_offer(const StoreRequest *self, Db *db, StoreResult *result)
 {
     const char *name = self->texts[1];
     bool generic = strpbrk(name, "*?") != NULL;
     g_autoptr(GString) pattern = g_string_new(NULL);
 
     for (const char *at = name; generic && *at != '\0'; at++) {
-        char one[] = { *at, '\0' };
+        char one[] = {*at, '\0'};
 
         if (*at == '*' || *at == '?')
             g_string_append_c(pattern, *at == '*' ? '%' : '_');
         else
             append_literal(pattern, one);
     }
-    if (!db_start(db, generic ? SQL_TRANSFER_FIND_OFFER_GENERIC : SQL_TRANSFER_FIND_OFFER, &result->error))
+    if (!db_start(db, generic ? SQL_TRANSFER_FIND_OFFER_GENERIC : SQL_TRANSFER_FIND_OFFER,
+                  &result->error))
         return;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, generic ? pattern->str : name);
@@ -243,8 +229,8 @@ run_find_offer(const StoreRequest *self, Db *db, StoreResult *result)
     read_one(db, result, name);
 }
 
-StoreRequest *
-store_request_find_offer(const char *partner, uint16_t file_type, const char *file_name)
+StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
+                                       const char *file_name)
 {
     StoreRequest *self = request_new(run_find_offer);
 
@@ -254,8 +240,7 @@ store_request_find_offer(const char *partner, uint16_t file_type, const char *fi
     return self;
 }
 
-static void
-run_find_received(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_find_received(const StoreRequest *self, Db *db, StoreResult *result)
 {
     const Transfer *wanted = self->transfer;
 
@@ -271,9 +256,9 @@ run_find_received(const StoreRequest *self, Db *db, StoreResult *result)
     read_one(db, result, "earlier transfer");
 }
 
-StoreRequest *
-store_request_find_received(const char *partner, const char *peer, uint16_t file_type, const char *file_name,
-                            uint32_t transfer_id, const char *client, const char *bank)
+StoreRequest *store_request_find_received(const char *partner, const char *peer, uint16_t file_type,
+                                          const char *file_name, uint32_t transfer_id,
+                                          const char *client, const char *bank)
 {
     StoreRequest *self = request_new(run_find_received);
 
@@ -288,8 +273,7 @@ store_request_find_received(const char *partner, const char *peer, uint16_t file
     return self;
 }
 
-static void
-run_history(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_history(const StoreRequest *self, Db *db, StoreResult *result)
 {
     if (!db_start(db, SQL_TRANSFER_HISTORY, &result->error))
         return;
@@ -299,8 +283,8 @@ run_history(const StoreRequest *self, Db *db, StoreResult *result)
     read_all(db, result);
 }
 
-StoreRequest *
-store_request_history(const char *partner, unsigned states, unsigned directions, int64_t before_id, uint32_t limit)
+StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
+                                    int64_t before_id, uint32_t limit)
 {
     StoreRequest *self = request_new(run_history);
 
@@ -312,22 +296,19 @@ store_request_history(const char *partner, unsigned states, unsigned directions,
     return self;
 }
 
-static void
-run_unfinished(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_unfinished(const StoreRequest *self, Db *db, StoreResult *result)
 {
     (void)self;
     if (db_start(db, SQL_TRANSFER_UNFINISHED, &result->error))
         read_all(db, result);
 }
 
-StoreRequest *
-store_request_unfinished(void)
+StoreRequest *store_request_unfinished(void)
 {
     return request_new(run_unfinished);
 }
 
-static void
-run_expired(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_expired(const StoreRequest *self, Db *db, StoreResult *result)
 {
     if (!db_start(db, SQL_TRANSFER_EXPIRED, &result->error))
         return;
@@ -336,8 +317,7 @@ run_expired(const StoreRequest *self, Db *db, StoreResult *result)
     read_all(db, result);
 }
 
-StoreRequest *
-store_request_expired(int64_t before_us, uint32_t limit)
+StoreRequest *store_request_expired(int64_t before_us, uint32_t limit)
 {
     StoreRequest *self = request_new(run_expired);
 
@@ -346,8 +326,7 @@ store_request_expired(int64_t before_us, uint32_t limit)
     return self;
 }
 
-static void
-run_tally(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_tally(const StoreRequest *self, Db *db, StoreResult *result)
 {
     if (!db_start(db, SQL_TRANSFER_TALLY, &result->error))
         return;
@@ -356,8 +335,7 @@ run_tally(const StoreRequest *self, Db *db, StoreResult *result)
     read_number(db, result);
 }
 
-StoreRequest *
-store_request_tally(unsigned states, unsigned directions)
+StoreRequest *store_request_tally(unsigned states, unsigned directions)
 {
     StoreRequest *self = request_new(run_tally);
 
@@ -368,8 +346,7 @@ store_request_tally(unsigned states, unsigned directions)
 
 /* counters and secrets */
 
-static void
-run_count(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_count(const StoreRequest *self, Db *db, StoreResult *result)
 {
     if (!db_start(db, SQL_COUNTER_NEXT, &result->error))
         return;
@@ -377,8 +354,7 @@ run_count(const StoreRequest *self, Db *db, StoreResult *result)
     read_number(db, result);
 }
 
-StoreRequest *
-store_request_count(const char *counter)
+StoreRequest *store_request_count(const char *counter)
 {
     StoreRequest *self = request_new(run_count);
 
@@ -386,8 +362,7 @@ store_request_count(const char *counter)
     return self;
 }
 
-static void
-run_set_secret(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_set_secret(const StoreRequest *self, Db *db, StoreResult *result)
 {
     const char *value = self->texts[2];
 
@@ -400,8 +375,7 @@ run_set_secret(const StoreRequest *self, Db *db, StoreResult *result)
     (void)db_step(db, &result->error); /* the error is in the result */
 }
 
-StoreRequest *
-store_request_set_secret(const char *partner, const char *kind, const char *value)
+StoreRequest *store_request_set_secret(const char *partner, const char *kind, const char *value)
 {
     StoreRequest *self = request_new(run_set_secret);
 
@@ -411,8 +385,7 @@ store_request_set_secret(const char *partner, const char *kind, const char *valu
     return self;
 }
 
-static void
-run_get_secret(const StoreRequest *self, Db *db, StoreResult *result)
+static void run_get_secret(const StoreRequest *self, Db *db, StoreResult *result)
 {
     if (!db_start(db, SQL_SECRET_GET, &result->error))
         return;
@@ -424,8 +397,7 @@ run_get_secret(const StoreRequest *self, Db *db, StoreResult *result)
     result->transfer->error = g_strdup(db_text(db, 0));
 }
 
-StoreRequest *
-store_request_get_secret(const char *partner, const char *kind)
+StoreRequest *store_request_get_secret(const char *partner, const char *kind)
 {
     StoreRequest *self = request_new(run_get_secret);
 

@@ -8,14 +8,26 @@
 #include <stddef.h>
 #include <string.h>
 
-typedef enum { FIELD_ENUM, FIELD_I64, FIELD_U64, FIELD_U32, FIELD_U16, FIELD_U8, FIELD_BOOL, FIELD_TEXT } FieldKind;
+typedef enum {
+    FIELD_ENUM,
+    FIELD_I64,
+    FIELD_U64,
+    FIELD_U32,
+    FIELD_U16,
+    FIELD_U8,
+    FIELD_BOOL,
+    FIELD_TEXT
+} FieldKind;
 
 typedef struct {
     FieldKind kind;
     size_t offset;
 } Field;
 
-#define FIELD(kind, name) { FIELD_##kind, offsetof(Transfer, name) }
+#define FIELD(kind, name)                                                                          \
+    {                                                                                              \
+        FIELD_##kind, offsetof(Transfer, name)                                                     \
+    }
 
 /* clang-format off */
 static const Field FIELDS[TRANSFER_COLUMNS] = {
@@ -40,33 +52,30 @@ static const char *const DIRECTIONS[] = {
 };
 /* clang-format on */
 
-Transfer *
-transfer_new(void)
+Transfer *transfer_new(void)
 {
     return g_new0(Transfer, 1);
 }
 
-static void *
-field_at(const Transfer *transfer, const Field *field)
+static void *field_at(const Transfer *transfer, const Field *field)
 {
     return (char *)(uintptr_t)transfer + field->offset;
 }
 
-Transfer *
-transfer_copy(const Transfer *transfer)
+Transfer *transfer_copy(const Transfer *transfer)
 {
     Transfer *copy = g_new(Transfer, 1);
 
     *copy = *transfer;
     for (size_t i = 0; i < TRANSFER_COLUMNS; i++) {
         if (FIELDS[i].kind == FIELD_TEXT)
-            *(char **)field_at(copy, &FIELDS[i]) = g_strdup(*(char **)field_at(transfer, &FIELDS[i]));
+            *(char **)field_at(copy, &FIELDS[i]) =
+                    g_strdup(*(char **)field_at(transfer, &FIELDS[i]));
     }
     return copy;
 }
 
-void
-transfer_free(Transfer *transfer)
+void transfer_free(Transfer *transfer)
 {
     if (transfer == NULL)
         return;
@@ -77,20 +86,17 @@ transfer_free(Transfer *transfer)
     g_free(transfer);
 }
 
-const char *
-transfer_state_name(TransferState state)
+const char *transfer_state_name(TransferState state)
 {
     return STATES[state];
 }
 
-const char *
-transfer_direction_name(TransferDirection direction)
+const char *transfer_direction_name(TransferDirection direction)
 {
     return DIRECTIONS[direction];
 }
 
-bool
-transfer_state_parse(const char *text, TransferState *ret_state)
+bool transfer_state_parse(const char *text, TransferState *ret_state)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(STATES); i++) {
         if (strcmp(text, STATES[i]) == 0) {
@@ -101,8 +107,7 @@ transfer_state_parse(const char *text, TransferState *ret_state)
     return false;
 }
 
-bool
-transfer_direction_parse(const char *text, TransferDirection *ret_direction)
+bool transfer_direction_parse(const char *text, TransferDirection *ret_direction)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(DIRECTIONS); i++) {
         if (strcmp(text, DIRECTIONS[i]) == 0) {
@@ -113,14 +118,12 @@ transfer_direction_parse(const char *text, TransferDirection *ret_direction)
     return false;
 }
 
-bool
-transfer_state_is_final(TransferState state)
+bool transfer_state_is_final(TransferState state)
 {
     return state == TRANSFER_DONE || state == TRANSFER_FAILED || state == TRANSFER_CANCELLED;
 }
 
-static int64_t
-get_number(const Transfer *transfer, const Field *field)
+static int64_t get_number(const Transfer *transfer, const Field *field)
 {
     const void *at = field_at(transfer, field);
 
@@ -145,8 +148,7 @@ get_number(const Transfer *transfer, const Field *field)
     return 0;
 }
 
-static void
-set_number(Transfer *transfer, const Field *field, int64_t number)
+static void set_number(Transfer *transfer, const Field *field, int64_t number)
 {
     void *at = field_at(transfer, field);
 
@@ -177,8 +179,7 @@ set_number(Transfer *transfer, const Field *field, int64_t number)
     }
 }
 
-void
-transfer_bind(Db *db, const Transfer *transfer)
+void transfer_bind(Db *db, const Transfer *transfer)
 {
     for (unsigned i = 0; i < TRANSFER_COLUMNS; i++) {
         if (FIELDS[i].kind == FIELD_TEXT)
@@ -188,8 +189,7 @@ transfer_bind(Db *db, const Transfer *transfer)
     }
 }
 
-Transfer *
-transfer_read(Db *db)
+Transfer *transfer_read(Db *db)
 {
     Transfer *transfer = transfer_new();
 

@@ -16,15 +16,14 @@
 
 struct Store {
     Db *db;
-    Mailbox *requests;       /* StoreRequest * */
-    Mailbox *answers;        /* StoreRequest * with result, for the main loop */
+    Mailbox *requests; /* StoreRequest * */
+    Mailbox *answers;  /* StoreRequest * with result, for the main loop */
     guint source;
     GThread *thread;
-    Mailbox *failures;       /* char *: newest texts of requests nobody waits for */
+    Mailbox *failures; /* char *: newest texts of requests nobody waits for */
 };
 
-void
-store_result_free(StoreResult *result)
+void store_result_free(StoreResult *result)
 {
     if (result == NULL)
         return;
@@ -36,8 +35,7 @@ store_result_free(StoreResult *result)
 }
 
 /* One fsync per folder, however many requests of the group name it. */
-static bool
-sync_folders(GPtrArray *group, GError **error)
+static bool sync_folders(GPtrArray *group, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
@@ -59,8 +57,7 @@ sync_folders(GPtrArray *group, GError **error)
 }
 
 /* A group that did not commit: nobody may believe otherwise. */
-static void
-fail_group(GPtrArray *group, const GError *error)
+static void fail_group(GPtrArray *group, const GError *error)
 {
     for (guint i = 0; i < group->len; i++) {
         StoreRequest *request = g_ptr_array_index(group, i);
@@ -71,8 +68,7 @@ fail_group(GPtrArray *group, const GError *error)
     }
 }
 
-static void
-answer(Store *self, StoreRequest *request)
+static void answer(Store *self, StoreRequest *request)
 {
     if (request->reply != NULL) {
         reply_post(request->reply, g_steal_pointer(&request->result));
@@ -85,8 +81,7 @@ answer(Store *self, StoreRequest *request)
     store_request_free(request);
 }
 
-static void
-run_group(Store *self, GPtrArray *group)
+static void run_group(Store *self, GPtrArray *group)
 {
     g_autoptr(GError) error = NULL;
     bool begun = db_run(self->db, SQL_BEGIN, &error);
@@ -107,8 +102,7 @@ run_group(Store *self, GPtrArray *group)
         answer(self, g_ptr_array_index(group, i));
 }
 
-static gpointer
-store_main(gpointer data)
+static gpointer store_main(gpointer data)
 {
     Store *self = data;
     StoreRequest *request;
@@ -126,8 +120,7 @@ store_main(gpointer data)
 
 /* main loop's side */
 
-static void
-on_answer(gpointer message, gpointer data)
+static void on_answer(gpointer message, gpointer data)
 {
     StoreRequest *request = message;
 
@@ -136,14 +129,12 @@ on_answer(gpointer message, gpointer data)
     store_request_free(request);
 }
 
-static void
-free_request(gpointer message)
+static void free_request(gpointer message)
 {
     store_request_free(message);
 }
 
-Store *
-store_open(const char *path, GError **error)
+Store *store_open(const char *path, GError **error)
 {
     Db *db = db_open(path, error);
     Store *self;
@@ -160,12 +151,11 @@ store_open(const char *path, GError **error)
     return self;
 }
 
-void
-store_close(Store *self)
+void store_close(Store *self)
 {
     if (self == NULL)
         return;
-    mailbox_close(self->requests); /* what is inside is still taken */
+    mailbox_close(self->requests);     /* what is inside is still taken */
     (void)g_thread_join(self->thread); /* nothing is returned */
     g_source_remove(self->source);
     mailbox_close(self->answers);
@@ -176,14 +166,12 @@ store_close(Store *self)
     g_free(self);
 }
 
-static void
-submit(Store *self, StoreRequest *request)
+static void submit(Store *self, StoreRequest *request)
 {
     (void)mailbox_post(self->requests, request); /* closed only when nobody may ask any more */
 }
 
-Reply *
-store_begin(Store *self, StoreRequest *request)
+Reply *store_begin(Store *self, StoreRequest *request)
 {
     Reply *reply = reply_new((GDestroyNotify)store_result_free);
 
@@ -192,8 +180,7 @@ store_begin(Store *self, StoreRequest *request)
     return reply;
 }
 
-StoreResult *
-store_execute(Store *self, StoreRequest *request)
+StoreResult *store_execute(Store *self, StoreRequest *request)
 {
     g_autoptr(Reply) reply = store_begin(self, request);
     gpointer value = NULL;
@@ -202,22 +189,19 @@ store_execute(Store *self, StoreRequest *request)
     return value;
 }
 
-void
-store_submit(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data)
+void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data)
 {
     request->on_result = on_result;
     request->data = data;
     submit(self, request);
 }
 
-void
-store_post(Store *self, StoreRequest *request)
+void store_post(Store *self, StoreRequest *request)
 {
     submit(self, request);
 }
 
-char *
-store_dup_last_failure(Store *self)
+char *store_dup_last_failure(Store *self)
 {
     char *last = NULL, *next;
 

@@ -17,58 +17,58 @@ typedef enum {
     TRANSFER_STAGED,
     TRANSFER_QUEUED,
     TRANSFER_RUNNING,
-    TRANSFER_WAITING,      /* for a retry */
+    TRANSFER_WAITING, /* for a retry */
     TRANSFER_DONE,
     TRANSFER_FAILED,
     TRANSFER_CANCELLED,
 } TransferState;
 
 typedef enum {
-    DIRECTION_SEND,        /* we call, CREATE */
-    DIRECTION_FETCH,       /* we call, SELECT */
-    DIRECTION_RECEIVE,     /* partner calls, CREATE */
-    DIRECTION_OFFER,       /* written here, waits for the partner's SELECT */
-    DIRECTION_SERVE,       /* one SELECT by the partner of an offered file */
+    DIRECTION_SEND,    /* we call, CREATE */
+    DIRECTION_FETCH,   /* we call, SELECT */
+    DIRECTION_RECEIVE, /* partner calls, CREATE */
+    DIRECTION_OFFER,   /* written here, waits for the partner's SELECT */
+    DIRECTION_SERVE,   /* one SELECT by the partner of an offered file */
 } TransferDirection;
 
 /* One row. Strings are owned. */
 typedef struct {
-    int64_t id;                /* 0 until stored */
+    int64_t id; /* 0 until stored */
     TransferDirection direction;
     TransferState state;
     char *partner;
-    char *path;                /* below the partner's folder in the mount */
-    char *file_name;           /* PI 12 */
-    uint16_t file_type;        /* PI 11 */
-    uint32_t transfer_id;      /* PI 13 agreed with the partner */
-    char *peer;                /* PI 3 of the other side's CONNECT, for incoming */
-    char *client, *bank;       /* PI 61, 62, or NULL */
-    uint64_t size_bytes;       /* local file */
-    uint64_t wire_bytes;       /* PI 27 */
-    uint64_t articles;         /* PI 28 */
-    uint32_t mode;             /* permission bits shown in the mount */
-    int64_t mtime_us;          /* wall */
+    char *path;           /* below the partner's folder in the mount */
+    char *file_name;      /* PI 12 */
+    uint16_t file_type;   /* PI 11 */
+    uint32_t transfer_id; /* PI 13 agreed with the partner */
+    char *peer;           /* PI 3 of the other side's CONNECT, for incoming */
+    char *client, *bank;  /* PI 61, 62, or NULL */
+    uint64_t size_bytes;  /* local file */
+    uint64_t wire_bytes;  /* PI 27 */
+    uint64_t articles;    /* PI 28 */
+    uint32_t mode;        /* permission bits shown in the mount */
+    int64_t mtime_us;     /* wall */
     int64_t created_us, updated_us, finished_us; /* wall; finished 0 while not */
     uint32_t attempts;
-    int64_t next_retry_us;     /* wall, waiting only */
+    int64_t next_retry_us; /* wall, waiting only */
     uint8_t diag_type;
     uint16_t diag_code;
-    uint8_t cause;             /* why it failed without a diagnostic: BaseError + 1, 0 none */
-    char *error;               /* text for people, or NULL */
-    char *sha256;              /* hex, or NULL */
-    char *spool_name;          /* folder of its bytes in the spool, or NULL */
-    char *offer_path;          /* serve: path of the offer; else NULL */
-    int64_t offer_id;          /* serve: its offer; else 0 */
-    bool hidden;               /* removed from the mount's listing; history stays */
-    bool data_kept;            /* spool still holds the bytes */
-    bool end_sent;             /* TRANS.END was sent: the partner may have it; never send as new */
+    uint8_t cause;    /* why it failed without a diagnostic: BaseError + 1, 0 none */
+    char *error;      /* text for people, or NULL */
+    char *sha256;     /* hex, or NULL */
+    char *spool_name; /* folder of its bytes in the spool, or NULL */
+    char *offer_path; /* serve: path of the offer; else NULL */
+    int64_t offer_id; /* serve: its offer; else 0 */
+    bool hidden;      /* removed from the mount's listing; history stays */
+    bool data_kept;   /* spool still holds the bytes */
+    bool end_sent;    /* TRANS.END was sent: the partner may have it; never send as new */
 } Transfer;
 
 Transfer *transfer_new(void);
 Transfer *transfer_copy(const Transfer *transfer);
 void transfer_free(Transfer *transfer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Transfer, transfer_free)
-const char *transfer_state_name(TransferState state);          /* "queued", … */
+const char *transfer_state_name(TransferState state); /* "queued", … */
 const char *transfer_direction_name(TransferDirection direction);
 bool transfer_state_parse(const char *text, TransferState *ret_state);
 bool transfer_direction_parse(const char *text, TransferDirection *ret_direction);
@@ -90,9 +90,9 @@ typedef struct StoreRequest StoreRequest;
 
 /* Answers of a request; which one is set depends on the request. Owned by the receiver of it. */
 typedef struct {
-    GError *error;             /* NULL: done and durable */
-    Transfer *transfer;        /* or NULL */
-    GPtrArray *transfers;      /* of Transfer, or NULL */
+    GError *error;        /* NULL: done and durable */
+    Transfer *transfer;   /* or NULL */
+    GPtrArray *transfers; /* of Transfer, or NULL */
     uint64_t number;
 } StoreResult;
 void store_result_free(StoreResult *result);
@@ -113,11 +113,12 @@ StoreRequest *store_request_get(int64_t id);
 StoreRequest *store_request_find_path(const char *partner, const char *path);
 /* Visible rows below a folder of the mount, newest per path, ordered by path, after `after` (exclusive,
  * NULL: from the start), at most limit. Directions: bit mask 1 << TransferDirection. */
-StoreRequest *store_request_list_folder(const char *partner, const char *folder, unsigned directions,
-                                        const char *after, uint32_t limit);
+StoreRequest *store_request_list_folder(const char *partner, const char *folder,
+                                        unsigned directions, const char *after, uint32_t limit);
 /* Newest offered row that a partner may SELECT by PI 11 and 12, not hidden; a generic name ('*' and '?' as
  * wild cards) chooses the oldest not yet served. NOT_FOUND. */
-StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type, const char *file_name);
+StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
+                                       const char *file_name);
 /* Completed incoming transfer with this identity, for repeats of a lost answer. NOT_FOUND. */
 StoreRequest *store_request_find_received(const char *partner, const char *peer, uint16_t file_type,
                                           const char *file_name, uint32_t transfer_id,

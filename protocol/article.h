@@ -10,21 +10,21 @@
 
 /* What a line or record becomes; procedures §13.1. */
 typedef enum {
-    PESIT_TEXT_VARIABLE,   /* PI 31 = 80h: one line, one article */
-    PESIT_TEXT_FIXED,      /* PI 31 = 00h: line padded with blanks to PI 32 */
+    PESIT_TEXT_VARIABLE, /* PI 31 = 80h: one line, one article */
+    PESIT_TEXT_FIXED,    /* PI 31 = 00h: line padded with blanks to PI 32 */
 } PesitTextFormat;
 
-typedef enum { PESIT_EMPTY_SPACE, PESIT_EMPTY_ZERO } PesitEmptyLine;     /* §13.2 */
+typedef enum { PESIT_EMPTY_SPACE, PESIT_EMPTY_ZERO } PesitEmptyLine; /* §13.2 */
 typedef enum { PESIT_LONG_REFUSE, PESIT_LONG_TRUNCATE } PesitLongLine;
 typedef enum { PESIT_EOL_LF, PESIT_EOL_CRLF } PesitLineEnd;
 
 typedef struct {
     PesitTextFormat format;
-    uint32_t article_bytes;    /* PI 32: 1..65535 */
+    uint32_t article_bytes; /* PI 32: 1..65535 */
     PesitEmptyLine empty_line;
     PesitLongLine long_line;
-    PesitLineEnd line_end;     /* written on reception; both are read when sending */
-    bool trim;                 /* reception, fixed: remove the padding blanks */
+    PesitLineEnd line_end; /* written on reception; both are read when sending */
+    bool trim;             /* reception, fixed: remove the padding blanks */
 } PesitTextRules;
 
 /* Cuts the next article out of `text`.

@@ -7,16 +7,15 @@
 #include "protocol/session-private.h"
 #include "protocol/wire.h"
 
-#define ARTICLES_MAX 255
-#define SYN_MAX_BYTES 11
-#define POINT_MAX 999999
-#define KB 1024u
-#define SYNC_UNDEFINED 0xFFFF
+#define ARTICLES_MAX             255
+#define SYN_MAX_BYTES            11
+#define POINT_MAX                999999
+#define KB                       1024u
+#define SYNC_UNDEFINED           0xFFFF
 #define UNDEFINED_INTERVAL_BYTES (1024u * KB)
-#define LENGTH_BYTES 2
+#define LENGTH_BYTES             2
 
-void
-pesit_batch_clear(PesitBatch *batch)
+void pesit_batch_clear(PesitBatch *batch)
 {
     batch->used = 0;
     batch->slot_count = 0;
@@ -28,22 +27,19 @@ pesit_batch_clear(PesitBatch *batch)
     batch->fpdu_articles = 0;
 }
 
-static void
-put_number16(uint8_t *at, size_t number)
+static void put_number16(uint8_t *at, size_t number)
 {
     at[0] = (uint8_t)(number >> 8);
     at[1] = (uint8_t)number;
 }
 
-static size_t
-prefix_bytes(const PesitSession *self)
+static size_t prefix_bytes(const PesitSession *self)
 {
     return self->framing == PESIT_FRAMING_PREFIXED ? PREFIX_BYTES : 0;
 }
 
 /* Ends the multi-article DTF being filled. */
-static void
-close_fpdu(PesitBatch *batch)
+static void close_fpdu(PesitBatch *batch)
 {
     if (batch->fpdu_at == SIZE_MAX)
         return;
@@ -56,7 +52,8 @@ close_fpdu(PesitBatch *batch)
 
         if (length > 0) {
             memmove(content, content + LENGTH_BYTES, length);
-            if (batch->slot_count > 0 && batch->slots[batch->slot_count - 1].bytes == content + LENGTH_BYTES)
+            if (batch->slot_count > 0 &&
+                batch->slots[batch->slot_count - 1].bytes == content + LENGTH_BYTES)
                 batch->slots[batch->slot_count - 1].bytes = content; /* not filled yet */
             batch->used -= LENGTH_BYTES;
             put_number16(batch->buffer + batch->fpdu_at, batch->used - batch->fpdu_at);
@@ -67,24 +64,22 @@ close_fpdu(PesitBatch *batch)
     batch->fpdu_articles = 0;
 }
 
-static void
-close_entity(const PesitSession *self, PesitBatch *batch)
+static void close_entity(const PesitSession *self, PesitBatch *batch)
 {
     close_fpdu(batch);
     if (batch->entity_at != SIZE_MAX && prefix_bytes(self) > 0)
-        put_number16(batch->buffer + batch->entity_at, batch->used - batch->entity_at - PREFIX_BYTES);
+        put_number16(batch->buffer + batch->entity_at,
+                     batch->used - batch->entity_at - PREFIX_BYTES);
     batch->entity_at = SIZE_MAX;
 }
 
-void
-pesit_session_close_batch(PesitSession *self, PesitBatch *batch)
+void pesit_session_close_batch(PesitSession *self, PesitBatch *batch)
 {
     close_entity(self, batch);
 }
 
 /* Bytes that the open entity (or a new one) can still take, header of an FPDU not counted. */
-static size_t
-entity_room(const PesitSession *self, const PesitBatch *batch)
+static size_t entity_room(const PesitSession *self, const PesitBatch *batch)
 {
     size_t used, room, buffer_room = batch->capacity - batch->used;
 
@@ -98,8 +93,7 @@ entity_room(const PesitSession *self, const PesitBatch *batch)
     return room < buffer_room ? room : buffer_room;
 }
 
-static void
-open_entity_if_needed(const PesitSession *self, PesitBatch *batch)
+static void open_entity_if_needed(const PesitSession *self, PesitBatch *batch)
 {
     if (batch->entity_at != SIZE_MAX)
         return;
@@ -107,8 +101,8 @@ open_entity_if_needed(const PesitSession *self, PesitBatch *batch)
     batch->used += prefix_bytes(self);
 }
 
-static uint8_t *
-put_header(const PesitSession *self, PesitBatch *batch, PesitFpduType type, size_t content)
+static uint8_t *put_header(const PesitSession *self, PesitBatch *batch, PesitFpduType type,
+                           size_t content)
 {
     uint8_t *at = batch->buffer + batch->used;
     uint8_t phase, code;
@@ -124,43 +118,40 @@ put_header(const PesitSession *self, PesitBatch *batch, PesitFpduType type, size
 }
 
 /* Where the next `length` data bytes belong: a slot for the caller, or a copy. */
-static void
-put_content(PesitBatch *batch, const uint8_t *source, size_t length)
+static void put_content(PesitBatch *batch, const uint8_t *source, size_t length)
 {
     uint8_t *at = batch->buffer + batch->used;
 
     if (source != NULL) {
         memcpy(at, source, length);
     } else {
-        batch->slots[batch->slot_count++] = (PesitSlot){ at, length };
+        batch->slots[batch->slot_count++] = (PesitSlot){at, length};
         batch->slot_bytes += length;
     }
     batch->used += length;
 }
 
-static uint64_t
-interval_bytes(const PesitSession *self)
+static uint64_t interval_bytes(const PesitSession *self)
 {
     if (self->interval_kb == SYNC_UNDEFINED)
         return UNDEFINED_INTERVAL_BYTES; /* the sender decides; longer than any article */
     return (uint64_t)self->interval_kb * KB;
 }
 
-static bool
-is_point_due(const PesitSession *self, size_t article)
+static bool is_point_due(const PesitSession *self, size_t article)
 {
-    return self->facts.synchronised && self->since > 0 && self->since + article > interval_bytes(self);
+    return self->facts.synchronised && self->since > 0 &&
+           self->since + article > interval_bytes(self);
 }
 
-static bool
-is_window_full(const PesitSession *self)
+static bool is_window_full(const PesitSession *self)
 {
-    return self->facts.synchronised && self->window > 0 && self->last_point - self->last_acked >= self->window;
+    return self->facts.synchronised && self->window > 0 &&
+           self->last_point - self->last_acked >= self->window;
 }
 
 /* SYN before the article that would exceed the interval. False: no room. */
-static bool
-put_point(PesitSession *self, PesitBatch *batch)
+static bool put_point(PesitSession *self, PesitBatch *batch)
 {
     uint32_t point = self->last_point + 1;
     size_t digits = point > 0xFFFF ? 3 : point > 0xFF ? 2 : 1;
@@ -180,7 +171,7 @@ put_point(PesitSession *self, PesitBatch *batch)
     for (size_t i = 0; i < digits; i++)
         at[2 + i] = (uint8_t)(point >> (8 * (digits - 1 - i)));
     batch->used += LENGTH_BYTES + digits;
-    batch->points[batch->point_count++] = (PesitSentPoint){ point, self->bytes, self->articles };
+    batch->points[batch->point_count++] = (PesitSentPoint){point, self->bytes, self->articles};
     self->last_point = point;
     self->since = 0;
     if (!self->options.concatenation)
@@ -188,8 +179,7 @@ put_point(PesitSession *self, PesitBatch *batch)
     return true;
 }
 
-static void
-count_article(PesitSession *self, size_t length)
+static void count_article(PesitSession *self, size_t length)
 {
     self->bytes += length;
     self->since += length;
@@ -197,8 +187,7 @@ count_article(PesitSession *self, size_t length)
 }
 
 /* Joins a multi-article DTF, opening one when needed. False: it does not fit here. */
-static bool
-put_packed(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t length)
+static bool put_packed(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t length)
 {
     size_t need = LENGTH_BYTES + length + (batch->fpdu_at == SIZE_MAX ? PESIT_HEADER_BYTES : 0);
 
@@ -222,8 +211,7 @@ put_packed(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t 
     return true;
 }
 
-static bool
-put_single(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t length)
+static bool put_single(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t length)
 {
     close_fpdu(batch);
     if (!self->options.concatenation)
@@ -237,8 +225,8 @@ put_single(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t 
 }
 
 /* DTFDA, DTFMA…, DTFFA; only when the whole article fits in the batch. */
-static bool
-put_segmented(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t length)
+static bool put_segmented(PesitSession *self, PesitBatch *batch, const uint8_t *source,
+                          size_t length)
 {
     size_t segment_max = self->max_entity - PESIT_HEADER_BYTES;
     size_t count = (length + segment_max - 1) / segment_max;
@@ -250,7 +238,7 @@ put_segmented(PesitSession *self, PesitBatch *batch, const uint8_t *source, size
         return false;
     while (at < length) {
         size_t segment = length - at < segment_max ? length - at : segment_max;
-        PesitFpduType type = at == 0                   ? PESIT_FPDU_DTFDA
+        PesitFpduType type = at == 0                  ? PESIT_FPDU_DTFDA
                              : at + segment == length ? PESIT_FPDU_DTFFA
                                                       : PESIT_FPDU_DTFMA;
 
@@ -263,19 +251,20 @@ put_segmented(PesitSession *self, PesitBatch *batch, const uint8_t *source, size
     return true;
 }
 
-static bool
-is_sending(const PesitSession *self)
+static bool is_sending(const PesitSession *self)
 {
-    return session_is_sender(self) && (self->state == STATE_WRITING || self->state == STATE_READING);
+    return session_is_sender(self) &&
+           (self->state == STATE_WRITING || self->state == STATE_READING);
 }
 
 /* One article in the form that suits. source NULL: leaves a slot. */
-static PesitStatus
-put_one(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t length)
+static PesitStatus put_one(PesitSession *self, PesitBatch *batch, const uint8_t *source,
+                           size_t length)
 {
     bool small = length + PESIT_HEADER_BYTES + LENGTH_BYTES <= self->max_entity / 2u;
     bool fits = length + PESIT_HEADER_BYTES <= self->max_entity;
-    bool packed = (self->options.multi_article && small) || (length == 0 && self->options.multi_article);
+    bool packed =
+            (self->options.multi_article && small) || (length == 0 && self->options.multi_article);
     bool done;
 
     if ((!fits && !self->options.segmentation) || (length == 0 && !packed))
@@ -291,10 +280,12 @@ put_one(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t len
     if (!fits) {
         done = put_segmented(self, batch, source, length);
     } else {
-        done = packed ? put_packed(self, batch, source, length) : put_single(self, batch, source, length);
+        done = packed ? put_packed(self, batch, source, length)
+                      : put_single(self, batch, source, length);
         if (!done) { /* a fresh entity */
             close_entity(self, batch);
-            done = packed ? put_packed(self, batch, source, length) : put_single(self, batch, source, length);
+            done = packed ? put_packed(self, batch, source, length)
+                          : put_single(self, batch, source, length);
         }
     }
     if (!done)
@@ -303,18 +294,19 @@ put_one(PesitSession *self, PesitBatch *batch, const uint8_t *source, size_t len
     return PESIT_OK;
 }
 
-static void
-arm_window(PesitSession *self, const PesitBatch *batch)
+static void arm_window(PesitSession *self, const PesitBatch *batch)
 {
     int64_t timeout_us = self->options.timers.protocol_us;
 
-    self->deadline_us = batch->window_full && timeout_us > 0 ? self->now_us + timeout_us : INT64_MAX;
+    self->deadline_us =
+            batch->window_full && timeout_us > 0 ? self->now_us + timeout_us : INT64_MAX;
 }
 
-PesitStatus
-pesit_session_plan_data(PesitSession *self, PesitBatch *batch, uint64_t remaining_bytes, int64_t now_us)
+PesitStatus pesit_session_plan_data(PesitSession *self, PesitBatch *batch, uint64_t remaining_bytes,
+                                    int64_t now_us)
 {
-    size_t article = self->article_bytes != 0 ? self->article_bytes : self->max_entity - PESIT_HEADER_BYTES;
+    size_t article =
+            self->article_bytes != 0 ? self->article_bytes : self->max_entity - PESIT_HEADER_BYTES;
     PesitStatus status = PESIT_OK;
 
     self->now_us = now_us;
@@ -333,9 +325,8 @@ pesit_session_plan_data(PesitSession *self, PesitBatch *batch, uint64_t remainin
     return batch->slot_count > 0 || batch->used > 0 ? PESIT_OK : status;
 }
 
-PesitStatus
-pesit_session_put_article(PesitSession *self, PesitBatch *batch, const uint8_t *article, size_t length,
-                          int64_t now_us)
+PesitStatus pesit_session_put_article(PesitSession *self, PesitBatch *batch, const uint8_t *article,
+                                      size_t length, int64_t now_us)
 {
     PesitStatus status;
 

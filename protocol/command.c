@@ -6,8 +6,7 @@
  */
 #include "protocol/session-private.h"
 
-static bool
-is_answer(PesitFpduType type)
+static bool is_answer(PesitFpduType type)
 {
     switch ((int)type) {
     case PESIT_FPDU_RCONNECT:
@@ -31,14 +30,12 @@ is_answer(PesitFpduType type)
     }
 }
 
-static uint16_t
-smaller(uint64_t a, uint64_t b)
+static uint16_t smaller(uint64_t a, uint64_t b)
 {
     return (uint16_t)(a < b ? a : b);
 }
 
-static void
-fill_connect(PesitSession *self, PesitFpdu *fpdu)
+static void fill_connect(PesitSession *self, PesitFpdu *fpdu)
 {
     fpdu->id_src = self->own_id;
     pesit_fpdu_set_number(fpdu, PESIT_PI_VERSION, 2);
@@ -50,26 +47,28 @@ fill_connect(PesitSession *self, PesitFpdu *fpdu)
     pesit_fpdu_set_number(fpdu, PESIT_PI_ACCESS_TYPE, self->access);
 }
 
-static void
-fill_aconnect(PesitSession *self, PesitFpdu *fpdu)
+static void fill_aconnect(PesitSession *self, PesitFpdu *fpdu)
 {
     uint16_t own = self->options.sync_interval_kb;
     uint16_t proposed = self->proposed_interval_kb;
 
     fpdu->id_src = self->own_id;
-    self->interval_kb = proposed == 0 || own == 0 ? 0 : smaller(proposed, own); /* FFFF is the largest */
-    self->window = self->interval_kb == 0 ? 0 : (uint8_t)smaller(self->proposed_window, self->options.sync_window);
+    self->interval_kb =
+            proposed == 0 || own == 0 ? 0 : smaller(proposed, own); /* FFFF is the largest */
+    self->window = self->interval_kb == 0
+                           ? 0
+                           : (uint8_t)smaller(self->proposed_window, self->options.sync_window);
     self->facts.synchronised = self->interval_kb != 0;
     pesit_fpdu_set_number(fpdu, PESIT_PI_VERSION, 2);
     pesit_fpdu_set_sync(fpdu, self->interval_kb, self->window);
     pesit_fpdu_set_number(fpdu, PESIT_PI_RESYNC, 0);
 }
 
-static void
-fill_selection(PesitSession *self, PesitFpdu *fpdu)
+static void fill_selection(PesitSession *self, PesitFpdu *fpdu)
 {
-    self->proposed_entity = smaller(pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, self->options.max_entity_bytes),
-                                    self->options.max_entity_bytes);
+    self->proposed_entity =
+            smaller(pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, self->options.max_entity_bytes),
+                    self->options.max_entity_bytes);
     pesit_fpdu_set_number(fpdu, PESIT_PI_MAX_ENTITY, self->proposed_entity);
     self->facts.reading = fpdu->type == PESIT_FPDU_SELECT;
     self->facts.stopped_early = false;
@@ -79,8 +78,7 @@ fill_selection(PesitSession *self, PesitFpdu *fpdu)
 }
 
 /* PI 25 never above what was proposed; a refusal still carries the mandatory list. */
-static void
-fill_selection_answer(PesitSession *self, PesitFpdu *fpdu)
+static void fill_selection_answer(PesitSession *self, PesitFpdu *fpdu)
 {
     uint16_t entity = smaller(self->proposed_entity, self->options.max_entity_bytes);
 
@@ -92,7 +90,8 @@ fill_selection_answer(PesitSession *self, PesitFpdu *fpdu)
     if (!pesit_fpdu_has(fpdu, PESIT_PI_TRANSFER_ID))
         pesit_fpdu_set_number(fpdu, PESIT_PI_TRANSFER_ID, 1);
     if (!pesit_fpdu_has(fpdu, PESIT_PI_FILE_TYPE))
-        pesit_fpdu_set_number(fpdu, PESIT_PI_FILE_TYPE, pesit_fpdu_number(&self->fpdu, PESIT_PI_FILE_TYPE, 0));
+        pesit_fpdu_set_number(fpdu, PESIT_PI_FILE_TYPE,
+                              pesit_fpdu_number(&self->fpdu, PESIT_PI_FILE_TYPE, 0));
     if (!pesit_fpdu_has(fpdu, PESIT_PI_FILE_NAME)) {
         size_t length;
         const uint8_t *name = pesit_fpdu_bytes(&self->fpdu, PESIT_PI_FILE_NAME, &length);
@@ -103,15 +102,13 @@ fill_selection_answer(PesitSession *self, PesitFpdu *fpdu)
     self->article_fixed = pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_FORMAT, 0x80) == 0;
 }
 
-static void
-fill_counts(PesitSession *self, PesitFpdu *fpdu)
+static void fill_counts(PesitSession *self, PesitFpdu *fpdu)
 {
     pesit_fpdu_set_number(fpdu, PESIT_PI_BYTE_COUNT, self->bytes);
     pesit_fpdu_set_number(fpdu, PESIT_PI_ARTICLE_COUNT, self->articles & UINT32_MAX);
 }
 
-static void
-fill_start(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *command)
+static void fill_start(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *command)
 {
     session_reset_transfer(self);
     self->last_point = self->last_acked = command->point;
@@ -121,8 +118,7 @@ fill_start(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *command)
         pesit_fpdu_set_number(fpdu, PESIT_PI_RESTART_POINT, command->point);
 }
 
-static void
-fill(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *command)
+static void fill(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *command)
 {
     switch ((int)fpdu->type) {
     case PESIT_FPDU_CONNECT:
@@ -169,8 +165,7 @@ fill(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *command)
     }
 }
 
-static PesitStatus
-acknowledge_point(PesitSession *self, const PesitCommand *command)
+static PesitStatus acknowledge_point(PesitSession *self, const PesitCommand *command)
 {
     PesitFpdu fpdu;
     TransitionKind kind;
@@ -187,8 +182,7 @@ acknowledge_point(PesitSession *self, const PesitCommand *command)
     return session_send(self, &fpdu);
 }
 
-PesitStatus
-pesit_session_command(PesitSession *self, const PesitCommand *command, int64_t now_us)
+PesitStatus pesit_session_command(PesitSession *self, const PesitCommand *command, int64_t now_us)
 {
     PesitFpdu fpdu;
     TransitionKind kind;

@@ -9,7 +9,7 @@
 
 #include "protocol/types.h"
 
-#define PESIT_HEADER_BYTES 6
+#define PESIT_HEADER_BYTES   6
 #define PESIT_FPDU_MAX_BYTES 65535
 
 /* A parameter's value. A number-like parameter (kinds number, symbol, mask) carries `number`;
@@ -24,30 +24,30 @@ typedef struct {
     PesitFpduType type;
     uint8_t id_dst;
     uint8_t id_src;
-    uint64_t present[2];                     /* bit per PI code; see pesit_fpdu_has */
-    uint32_t groups;                         /* bit 0: PGI 9, 1: 30, 2: 40, 3: 50 seen or wanted */
+    uint64_t present[2]; /* bit per PI code; see pesit_fpdu_has */
+    uint32_t groups;     /* bit 0: PGI 9, 1: 30, 2: 40, 3: 50 seen or wanted */
     PesitValue values[PESIT_PI_COUNT];
 } PesitFpdu;
 
 /* catalogue */
 
 typedef enum {
-    PESIT_KIND_NUMBER,   /* N: unsigned big-endian, leading zeros stripped when sent */
-    PESIT_KIND_SYMBOL,   /* S: one byte */
-    PESIT_KIND_MASK,     /* M: bit mask, most significant bit is b1 */
-    PESIT_KIND_TEXT,     /* C: 7-bit text, trailing blanks not significant */
-    PESIT_KIND_DATE,     /* D: AAMMJJhhmmss */
-    PESIT_KIND_PACKED,   /* A: fixed zones, handled as one big-endian number of exact length */
-    PESIT_KIND_BYTES,    /* A: aggregate or opaque */
+    PESIT_KIND_NUMBER, /* N: unsigned big-endian, leading zeros stripped when sent */
+    PESIT_KIND_SYMBOL, /* S: one byte */
+    PESIT_KIND_MASK,   /* M: bit mask, most significant bit is b1 */
+    PESIT_KIND_TEXT,   /* C: 7-bit text, trailing blanks not significant */
+    PESIT_KIND_DATE,   /* D: AAMMJJhhmmss */
+    PESIT_KIND_PACKED, /* A: fixed zones, handled as one big-endian number of exact length */
+    PESIT_KIND_BYTES,  /* A: aggregate or opaque */
 } PesitKind;
 
 typedef struct {
     PesitKind kind;
-    uint16_t min_bytes;      /* as sent */
-    uint16_t max_bytes;      /* as sent */
-    uint16_t max_received;   /* tolerated on reception (0: max_bytes) */
-    bool secret;             /* masked in traces */
-    uint8_t max_value;       /* of symbols; 0: any value */
+    uint16_t min_bytes;    /* as sent */
+    uint16_t max_bytes;    /* as sent */
+    uint16_t max_received; /* tolerated on reception (0: max_bytes) */
+    bool secret;           /* masked in traces */
+    uint8_t max_value;     /* of symbols; 0: any value */
     const char *name;
     const char *chapter;
 } PesitPiRow;
@@ -100,8 +100,8 @@ void pesit_fpdu_sync(const PesitFpdu *fpdu, uint16_t *ret_interval_kb, uint8_t *
 
 /* Something the decoder tolerated, or what made it fail: for the log and the strict mode. */
 typedef struct {
-    unsigned pi;          /* code concerned, 0 when none */
-    const char *what;     /* constant text: "unknown parameter", "repeated parameter", … */
+    unsigned pi;      /* code concerned, 0 when none */
+    const char *what; /* constant text: "unknown parameter", "repeated parameter", … */
 } PesitRemark;
 
 #define PESIT_REMARKS_MAX 8
@@ -146,8 +146,7 @@ PesitStatus pesit_fpdu_encode_units(const PesitFpdu *fpdu, uint8_t *buffer, size
 /* English text of a reason code; "vendor code", with its meaning when one is known, for those
  * outside annex D. Never NULL. */
 const char *pesit_diag_text(PesitDiag diag);
-static inline bool
-pesit_diag_is_negative(PesitDiag diag)
+static inline bool pesit_diag_is_negative(PesitDiag diag)
 {
     return diag.type >= 2;
 }

@@ -11,21 +11,21 @@
 
 typedef struct {
     const char *name;
-    PesitFraming framing;         /* as requester; servers detect */
-    bool preconnection;           /* as requester: send the 24-byte message before CONNECT */
-    uint16_t sync_interval_kb;    /* PI 7 proposed, 0 none, 65535 undefined */
+    PesitFraming framing;      /* as requester; servers detect */
+    bool preconnection;        /* as requester: send the 24-byte message before CONNECT */
+    uint16_t sync_interval_kb; /* PI 7 proposed, 0 none, 65535 undefined */
     uint8_t sync_window;
-    bool resync;                  /* PI 23 proposed */
-    uint16_t max_entity_bytes;    /* PI 25 proposed and accepted at most */
-    bool multi_article;           /* may send DTF with several articles */
-    bool segmentation;            /* may send DTFDA … DTFFA when an article does not fit */
-    bool concatenation;           /* may put several FPDUs in one entity */
-    bool strict;                  /* refuse what is otherwise tolerated */
-    bool abort_as_units;          /* send ABORT with PI 2 as a unit instead of three bare bytes */
-    bool send_diagnostic_text;    /* PI 29 with refusals */
-    bool label_is_name;           /* PI 37 carries the file's name, PI 12 the flow */
-    bool restart;                 /* PI 15 = 1 may be used with this partner */
-    uint16_t free_text_max;       /* PI 99 */
+    bool resync;               /* PI 23 proposed */
+    uint16_t max_entity_bytes; /* PI 25 proposed and accepted at most */
+    bool multi_article;        /* may send DTF with several articles */
+    bool segmentation;         /* may send DTFDA … DTFFA when an article does not fit */
+    bool concatenation;        /* may put several FPDUs in one entity */
+    bool strict;               /* refuse what is otherwise tolerated */
+    bool abort_as_units;       /* send ABORT with PI 2 as a unit instead of three bare bytes */
+    bool send_diagnostic_text; /* PI 29 with refusals */
+    bool label_is_name;        /* PI 37 carries the file's name, PI 12 the flow */
+    bool restart;              /* PI 15 = 1 may be used with this partner */
+    uint16_t free_text_max;    /* PI 99 */
     const char *description;
 } PesitProfile;
 

@@ -7,31 +7,29 @@
 #include "protocol/session-private.h"
 #include "protocol/wire.h"
 
-#define DIAG_PROTOCOL PESIT_DIAG(3, 311)
-#define DIAG_STRUCTURE PESIT_DIAG(3, 318)
-#define DIAG_NEGOTIATION PESIT_DIAG(3, 315)
-#define DIAG_COUNTS PESIT_DIAG(3, 319)
-#define DIAG_WINDOW PESIT_DIAG(2, 217)
-#define DIAG_ARTICLE PESIT_DIAG(2, 220)
-#define DIAG_INTERVAL PESIT_DIAG(2, 222)
-#define DETECT_BYTES 8
+#define DIAG_PROTOCOL       PESIT_DIAG(3, 311)
+#define DIAG_STRUCTURE      PESIT_DIAG(3, 318)
+#define DIAG_NEGOTIATION    PESIT_DIAG(3, 315)
+#define DIAG_COUNTS         PESIT_DIAG(3, 319)
+#define DIAG_WINDOW         PESIT_DIAG(2, 217)
+#define DIAG_ARTICLE        PESIT_DIAG(2, 220)
+#define DIAG_INTERVAL       PESIT_DIAG(2, 222)
+#define DETECT_BYTES        8
 #define PRECONNECTION_BYTES 24
-#define SYNC_UNDEFINED 0xFFFF
-#define KB 1024u
+#define SYNC_UNDEFINED      0xFFFF
+#define KB                  1024u
 
-static const uint8_t PRECONNECTION_ACK[] = { 0xC1, 0xC3, 0xD2, 0xF0 }; /* ACK0 in EBCDIC */
+static const uint8_t PRECONNECTION_ACK[] = {0xC1, 0xC3, 0xD2, 0xF0}; /* ACK0 in EBCDIC */
 
 /* framing */
 
-static bool
-is_preconnection(const uint8_t *bytes)
+static bool is_preconnection(const uint8_t *bytes)
 {
     return bytes[0] == 0xD7 && (bytes[1] == 0xC5 || bytes[1] == 0x85);
 }
 
 /* Not PeSIT: nothing valid can be answered. */
-static PesitStatus
-close_silently(PesitSession *self)
+static PesitStatus close_silently(PesitSession *self)
 {
     session_add_event(self, PESIT_EVENT_LOST)->text = "not PeSIT";
     self->state = STATE_OVER;
@@ -39,8 +37,8 @@ close_silently(PesitSession *self)
     return PESIT_VIOLATION;
 }
 
-static PesitStatus
-answer_preconnection(PesitSession *self, const uint8_t *bytes, size_t length, size_t *ret_taken)
+static PesitStatus answer_preconnection(PesitSession *self, const uint8_t *bytes, size_t length,
+                                        size_t *ret_taken)
 {
     size_t prefix = is_preconnection(bytes) ? 0 : PREFIX_BYTES;
 
@@ -61,8 +59,8 @@ answer_preconnection(PesitSession *self, const uint8_t *bytes, size_t length, si
 }
 
 /* messages §1.2: the first bytes tell how entities are delimited. */
-static PesitStatus
-detect_framing(PesitSession *self, const uint8_t *bytes, size_t length, size_t *ret_taken)
+static PesitStatus detect_framing(PesitSession *self, const uint8_t *bytes, size_t length,
+                                  size_t *ret_taken)
 {
     size_t outer, inner;
 
@@ -72,9 +70,11 @@ detect_framing(PesitSession *self, const uint8_t *bytes, size_t length, size_t *
     inner = (size_t)wire_number(bytes + 2, 2);
     if (is_preconnection(bytes) || (outer == PRECONNECTION_BYTES && is_preconnection(bytes + 2)))
         return answer_preconnection(self, bytes, length, ret_taken);
-    if (pesit_fpdu_from_wire(bytes[4], bytes[5]) != PESIT_FPDU_NONE && (outer == inner || outer == inner + 2))
+    if (pesit_fpdu_from_wire(bytes[4], bytes[5]) != PESIT_FPDU_NONE &&
+        (outer == inner || outer == inner + 2))
         self->framing = PESIT_FRAMING_PREFIXED;
-    else if (pesit_fpdu_from_wire(bytes[2], bytes[3]) != PESIT_FPDU_NONE && outer >= PESIT_HEADER_BYTES)
+    else if (pesit_fpdu_from_wire(bytes[2], bytes[3]) != PESIT_FPDU_NONE &&
+             outer >= PESIT_HEADER_BYTES)
         self->framing = PESIT_FRAMING_RAW;
     else
         return close_silently(self);
@@ -82,8 +82,7 @@ detect_framing(PesitSession *self, const uint8_t *bytes, size_t length, size_t *
 }
 
 /* The FPDUs of an entity must tile it exactly, and only some may share it. */
-static PesitStatus
-check_tiling(PesitSession *self, const uint8_t *entity, size_t length)
+static PesitStatus check_tiling(PesitSession *self, const uint8_t *entity, size_t length)
 {
     size_t at = 0;
     unsigned count = 0;
@@ -116,8 +115,8 @@ check_tiling(PesitSession *self, const uint8_t *entity, size_t length)
 }
 
 /* Finds the next whole entity. ret_taken: the prefix. */
-static PesitStatus
-open_entity(PesitSession *self, const uint8_t *bytes, size_t length, size_t *ret_taken)
+static PesitStatus open_entity(PesitSession *self, const uint8_t *bytes, size_t length,
+                               size_t *ret_taken)
 {
     size_t prefix = self->framing == PESIT_FRAMING_PREFIXED ? PREFIX_BYTES : 0;
     size_t entity;
@@ -140,13 +139,13 @@ open_entity(PesitSession *self, const uint8_t *bytes, size_t length, size_t *ret
 
 /* header rules, chapter 4.7.1 */
 
-static bool
-are_ids_right(const PesitSession *self, PesitFpduType type, uint8_t dst, uint8_t src)
+static bool are_ids_right(const PesitSession *self, PesitFpduType type, uint8_t dst, uint8_t src)
 {
     if (type == PESIT_FPDU_CONNECT)
         return dst == 0 && src != 0;
     if (type == PESIT_FPDU_ABORT)
-        return (dst == 0 || dst == self->own_id) && (src == 0 || self->peer_id == 0 || src == self->peer_id);
+        return (dst == 0 || dst == self->own_id) &&
+               (src == 0 || self->peer_id == 0 || src == self->peer_id);
     if (dst != self->own_id)
         return false;
     if (type == PESIT_FPDU_ACONNECT)
@@ -156,8 +155,7 @@ are_ids_right(const PesitSession *self, PesitFpduType type, uint8_t dst, uint8_t
     return true;
 }
 
-static void
-add_remark(PesitSession *self, PesitFpduType type, unsigned pi, const char *text)
+static void add_remark(PesitSession *self, PesitFpduType type, unsigned pi, const char *text)
 {
     PesitEvent *event = session_add_event(self, PESIT_EVENT_REMARK);
 
@@ -168,8 +166,7 @@ add_remark(PesitSession *self, PesitFpduType type, unsigned pi, const char *text
 
 /* negotiation, chapter 3.7 */
 
-static PesitStatus
-take_connect(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_connect(PesitSession *self, const PesitFpdu *fpdu)
 {
     self->peer_id = fpdu->id_src;
     self->access = (PesitAccess)pesit_fpdu_number(fpdu, PESIT_PI_ACCESS_TYPE, PESIT_ACCESS_WRITE);
@@ -177,8 +174,7 @@ take_connect(PesitSession *self, const PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-static PesitStatus
-take_aconnect(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_aconnect(PesitSession *self, const PesitFpdu *fpdu)
 {
     uint16_t interval_kb;
     uint8_t window;
@@ -187,25 +183,26 @@ take_aconnect(PesitSession *self, const PesitFpdu *fpdu)
     pesit_fpdu_sync(fpdu, &interval_kb, &window);
     if (pesit_fpdu_number(fpdu, PESIT_PI_VERSION, 0) != 2)
         return session_fail(self, DIAG_NEGOTIATION, "the partner answered another version");
-    if (interval_kb > self->proposed_interval_kb || (interval_kb != 0 && window > self->proposed_window))
-        return session_fail(self, DIAG_NEGOTIATION, "the partner raised the synchronisation option");
+    if (interval_kb > self->proposed_interval_kb ||
+        (interval_kb != 0 && window > self->proposed_window))
+        return session_fail(self, DIAG_NEGOTIATION,
+                            "the partner raised the synchronisation option");
     if (pesit_fpdu_number(fpdu, PESIT_PI_RESYNC, 0) != 0 && !self->options.resync)
-        return session_fail(self, DIAG_NEGOTIATION, "the partner raised the resynchronisation option");
+        return session_fail(self, DIAG_NEGOTIATION,
+                            "the partner raised the resynchronisation option");
     self->interval_kb = interval_kb;
     self->window = interval_kb != 0 ? window : 0;
     self->facts.synchronised = interval_kb != 0;
     return PESIT_OK;
 }
 
-static void
-take_attributes(PesitSession *self, const PesitFpdu *fpdu)
+static void take_attributes(PesitSession *self, const PesitFpdu *fpdu)
 {
     self->article_bytes = (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_LENGTH, 0);
     self->article_fixed = pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_FORMAT, 0x80) == 0;
 }
 
-static PesitStatus
-take_selection(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_selection(PesitSession *self, const PesitFpdu *fpdu)
 {
     self->facts.reading = fpdu->type == PESIT_FPDU_SELECT;
     self->facts.stopped_early = false;
@@ -217,8 +214,7 @@ take_selection(PesitSession *self, const PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-static PesitStatus
-take_selection_answer(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_selection_answer(PesitSession *self, const PesitFpdu *fpdu)
 {
     uint64_t entity = pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, self->proposed_entity);
 
@@ -235,8 +231,7 @@ take_selection_answer(PesitSession *self, const PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-static PesitStatus
-check_counts(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus check_counts(PesitSession *self, const PesitFpdu *fpdu)
 {
     if (pesit_fpdu_number(fpdu, PESIT_PI_BYTE_COUNT, self->bytes) != self->bytes)
         return session_fail(self, DIAG_COUNTS, "byte counts differ");
@@ -248,20 +243,19 @@ check_counts(PesitSession *self, const PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-static PesitStatus
-take_start_answer(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_start_answer(PesitSession *self, const PesitFpdu *fpdu)
 {
     if (self->facts.positive && fpdu->type == PESIT_FPDU_ACK_WRITE &&
         pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0) != 0 && !self->restarting)
         return session_fail(self, DIAG_NEGOTIATION, "restart point on a new transfer");
     session_reset_transfer(self);
-    self->last_point = self->last_acked = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0);
+    self->last_point = self->last_acked =
+            (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0);
     return PESIT_OK;
 }
 
 /* Rules of one received control FPDU, before its event. */
-static PesitStatus
-apply_rules(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus apply_rules(PesitSession *self, const PesitFpdu *fpdu)
 {
     switch ((int)fpdu->type) {
     case PESIT_FPDU_CONNECT:
@@ -286,7 +280,8 @@ apply_rules(PesitSession *self, const PesitFpdu *fpdu)
     case PESIT_FPDU_ACK_TRANS_END:
         return self->facts.positive ? check_counts(self, fpdu) : PESIT_OK;
     case PESIT_FPDU_IDT:
-        self->pending_end_code = (uint8_t)pesit_fpdu_number(fpdu, PESIT_PI_END_CODE, PESIT_END_ERROR);
+        self->pending_end_code =
+                (uint8_t)pesit_fpdu_number(fpdu, PESIT_PI_END_CODE, PESIT_END_ERROR);
         return PESIT_OK;
     case PESIT_FPDU_ACK_IDT:
         self->facts.stopped_early = self->pending_end_code != PESIT_END_ERROR;
@@ -300,8 +295,7 @@ apply_rules(PesitSession *self, const PesitFpdu *fpdu)
     }
 }
 
-static bool
-is_request(PesitFpduType type)
+static bool is_request(PesitFpduType type)
 {
     return type == PESIT_FPDU_CONNECT || type == PESIT_FPDU_RELEASE || type == PESIT_FPDU_CREATE ||
            type == PESIT_FPDU_SELECT || type == PESIT_FPDU_DESELECT || type == PESIT_FPDU_ORF ||
@@ -310,8 +304,7 @@ is_request(PesitFpduType type)
            type == PESIT_FPDU_MSGFM;
 }
 
-static void
-add_control_event(PesitSession *self, const PesitFpdu *fpdu)
+static void add_control_event(PesitSession *self, const PesitFpdu *fpdu)
 {
     PesitEvent *event = session_add_event(self, is_request(fpdu->type) ? PESIT_EVENT_INDICATION
                                                                        : PESIT_EVENT_CONFIRMATION);
@@ -326,8 +319,7 @@ add_control_event(PesitSession *self, const PesitFpdu *fpdu)
 
 /* data phase */
 
-void
-session_interrupt(PesitSession *self, PesitDiag diag)
+void session_interrupt(PesitSession *self, PesitDiag diag)
 {
     PesitFpdu fpdu;
     PesitEvent *event;
@@ -335,8 +327,9 @@ session_interrupt(PesitSession *self, PesitDiag diag)
 
     if (!session_advance(self, MOVE_SEND, PESIT_FPDU_IDT, &kind))
         return;
-    self->pending_end_code = self->options.role == PESIT_ROLE_SERVER ? PESIT_END_CANCELLED_SERVER
-                                                                     : PESIT_END_CANCELLED_REQUESTER;
+    self->pending_end_code = self->options.role == PESIT_ROLE_SERVER
+                                     ? PESIT_END_CANCELLED_SERVER
+                                     : PESIT_END_CANCELLED_REQUESTER;
     pesit_fpdu_init(&fpdu, PESIT_FPDU_IDT);
     fpdu.id_dst = self->peer_id;
     pesit_fpdu_set_diag(&fpdu, diag);
@@ -347,8 +340,7 @@ session_interrupt(PesitSession *self, PesitDiag diag)
     event->end_code = self->pending_end_code;
 }
 
-static PesitStatus
-take_syn(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_syn(PesitSession *self, const PesitFpdu *fpdu)
 {
     uint32_t point = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_SYNC_NUMBER, 0);
     PesitEvent *event;
@@ -366,8 +358,7 @@ take_syn(PesitSession *self, const PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-static PesitStatus
-take_ack_syn(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_ack_syn(PesitSession *self, const PesitFpdu *fpdu)
 {
     uint32_t point = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_SYNC_NUMBER, 0);
 
@@ -381,11 +372,11 @@ take_ack_syn(PesitSession *self, const PesitFpdu *fpdu)
 }
 
 /* Counts received data. False: a limit was broken and IDT sent. */
-static bool
-count_data(PesitSession *self, size_t length)
+static bool count_data(PesitSession *self, size_t length)
 {
-    uint64_t slack = self->options.check_slack_bytes == UINT32_MAX ? self->article_bytes
-                                                                   : self->options.check_slack_bytes;
+    uint64_t slack = self->options.check_slack_bytes == UINT32_MAX
+                             ? self->article_bytes
+                             : self->options.check_slack_bytes;
 
     self->bytes += length;
     self->since += length;
@@ -396,16 +387,14 @@ count_data(PesitSession *self, size_t length)
     return false;
 }
 
-static bool
-is_article_right(const PesitSession *self, uint64_t length)
+static bool is_article_right(const PesitSession *self, uint64_t length)
 {
     if (self->article_bytes == 0)
         return true;
     return self->article_fixed ? length == self->article_bytes : length <= self->article_bytes;
 }
 
-static void
-add_pieces(PesitSession *self, size_t count)
+static void add_pieces(PesitSession *self, size_t count)
 {
     PesitEvent *event;
 
@@ -417,15 +406,14 @@ add_pieces(PesitSession *self, size_t count)
 }
 
 /* Hands out up to PIECES_MAX articles of a multi-article DTF. Returns the bytes consumed. */
-static size_t
-take_articles(PesitSession *self, const uint8_t *bytes)
+static size_t take_articles(PesitSession *self, const uint8_t *bytes)
 {
     size_t at = 0, count = 0;
 
     while (self->articles_left > 0 && count < PIECES_MAX) {
         size_t length = (size_t)wire_number(bytes + at, 2);
 
-        self->pieces[count++] = (PesitPiece){ bytes + at + 2, (uint32_t)length, true, true };
+        self->pieces[count++] = (PesitPiece){bytes + at + 2, (uint32_t)length, true, true};
         at += 2 + length;
         self->articles_left -= 2 + length;
         self->articles++;
@@ -444,8 +432,7 @@ take_articles(PesitSession *self, const uint8_t *bytes)
 }
 
 /* Number of articles when prefixed lengths tile the content, 0 when they do not. */
-static size_t
-count_articles(const uint8_t *bytes, size_t length)
+static size_t count_articles(const uint8_t *bytes, size_t length)
 {
     size_t at = 0, count = 0;
 
@@ -458,8 +445,8 @@ count_articles(const uint8_t *bytes, size_t length)
     return at == length ? count : 0;
 }
 
-static PesitStatus
-take_single(PesitSession *self, PesitFpduType type, const uint8_t *bytes, size_t length)
+static PesitStatus take_single(PesitSession *self, PesitFpduType type, const uint8_t *bytes,
+                               size_t length)
 {
     bool first = type == PESIT_FPDU_DTF || type == PESIT_FPDU_DTFDA;
     bool last = type == PESIT_FPDU_DTF || type == PESIT_FPDU_DTFFA;
@@ -476,14 +463,14 @@ take_single(PesitSession *self, PesitFpduType type, const uint8_t *bytes, size_t
     self->articles += last ? 1 : 0;
     if (!count_data(self, length))
         return PESIT_OK;
-    self->pieces[0] = (PesitPiece){ bytes, (uint32_t)length, first, last };
+    self->pieces[0] = (PesitPiece){bytes, (uint32_t)length, first, last};
     add_pieces(self, 1);
     return PESIT_OK;
 }
 
 /* fpdu: header included. ret_taken: how much of it was consumed. */
-static PesitStatus
-take_data(PesitSession *self, PesitFpduType type, const uint8_t *fpdu, size_t length, size_t *ret_taken)
+static PesitStatus take_data(PesitSession *self, PesitFpduType type, const uint8_t *fpdu,
+                             size_t length, size_t *ret_taken)
 {
     const uint8_t *content = fpdu + PESIT_HEADER_BYTES;
     size_t content_length = length - PESIT_HEADER_BYTES;
@@ -522,8 +509,7 @@ take_data(PesitSession *self, PesitFpduType type, const uint8_t *fpdu, size_t le
 
 /* one FPDU */
 
-static PesitStatus
-take_abort(PesitSession *self, const PesitFpdu *fpdu)
+static PesitStatus take_abort(PesitSession *self, const PesitFpdu *fpdu)
 {
     PesitEvent *event = session_add_event(self, PESIT_EVENT_ABORTED);
 
@@ -535,15 +521,13 @@ take_abort(PesitSession *self, const PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-static void
-add_remarks(PesitSession *self, PesitFpduType type)
+static void add_remarks(PesitSession *self, PesitFpduType type)
 {
     for (unsigned i = 0; i < self->remarks.count && i < 3; i++)
         add_remark(self, type, self->remarks.rows[i].pi, self->remarks.rows[i].what);
 }
 
-static PesitStatus
-take_positioned(PesitSession *self, PesitFpdu *fpdu)
+static PesitStatus take_positioned(PesitSession *self, PesitFpdu *fpdu)
 {
     switch ((int)fpdu->type) {
     case PESIT_FPDU_SYN:
@@ -564,8 +548,7 @@ take_positioned(PesitSession *self, PesitFpdu *fpdu)
     }
 }
 
-static PesitStatus
-take_control(PesitSession *self, const uint8_t *bytes, size_t length)
+static PesitStatus take_control(PesitSession *self, const uint8_t *bytes, size_t length)
 {
     PesitFpdu *fpdu = &self->fpdu;
     PesitDiag diag;
@@ -573,9 +556,12 @@ take_control(PesitSession *self, const uint8_t *bytes, size_t length)
     PesitStatus status;
     bool positioned;
 
-    if (pesit_fpdu_decode(bytes, length, self->options.strict, fpdu, &self->remarks, &diag) != PESIT_OK) {
-        (void)session_fail(self, diag, self->remarks.count > 0 ? self->remarks.rows[self->remarks.count - 1].what
-                                                               : "malformed message"); /* see MALFORMED */
+    if (pesit_fpdu_decode(bytes, length, self->options.strict, fpdu, &self->remarks, &diag) !=
+        PESIT_OK) {
+        (void)session_fail(self, diag,
+                           self->remarks.count > 0
+                                   ? self->remarks.rows[self->remarks.count - 1].what
+                                   : "malformed message"); /* see MALFORMED */
         return PESIT_MALFORMED;
     }
     add_remarks(self, fpdu->type);
@@ -599,8 +585,7 @@ take_control(PesitSession *self, const uint8_t *bytes, size_t length)
     return PESIT_OK;
 }
 
-static PesitStatus
-take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *ret_taken)
+static PesitStatus take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *ret_taken)
 {
     PesitFpduType type;
     PesitDiag diag;
@@ -626,9 +611,8 @@ take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *ret_taken)
     return take_data(self, type, bytes, length, ret_taken);
 }
 
-PesitStatus
-pesit_session_receive(PesitSession *self, const uint8_t *bytes, size_t length, int64_t now_us,
-                      size_t *ret_taken)
+PesitStatus pesit_session_receive(PesitSession *self, const uint8_t *bytes, size_t length,
+                                  int64_t now_us, size_t *ret_taken)
 {
     size_t taken = 0;
     PesitStatus status;

@@ -7,8 +7,8 @@
 #include "protocol/session.h"
 #include "protocol/states.h"
 
-#define EVENTS_MAX 8
-#define PIECES_MAX 256
+#define EVENTS_MAX   8
+#define PIECES_MAX   256
 #define OUTPUT_BYTES 8192
 #define PREFIX_BYTES 2
 
@@ -16,7 +16,7 @@ struct PesitSession {
     PesitSessionOptions options;
     State state;
     StateFacts facts;
-    PesitFraming framing;           /* AUTO until found */
+    PesitFraming framing; /* AUTO until found */
     bool preconnected;
     uint8_t own_id, peer_id;
     int64_t deadline_us;
@@ -26,13 +26,13 @@ struct PesitSession {
     unsigned event_from, event_count;
     uint8_t output[OUTPUT_BYTES];
     size_t output_from, output_to;
-    bool closed;                    /* the transport ended */
-    bool close_now;                 /* nothing more to wait for */
+    bool closed;    /* the transport ended */
+    bool close_now; /* nothing more to wait for */
 
     /* input cursor */
-    size_t entity_left;             /* bytes of the checked entity not taken yet */
-    bool entity_shared;             /* it holds several FPDUs */
-    size_t articles_left;           /* bytes of a multi-article DTF not handed out yet */
+    size_t entity_left;   /* bytes of the checked entity not taken yet */
+    bool entity_shared;   /* it holds several FPDUs */
+    size_t articles_left; /* bytes of a multi-article DTF not handed out yet */
     bool articles_prefixed;
     PesitPiece pieces[PIECES_MAX];
     PesitFpdu fpdu;
@@ -46,15 +46,15 @@ struct PesitSession {
     uint16_t article_bytes;
     bool article_fixed;
     uint8_t pending_end_code;
-    bool restarting;                /* PI 15 = 1 in this selection */
+    bool restarting; /* PI 15 = 1 in this selection */
     uint16_t proposed_interval_kb;
     uint8_t proposed_window;
 
     /* transfer */
     uint64_t bytes, articles;
-    uint64_t since;                 /* data bytes since the last point */
+    uint64_t since; /* data bytes since the last point */
     uint32_t last_point, last_acked;
-    uint64_t article_so_far;        /* of a segmented article */
+    uint64_t article_so_far; /* of a segmented article */
     bool in_article;
 };
 

@@ -9,10 +9,9 @@
 #include <string.h>
 
 #define DIAG_TIMER PESIT_DIAG(3, 317)
-#define DIAG_IDLE PESIT_DIAG(3, 313)
+#define DIAG_IDLE  PESIT_DIAG(3, 313)
 
-PesitSession *
-pesit_session_new(const PesitSessionOptions *options, int64_t now_us)
+PesitSession *pesit_session_new(const PesitSessionOptions *options, int64_t now_us)
 {
     PesitSession *self = calloc(1, sizeof *self);
 
@@ -27,14 +26,12 @@ pesit_session_new(const PesitSessionOptions *options, int64_t now_us)
     return self;
 }
 
-void
-pesit_session_free(PesitSession *self)
+void pesit_session_free(PesitSession *self)
 {
     free(self);
 }
 
-void
-pesit_session_set_options(PesitSession *self, const PesitSessionOptions *options)
+void pesit_session_set_options(PesitSession *self, const PesitSessionOptions *options)
 {
     PesitSessionOptions kept = self->options;
 
@@ -44,14 +41,12 @@ pesit_session_set_options(PesitSession *self, const PesitSessionOptions *options
     self->options.own_id = kept.own_id;
 }
 
-const char *
-pesit_session_state_name(const PesitSession *self)
+const char *pesit_session_state_name(const PesitSession *self)
 {
     return states_name(self->options.role, self->state);
 }
 
-PesitEvent *
-session_add_event(PesitSession *self, PesitEventKind kind)
+PesitEvent *session_add_event(PesitSession *self, PesitEventKind kind)
 {
     PesitEvent *event;
 
@@ -60,12 +55,11 @@ session_add_event(PesitSession *self, PesitEventKind kind)
     else
         self->event_count++;
     event = &self->events[(self->event_from + self->event_count - 1) % EVENTS_MAX];
-    *event = (PesitEvent){ .kind = kind, .bytes = self->bytes, .articles = self->articles };
+    *event = (PesitEvent){.kind = kind, .bytes = self->bytes, .articles = self->articles};
     return event;
 }
 
-bool
-pesit_session_next_event(PesitSession *self, PesitEvent *ret_event)
+bool pesit_session_next_event(PesitSession *self, PesitEvent *ret_event)
 {
     if (self->event_count == 0)
         return false;
@@ -77,8 +71,7 @@ pesit_session_next_event(PesitSession *self, PesitEvent *ret_event)
 
 /* timers, chapter 4.6 */
 
-static int64_t
-requester_timeout(const PesitSession *self)
+static int64_t requester_timeout(const PesitSession *self)
 {
     const PesitTimers *timers = &self->options.timers;
 
@@ -120,8 +113,7 @@ requester_timeout(const PesitSession *self)
     return 0;
 }
 
-static int64_t
-server_timeout(const PesitSession *self)
+static int64_t server_timeout(const PesitSession *self)
 {
     const PesitTimers *timers = &self->options.timers;
 
@@ -163,8 +155,7 @@ server_timeout(const PesitSession *self)
     return 0;
 }
 
-void
-session_arm(PesitSession *self)
+void session_arm(PesitSession *self)
 {
     int64_t timeout_us = self->options.role == PESIT_ROLE_REQUESTER ? requester_timeout(self)
                                                                     : server_timeout(self);
@@ -172,14 +163,12 @@ session_arm(PesitSession *self)
     self->deadline_us = timeout_us > 0 ? self->now_us + timeout_us : INT64_MAX;
 }
 
-int64_t
-pesit_session_deadline(const PesitSession *self)
+int64_t pesit_session_deadline(const PesitSession *self)
 {
     return self->deadline_us;
 }
 
-void
-pesit_session_tick(PesitSession *self, int64_t now_us)
+void pesit_session_tick(PesitSession *self, int64_t now_us)
 {
     self->now_us = now_us;
     if (now_us < self->deadline_us)
@@ -197,8 +186,7 @@ pesit_session_tick(PesitSession *self, int64_t now_us)
     }
 }
 
-void
-pesit_session_bytes_arrived(PesitSession *self, size_t count, int64_t now_us)
+void pesit_session_bytes_arrived(PesitSession *self, size_t count, int64_t now_us)
 {
     self->now_us = now_us;
     if (count > 0 && self->state != STATE_OVER && self->state != STATE_IDLE &&
@@ -206,8 +194,7 @@ pesit_session_bytes_arrived(PesitSession *self, size_t count, int64_t now_us)
         session_arm(self);
 }
 
-void
-pesit_session_transport_closed(PesitSession *self, int64_t now_us)
+void pesit_session_transport_closed(PesitSession *self, int64_t now_us)
 {
     bool done = self->state == STATE_OVER;
 
@@ -230,15 +217,13 @@ pesit_session_transport_closed(PesitSession *self, int64_t now_us)
 
 /* output */
 
-const uint8_t *
-pesit_session_pending_output(const PesitSession *self, size_t *ret_length)
+const uint8_t *pesit_session_pending_output(const PesitSession *self, size_t *ret_length)
 {
     *ret_length = self->output_to - self->output_from;
     return *ret_length > 0 ? self->output + self->output_from : NULL;
 }
 
-void
-pesit_session_output_sent(PesitSession *self, size_t count, int64_t now_us)
+void pesit_session_output_sent(PesitSession *self, size_t count, int64_t now_us)
 {
     self->now_us = now_us;
     self->output_from += count;
@@ -246,14 +231,12 @@ pesit_session_output_sent(PesitSession *self, size_t count, int64_t now_us)
         self->output_from = self->output_to = 0;
 }
 
-bool
-pesit_session_is_finished(const PesitSession *self)
+bool pesit_session_is_finished(const PesitSession *self)
 {
     return self->state == STATE_OVER && self->close_now && self->output_from == self->output_to;
 }
 
-PesitStatus
-session_send(PesitSession *self, PesitFpdu *fpdu)
+PesitStatus session_send(PesitSession *self, PesitFpdu *fpdu)
 {
     size_t prefix = self->framing == PESIT_FRAMING_PREFIXED ? PREFIX_BYTES : 0;
     uint8_t *at = self->output + self->output_to;
@@ -274,8 +257,7 @@ session_send(PesitSession *self, PesitFpdu *fpdu)
     return PESIT_OK;
 }
 
-bool
-session_advance(PesitSession *self, Move move, PesitFpduType type, TransitionKind *ret_kind)
+bool session_advance(PesitSession *self, Move move, PesitFpduType type, TransitionKind *ret_kind)
 {
     PesitFpduType row_type = pesit_fpdu_is_data(type) ? PESIT_FPDU_DTF : type;
     State next = self->state;
@@ -289,8 +271,7 @@ session_advance(PesitSession *self, Move move, PesitFpduType type, TransitionKin
 }
 
 /* ABORT in the form that the partner understands. */
-static void
-send_abort(PesitSession *self, PesitDiag diag)
+static void send_abort(PesitSession *self, PesitDiag diag)
 {
     PesitFpdu fpdu;
 
@@ -300,9 +281,11 @@ send_abort(PesitSession *self, PesitDiag diag)
     pesit_fpdu_set_diag(&fpdu, diag);
     fpdu.id_dst = self->peer_id;
     /* a server has no identifier before it accepted */
-    fpdu.id_src = self->options.role == PESIT_ROLE_REQUESTER || self->peer_id != 0 ? self->own_id : 0;
+    fpdu.id_src =
+            self->options.role == PESIT_ROLE_REQUESTER || self->peer_id != 0 ? self->own_id : 0;
     (void)session_send(self, &fpdu); /* no room: the transport is stuck anyway */
-    if (self->options.abort_as_units && self->output_to >= 9 && self->output_to + 2 <= OUTPUT_BYTES) {
+    if (self->options.abort_as_units && self->output_to >= 9 &&
+        self->output_to + 2 <= OUTPUT_BYTES) {
         uint8_t *value = self->output + self->output_to - 3;
 
         memmove(value + 2, value, 3);
@@ -315,8 +298,7 @@ send_abort(PesitSession *self, PesitDiag diag)
     }
 }
 
-PesitStatus
-session_fail(PesitSession *self, PesitDiag diag, const char *text)
+PesitStatus session_fail(PesitSession *self, PesitDiag diag, const char *text)
 {
     PesitEvent *event;
 
@@ -332,20 +314,17 @@ session_fail(PesitSession *self, PesitDiag diag, const char *text)
     return PESIT_VIOLATION;
 }
 
-bool
-session_is_sender(const PesitSession *self)
+bool session_is_sender(const PesitSession *self)
 {
     return (self->options.role == PESIT_ROLE_REQUESTER) == !self->facts.reading;
 }
 
-bool
-session_is_receiver(const PesitSession *self)
+bool session_is_receiver(const PesitSession *self)
 {
     return !session_is_sender(self);
 }
 
-void
-session_reset_transfer(PesitSession *self)
+void session_reset_transfer(PesitSession *self)
 {
     self->bytes = self->articles = self->since = 0;
     self->last_point = self->last_acked = 0;
@@ -353,23 +332,22 @@ session_reset_transfer(PesitSession *self)
     self->in_article = false;
 }
 
-void
-pesit_session_get_agreement(const PesitSession *self, PesitAgreement *ret_agreement)
+void pesit_session_get_agreement(const PesitSession *self, PesitAgreement *ret_agreement)
 {
     *ret_agreement = (PesitAgreement){
-        .framing = self->framing,
-        .own_id = self->own_id,
-        .peer_id = self->peer_id,
-        .sync_interval_kb = self->interval_kb,
-        .sync_window = self->window,
-        .access = self->access,
-        .max_entity_bytes = self->max_entity,
-        .article_bytes = self->article_bytes,
-        .article_fixed = self->article_fixed,
-        .stopped_early = self->facts.stopped_early,
-        .bytes = self->bytes,
-        .articles = self->articles,
-        .last_point = self->last_point,
-        .last_acked = self->last_acked,
+            .framing = self->framing,
+            .own_id = self->own_id,
+            .peer_id = self->peer_id,
+            .sync_interval_kb = self->interval_kb,
+            .sync_window = self->window,
+            .access = self->access,
+            .max_entity_bytes = self->max_entity,
+            .article_bytes = self->article_bytes,
+            .article_fixed = self->article_fixed,
+            .stopped_early = self->facts.stopped_early,
+            .bytes = self->bytes,
+            .articles = self->articles,
+            .last_point = self->last_point,
+            .last_acked = self->last_acked,
     };
 }

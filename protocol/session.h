@@ -28,23 +28,23 @@ typedef struct {
 
 typedef struct {
     PesitRole role;
-    PesitFraming framing;         /* requester: PREFIXED or RAW; server: AUTO or fixed */
-    uint8_t own_id;               /* X or Y, 1..255 */
+    PesitFraming framing; /* requester: PREFIXED or RAW; server: AUTO or fixed */
+    uint8_t own_id;       /* X or Y, 1..255 */
     bool strict;
     bool abort_as_units;
-    bool preconnection;           /* requester sends it (procedures D3); servers always accept it */
-    char preconnection_id[8];     /* blank padded ASCII; converted to EBCDIC */
+    bool preconnection;       /* requester sends it (procedures D3); servers always accept it */
+    char preconnection_id[8]; /* blank padded ASCII; converted to EBCDIC */
     char preconnection_password[8];
-    uint16_t sync_interval_kb;    /* our wish or limit: 0 none, 65535 undefined */
+    uint16_t sync_interval_kb; /* our wish or limit: 0 none, 65535 undefined */
     uint8_t sync_window;
-    bool sync_required;           /* server: refuse 3/307 without points */
-    bool resync;                  /* our wish for PI 23 */
-    bool read_supported;          /* server: false refuses PI 22 = 1 with 3/305 */
-    bool segmentation;            /* sending */
-    bool multi_article;           /* sending */
-    bool concatenation;           /* sending */
-    uint16_t max_entity_bytes;    /* our own limit for PI 25, 128..65535 */
-    uint32_t check_slack_bytes;   /* 2/222: tolerated above the interval; UINT32_MAX = one article */
+    bool sync_required;         /* server: refuse 3/307 without points */
+    bool resync;                /* our wish for PI 23 */
+    bool read_supported;        /* server: false refuses PI 22 = 1 with 3/305 */
+    bool segmentation;          /* sending */
+    bool multi_article;         /* sending */
+    bool concatenation;         /* sending */
+    uint16_t max_entity_bytes;  /* our own limit for PI 25, 128..65535 */
+    uint32_t check_slack_bytes; /* 2/222: tolerated above the interval; UINT32_MAX = one article */
     PesitTimers timers;
 } PesitSessionOptions;
 
@@ -58,9 +58,9 @@ const char *pesit_session_state_name(const PesitSession *self); /* "CN03", "TDE0
 /* A piece of an article inside the buffer given to receive. */
 typedef struct {
     const uint8_t *bytes;
-    uint32_t length;   /* may be 0: an empty article of a multi-article DTF */
-    bool first;        /* first piece of its article */
-    bool last;         /* last piece of its article */
+    uint32_t length; /* may be 0: an empty article of a multi-article DTF */
+    bool first;      /* first piece of its article */
+    bool last;       /* last piece of its article */
 } PesitPiece;
 
 typedef enum {
@@ -78,9 +78,9 @@ typedef enum {
     PESIT_EVENT_INTERRUPTING, /* the session itself sent IDT (`diag`, `end_code`) because of what the
                                * peer did (2/220, 2/222, 2/217): wait for the CONFIRMATION of ACK(IDT) */
     PESIT_EVENT_ABORTED,      /* peer sent ABORT with `diag`; over */
-    PESIT_EVENT_FAILED,       /* we sent ABORT with `diag` (violation, timer); `text` says why; over */
-    PESIT_EVENT_LOST,         /* transport closed before the end; over */
-    PESIT_EVENT_REMARK,       /* tolerated oddity of the peer: `text`, `pi`, `type`; for the log */
+    PESIT_EVENT_FAILED, /* we sent ABORT with `diag` (violation, timer); `text` says why; over */
+    PESIT_EVENT_LOST,   /* transport closed before the end; over */
+    PESIT_EVENT_REMARK, /* tolerated oddity of the peer: `text`, `pi`, `type`; for the log */
 } PesitEventKind;
 
 typedef struct {
@@ -88,15 +88,15 @@ typedef struct {
     PesitFpduType type;
     bool positive;
     PesitDiag diag;
-    uint8_t end_code;            /* PI 19 */
-    const PesitFpdu *fpdu;       /* borrowed, valid until the next call of receive */
+    uint8_t end_code;      /* PI 19 */
+    const PesitFpdu *fpdu; /* borrowed, valid until the next call of receive */
     const PesitPiece *pieces;
     size_t count;
     uint32_t point;
-    uint64_t bytes;              /* data octets as PI 27 counts them */
-    uint64_t articles;           /* as PI 28 counts them */
+    uint64_t bytes;    /* data octets as PI 27 counts them */
+    uint64_t articles; /* as PI 28 counts them */
     unsigned pi;
-    const char *text;            /* constant or borrowed until the next call of receive */
+    const char *text; /* constant or borrowed until the next call of receive */
 } PesitEvent;
 
 /* lifecycle */
@@ -125,11 +125,12 @@ PesitStatus pesit_session_receive(PesitSession *self, const uint8_t *bytes, size
 /* A thing to send; the FPDU's type says what is asked. */
 typedef struct {
     PesitFpduType type;
-    const PesitFpdu *params;  /* values for it, or NULL; ids, PI 7 and 23 of ACONNECT, PI 25, 27, 28 are
+    const PesitFpdu
+            *params;  /* values for it, or NULL; ids, PI 7 and 23 of ACONNECT, PI 25, 27, 28 are
                                * the session's business: filled in or lowered by it */
-    PesitDiag diag;           /* PI 2, and positive or negative answer */
-    uint8_t end_code;         /* IDT */
-    uint32_t point;           /* ACK(SYN): point; READ and ACK(WRITE): restart point */
+    PesitDiag diag;   /* PI 2, and positive or negative answer */
+    uint8_t end_code; /* IDT */
+    uint32_t point;   /* ACK(SYN): point; READ and ACK(WRITE): restart point */
     uint64_t bytes, articles; /* READ, ACK(WRITE) with a restart point: counters at that point */
 } PesitCommand;
 
@@ -173,11 +174,11 @@ typedef struct {
     uint8_t sync_window;
     bool resync;
     PesitAccess access;
-    uint16_t max_entity_bytes;   /* of the current selection */
-    uint16_t article_bytes;      /* PI 32 of the current selection, 0 when unknown */
-    bool article_fixed;          /* PI 31 */
-    bool stopped_early;          /* flag ab */
-    uint64_t bytes, articles;    /* counters of the current transfer */
+    uint16_t max_entity_bytes; /* of the current selection */
+    uint16_t article_bytes;    /* PI 32 of the current selection, 0 when unknown */
+    bool article_fixed;        /* PI 31 */
+    bool stopped_early;        /* flag ab */
+    uint64_t bytes, articles;  /* counters of the current transfer */
     uint32_t last_point, last_acked;
 } PesitAgreement;
 
@@ -194,27 +195,27 @@ typedef struct {
 /* A synchronisation point inside a batch: to be journalled before the batch leaves. */
 typedef struct {
     uint32_t point;
-    uint64_t bytes, articles;    /* counters before the SYN */
+    uint64_t bytes, articles; /* counters before the SYN */
 } PesitSentPoint;
 
-#define PESIT_BATCH_SLOTS 512
+#define PESIT_BATCH_SLOTS  512
 #define PESIT_BATCH_POINTS 64
 
 /* Bytes ready to be sent in one write. The caller owns buffer; the rest is the session's between
  * clear and close. */
 typedef struct {
     uint8_t *buffer;
-    size_t capacity;             /* ≥ 65 537 */
+    size_t capacity; /* ≥ 65 537 */
     size_t used;
     PesitSlot slots[PESIT_BATCH_SLOTS];
     size_t slot_count;
-    uint64_t slot_bytes;         /* sum of the slots' lengths */
+    uint64_t slot_bytes; /* sum of the slots' lengths */
     PesitSentPoint points[PESIT_BATCH_POINTS];
     size_t point_count;
-    bool window_full;            /* stopped because points wait for ACK(SYN): send, then receive */
-    size_t entity_at;            /* session's own: start of the open entity, SIZE_MAX when none */
-    size_t fpdu_at;              /* session's own: start of the open multi-article DTF */
-    unsigned fpdu_articles;      /* session's own */
+    bool window_full;       /* stopped because points wait for ACK(SYN): send, then receive */
+    size_t entity_at;       /* session's own: start of the open entity, SIZE_MAX when none */
+    size_t fpdu_at;         /* session's own: start of the open multi-article DTF */
+    unsigned fpdu_articles; /* session's own */
 } PesitBatch;
 
 /* Empties a batch; buffer and capacity are kept. */

@@ -10,10 +10,10 @@ typedef enum {
     GUARD_NONE,
     GUARD_POSITIVE,
     GUARD_NEGATIVE,
-    GUARD_MAY_OPEN,      /* not ab */
-    GUARD_MAY_WRITE,     /* not ab, not dr */
-    GUARD_MAY_READ,      /* not ab, dr */
-    GUARD_SYNCHRONISED,  /* ck */
+    GUARD_MAY_OPEN,     /* not ab */
+    GUARD_MAY_WRITE,    /* not ab, not dr */
+    GUARD_MAY_READ,     /* not ab, dr */
+    GUARD_SYNCHRONISED, /* ck */
 } Guard;
 
 typedef struct {
@@ -26,11 +26,17 @@ typedef struct {
     const char *table;
 } Row;
 
-#define S MOVE_SEND
-#define R MOVE_RECEIVE
+#define S       MOVE_SEND
+#define R       MOVE_RECEIVE
 #define F(name) PESIT_FPDU_##name
-#define T(state, move, fpdu, guard, next, table) { STATE_##state, move, F(fpdu), GUARD_##guard, TRANSITION_TAKE, STATE_##next, table }
-#define D(state, move, fpdu, table) { STATE_##state, move, F(fpdu), GUARD_NONE, TRANSITION_DROP, STATE_##state, table }
+#define T(state, move, fpdu, guard, next, table)                                                   \
+    {                                                                                              \
+        STATE_##state, move, F(fpdu), GUARD_##guard, TRANSITION_TAKE, STATE_##next, table          \
+    }
+#define D(state, move, fpdu, table)                                                                \
+    {                                                                                              \
+        STATE_##state, move, F(fpdu), GUARD_NONE, TRANSITION_DROP, STATE_##state, table            \
+    }
 
 /* clang-format off */
 static const Row REQUESTER[] = {
@@ -196,8 +202,7 @@ static const char *const NAMES[STATE_COUNT][2] = {
 };
 /* clang-format on */
 
-static bool
-is_allowed(Guard guard, const StateFacts *facts)
+static bool is_allowed(Guard guard, const StateFacts *facts)
 {
     switch (guard) {
     case GUARD_NONE:
@@ -218,9 +223,8 @@ is_allowed(Guard guard, const StateFacts *facts)
     return false;
 }
 
-TransitionKind
-states_find(PesitRole role, State state, Move move, PesitFpduType type, const StateFacts *facts,
-            State *ret_next)
+TransitionKind states_find(PesitRole role, State state, Move move, PesitFpduType type,
+                           const StateFacts *facts, State *ret_next)
 {
     const Row *rows = role == PESIT_ROLE_REQUESTER ? REQUESTER : SERVER;
     size_t count = role == PESIT_ROLE_REQUESTER ? sizeof REQUESTER / sizeof *REQUESTER
@@ -229,7 +233,8 @@ states_find(PesitRole role, State state, Move move, PesitFpduType type, const St
     for (size_t i = 0; i < count; i++) {
         const Row *row = &rows[i];
 
-        if (row->state != state || row->move != move || row->type != type || !is_allowed(row->guard, facts))
+        if (row->state != state || row->move != move || row->type != type ||
+            !is_allowed(row->guard, facts))
             continue;
         *ret_next = row->next;
         return row->kind;
@@ -237,8 +242,7 @@ states_find(PesitRole role, State state, Move move, PesitFpduType type, const St
     return TRANSITION_NONE;
 }
 
-const char *
-states_name(PesitRole role, State state)
+const char *states_name(PesitRole role, State state)
 {
     return NAMES[state][role];
 }

@@ -14,12 +14,12 @@
 
 /* Result of every function of the library that can fail. */
 typedef enum {
-    PESIT_OK = 0,          /* done */
-    PESIT_NEED_MORE,       /* nothing wrong: more input is needed */
-    PESIT_MALFORMED,       /* the peer's bytes break the encoding rules */
-    PESIT_VIOLATION,       /* well formed, but not allowed here */
-    PESIT_LIMIT,           /* a limit of ours was reached: drain output, events or the batch */
-    PESIT_MISUSE,          /* the caller asked for something the state does not allow */
+    PESIT_OK = 0,    /* done */
+    PESIT_NEED_MORE, /* nothing wrong: more input is needed */
+    PESIT_MALFORMED, /* the peer's bytes break the encoding rules */
+    PESIT_VIOLATION, /* well formed, but not allowed here */
+    PESIT_LIMIT,     /* a limit of ours was reached: drain output, events or the batch */
+    PESIT_MISUSE,    /* the caller asked for something the state does not allow */
 } PesitStatus;
 
 typedef enum { PESIT_ROLE_REQUESTER, PESIT_ROLE_SERVER } PesitRole;
@@ -32,7 +32,7 @@ typedef enum { PESIT_ACCESS_WRITE = 0, PESIT_ACCESS_READ = 1, PESIT_ACCESS_MIXED
 
 /* PI 19, chapter 4.7.3 */
 typedef enum {
-    PESIT_END_ERROR = 4,              /* a restart is expected */
+    PESIT_END_ERROR = 4, /* a restart is expected */
     PESIT_END_SUSPENDED = 8,
     PESIT_END_CANCELLED_SERVER = 12,
     PESIT_END_CANCELLED_REQUESTER = 16,
@@ -87,16 +87,16 @@ typedef enum {
 typedef enum {
     PESIT_PI_CRC = 1,
     PESIT_PI_DIAGNOSTIC = 2,
-    PESIT_PI_REQUESTER = 3,            /* demandeur */
-    PESIT_PI_SERVER = 4,               /* serveur */
-    PESIT_PI_ACCESS_CONTROL = 5,       /* contrôle d'accès: password(s) */
+    PESIT_PI_REQUESTER = 3,      /* demandeur */
+    PESIT_PI_SERVER = 4,         /* serveur */
+    PESIT_PI_ACCESS_CONTROL = 5, /* contrôle d'accès: password(s) */
     PESIT_PI_VERSION = 6,
-    PESIT_PI_SYNC_OPTION = 7,          /* option points de synchronisation */
+    PESIT_PI_SYNC_OPTION = 7, /* option points de synchronisation */
     PESIT_PI_FILE_TYPE = 11,
     PESIT_PI_FILE_NAME = 12,
     PESIT_PI_TRANSFER_ID = 13,
     PESIT_PI_ATTRIBUTES_REQUESTED = 14,
-    PESIT_PI_RESTARTED = 15,           /* transfert relancé */
+    PESIT_PI_RESTARTED = 15, /* transfert relancé */
     PESIT_PI_DATA_CODE = 16,
     PESIT_PI_PRIORITY = 17,
     PESIT_PI_RESTART_POINT = 18,
@@ -105,11 +105,11 @@ typedef enum {
     PESIT_PI_COMPRESSION = 21,
     PESIT_PI_ACCESS_TYPE = 22,
     PESIT_PI_RESYNC = 23,
-    PESIT_PI_MAX_ENTITY = 25,          /* taille maximale d'une entité de données */
+    PESIT_PI_MAX_ENTITY = 25, /* taille maximale d'une entité de données */
     PESIT_PI_TIMEOUT = 26,
     PESIT_PI_BYTE_COUNT = 27,
     PESIT_PI_ARTICLE_COUNT = 28,
-    PESIT_PI_DIAGNOSTIC_TEXT = 29,     /* compléments de diagnostic */
+    PESIT_PI_DIAGNOSTIC_TEXT = 29, /* compléments de diagnostic */
     PESIT_PI_ARTICLE_FORMAT = 31,
     PESIT_PI_ARTICLE_LENGTH = 32,
     PESIT_PI_ORGANISATION = 33,
@@ -147,17 +147,17 @@ typedef enum {
 /* Groups; the value is the wire code. */
 typedef enum {
     PESIT_PGI_NONE = 0,
-    PESIT_PGI_FILE = 9,                /* 3 4 11 12 */
-    PESIT_PGI_LOGICAL = 30,            /* 31..39 */
-    PESIT_PGI_PHYSICAL = 40,           /* 41 42 */
-    PESIT_PGI_HISTORICAL = 50,         /* 51 52 */
+    PESIT_PGI_FILE = 9,        /* 3 4 11 12 */
+    PESIT_PGI_LOGICAL = 30,    /* 31..39 */
+    PESIT_PGI_PHYSICAL = 40,   /* 41 42 */
+    PESIT_PGI_HISTORICAL = 50, /* 51 52 */
 } PesitPgi;
 
 /* PI 2. Type 0 or 1 is positive, 2 or 3 negative; the code says why (annex D). */
 typedef struct {
-    uint8_t type;   /* 0..3 */
-    uint16_t code;  /* 0..999 */
+    uint8_t type;  /* 0..3 */
+    uint16_t code; /* 0..999 */
 } PesitDiag;
 
-#define PESIT_DIAG(t, c) ((PesitDiag){ .type = (t), .code = (c) })
-#define PESIT_DIAG_OK PESIT_DIAG(0, 0)
+#define PESIT_DIAG(t, c) ((PesitDiag){.type = (t), .code = (c)})
+#define PESIT_DIAG_OK    PESIT_DIAG(0, 0)

@@ -20,12 +20,11 @@ struct Db {
     char *path;
 };
 
-static void
-set_error(Db *self, int code, const char *doing, GError **error)
+static void set_error(Db *self, int code, const char *doing, GError **error)
 {
     int primary = code & 0xFF;
-    BaseError kind = primary == SQLITE_FULL                                ? BASE_ERROR_NO_SPACE
-                     : primary == SQLITE_BUSY || primary == SQLITE_LOCKED  ? BASE_ERROR_BUSY
+    BaseError kind = primary == SQLITE_FULL                                  ? BASE_ERROR_NO_SPACE
+                     : primary == SQLITE_BUSY || primary == SQLITE_LOCKED    ? BASE_ERROR_BUSY
                      : primary == SQLITE_NOTADB || primary == SQLITE_CORRUPT ? BASE_ERROR_INVALID
                                                                              : BASE_ERROR_IO;
 
@@ -34,8 +33,7 @@ set_error(Db *self, int code, const char *doing, GError **error)
                 kind == BASE_ERROR_BUSY ? " (another process uses it)" : "");
 }
 
-static bool
-run_text(Db *self, const char *text, GError **error)
+static bool run_text(Db *self, const char *text, GError **error)
 {
     int code = sqlite3_exec(self->handle, text, NULL, NULL, NULL);
 
@@ -45,8 +43,7 @@ run_text(Db *self, const char *text, GError **error)
     return false;
 }
 
-static bool
-read_version(Db *self, GError **error)
+static bool read_version(Db *self, GError **error)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(self->handle, "PRAGMA user_version", -1, &statement, NULL);
@@ -61,8 +58,7 @@ read_version(Db *self, GError **error)
     return code == SQLITE_ROW;
 }
 
-static bool
-migrate_one(Db *self, unsigned version, GError **error)
+static bool migrate_one(Db *self, unsigned version, GError **error)
 {
     g_autofree char *mark = g_strdup_printf("PRAGMA user_version = %u", version);
 
@@ -75,8 +71,7 @@ migrate_one(Db *self, unsigned version, GError **error)
     return false;
 }
 
-static bool
-migrate(Db *self, GError **error)
+static bool migrate(Db *self, GError **error)
 {
     unsigned newest = 0;
 
@@ -86,7 +81,8 @@ migrate(Db *self, GError **error)
         return false;
     if (self->version > newest) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                    "database '%s' has schema version %u, this program knows up to %u: install the newer program",
+                    "database '%s' has schema version %u, this program knows up to %u: install the "
+                    "newer program",
                     self->path, self->version, newest);
         return false;
     }
@@ -98,8 +94,7 @@ migrate(Db *self, GError **error)
     return true;
 }
 
-Db *
-db_open(const char *path, GError **error)
+Db *db_open(const char *path, GError **error)
 {
     g_autoptr(Db) self = g_new0(Db, 1);
     int code;
@@ -120,34 +115,31 @@ db_open(const char *path, GError **error)
     return g_steal_pointer(&self);
 }
 
-void
-db_close(Db *self)
+void db_close(Db *self)
 {
     if (self == NULL)
         return;
     for (unsigned i = 0; i < SQL_COUNT; i++)
         (void)sqlite3_finalize(self->statements[i]); /* its error was seen at the step */
-    (void)sqlite3_close(self->handle); /* all statements are finalized */
+    (void)sqlite3_close(self->handle);               /* all statements are finalized */
     g_free(self->path);
     g_free(self);
 }
 
-unsigned
-db_version(const Db *self)
+unsigned db_version(const Db *self)
 {
     return self->version;
 }
 
-bool
-db_start(Db *self, SqlStatement statement, GError **error)
+bool db_start(Db *self, SqlStatement statement, GError **error)
 {
     int code = SQLITE_OK;
 
-    if (self->current != NULL) /* not read to its end: it would hold up the commit */
+    if (self->current != NULL)              /* not read to its end: it would hold up the commit */
         (void)sqlite3_reset(self->current); /* tells the last run's error again */
     if (self->statements[statement] == NULL)
-        code = sqlite3_prepare_v3(self->handle, SQL_STATEMENTS[statement], -1, SQLITE_PREPARE_PERSISTENT,
-                                  &self->statements[statement], NULL);
+        code = sqlite3_prepare_v3(self->handle, SQL_STATEMENTS[statement], -1,
+                                  SQLITE_PREPARE_PERSISTENT, &self->statements[statement], NULL);
     if (code != SQLITE_OK) {
         set_error(self, code, SQL_STATEMENTS[statement], error);
         return false;
@@ -157,14 +149,12 @@ db_start(Db *self, SqlStatement statement, GError **error)
     return true;
 }
 
-void
-db_bind_number(Db *self, unsigned index, int64_t number)
+void db_bind_number(Db *self, unsigned index, int64_t number)
 {
     (void)sqlite3_bind_int64(self->current, (int)index, number); /* fails only for a wrong index */
 }
 
-void
-db_bind_text(Db *self, unsigned index, const char *text)
+void db_bind_text(Db *self, unsigned index, const char *text)
 {
     if (text == NULL)
         (void)sqlite3_bind_null(self->current, (int)index); /* fails only for a wrong index */
@@ -172,8 +162,7 @@ db_bind_text(Db *self, unsigned index, const char *text)
         (void)sqlite3_bind_text(self->current, (int)index, text, -1, SQLITE_TRANSIENT); /* same */
 }
 
-DbStep
-db_step(Db *self, GError **error)
+DbStep db_step(Db *self, GError **error)
 {
     int code = sqlite3_step(self->current);
 
@@ -185,20 +174,17 @@ db_step(Db *self, GError **error)
     return code == SQLITE_DONE ? DB_DONE : DB_FAILED;
 }
 
-int64_t
-db_number(Db *self, unsigned column)
+int64_t db_number(Db *self, unsigned column)
 {
     return sqlite3_column_int64(self->current, (int)column);
 }
 
-const char *
-db_text(Db *self, unsigned column)
+const char *db_text(Db *self, unsigned column)
 {
     return (const char *)sqlite3_column_text(self->current, (int)column);
 }
 
-bool
-db_run(Db *self, SqlStatement statement, GError **error)
+bool db_run(Db *self, SqlStatement statement, GError **error)
 {
     DbStep step;
 

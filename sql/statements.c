@@ -5,10 +5,13 @@
  */
 #include "sql/statements.h"
 
-#define COLUMNS \
-    "id, direction, state, partner, path, file_name, file_type, transfer_id, peer, client, bank, size_bytes, " \
-    "wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, next_retry_us, " \
-    "diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, data_kept, end_sent"
+#define COLUMNS                                                                                    \
+    "id, direction, state, partner, path, file_name, file_type, transfer_id, peer, client, bank, " \
+    "size_bytes, "                                                                                 \
+    "wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, "        \
+    "next_retry_us, "                                                                              \
+    "diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, "       \
+    "data_kept, end_sent"
 /* what stands in the mount: not removed, not cancelled, not a service, received only when complete */
 #define VISIBLE "hidden = 0 AND state <> 6 AND direction <> 4 AND (direction <> 2 OR state = 4)"
 

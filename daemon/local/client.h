@@ -19,8 +19,8 @@ typedef struct Client Client;
 /* One transfer, or one entry of the mount; words of interface.xml. Strings are never NULL. */
 typedef struct {
     int64_t id;
-    char *direction;      /* send fetch offer receive serve */
-    char *state;          /* staged queued running waiting done failed cancelled */
+    char *direction; /* send fetch offer receive serve */
+    char *state;     /* staged queued running waiting done failed cancelled */
     char *partner;
     char *path;
     char *file_name;
@@ -30,9 +30,9 @@ typedef struct {
     int64_t mtime_us, created_us, updated_us, finished_us;
     uint32_t attempts;
     int64_t next_retry_us;
-    char *diag;           /* "2-226" or "" */
-    char *cause;          /* BaseError as text: "unreachable", … or "" */
-    char *error;          /* text for people or "" */
+    char *diag;  /* "2-226" or "" */
+    char *cause; /* BaseError as text: "unreachable", … or "" */
+    char *error; /* text for people or "" */
     char *sha256;
     char *peer;
     bool data_kept;
@@ -42,9 +42,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClientTransfer, client_transfer_free)
 
 typedef struct {
     char *pattern;
-    char *mode;           /* send fetch offer receive */
-    char *commit;         /* close rename */
-    char *ack;            /* sent spool */
+    char *mode;   /* send fetch offer receive */
+    char *commit; /* close rename */
+    char *ack;    /* sent spool */
     char *existing;
     uint32_t wait_s;
     bool allow_empty;
@@ -53,7 +53,7 @@ typedef struct {
 typedef struct {
     char *name;
     bool enabled;
-    GPtrArray *files;     /* ClientFile * */
+    GPtrArray *files; /* ClientFile * */
 } ClientPartner;
 
 /* lifecycle */
@@ -62,24 +62,26 @@ void client_free(Client *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 /* Called in a thread of the client's own when the tree or an entry changed, or after a reconnection
  * (partner and path NULL: anything may have changed). Set once, before the first call. */
-void client_set_on_change(Client *self, void (*on_change)(const char *partner, const char *path, gpointer data),
+void client_set_on_change(Client *self,
+                          void (*on_change)(const char *partner, const char *path, gpointer data),
                           gpointer data);
 
 /* All calls: timeout_ms for this call; cancellable may be NULL. */
 
 /* Returns new array of ClientPartner. */
-GPtrArray *client_load_tree(Client *self, unsigned timeout_ms, uint64_t *ret_generation, GError **error);
+GPtrArray *client_load_tree(Client *self, unsigned timeout_ms, uint64_t *ret_generation,
+                            GError **error);
 /* Returns a descriptor, open for reading and writing, that the caller closes; -1 on error. */
-int client_stage(Client *self, const char *partner, const char *path, bool scratch, unsigned timeout_ms,
-                 int64_t *ret_staging_id, GError **error);
-ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner, const char *path,
-                              uint32_t mode, int64_t mtime_us, bool noreplace, unsigned timeout_ms,
-                              GError **error);
+int client_stage(Client *self, const char *partner, const char *path, bool scratch,
+                 unsigned timeout_ms, int64_t *ret_staging_id, GError **error);
+ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner,
+                              const char *path, uint32_t mode, int64_t mtime_us, bool noreplace,
+                              unsigned timeout_ms, GError **error);
 bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error);
 ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancellable *cancellable,
                             GError **error);
-ClientTransfer *client_find(Client *self, const char *partner, const char *path, unsigned timeout_ms,
-                            GError **error);
+ClientTransfer *client_find(Client *self, const char *partner, const char *path,
+                            unsigned timeout_ms, GError **error);
 /* Returns new array of ClientTransfer. after: "" from the start. */
 GPtrArray *client_list(Client *self, const char *partner, const char *folder, const char *after,
                        uint32_t limit, unsigned timeout_ms, GError **error);
@@ -87,7 +89,8 @@ int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error);
 /* ret_fd: -1 unless the transfer is done. Returns the transfer, done, failed or still going. */
 ClientTransfer *client_fetch(Client *self, const char *partner, const char *path, unsigned wait_ms,
                              GCancellable *cancellable, int *ret_fd, GError **error);
-bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms, GError **error);
+bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
+                   GError **error);
 bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t *mtime_us,
                   unsigned timeout_ms, GError **error);
 bool client_space(Client *self, unsigned timeout_ms, uint64_t *ret_total, uint64_t *ret_available,

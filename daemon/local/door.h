@@ -25,8 +25,9 @@ typedef struct DoorPeer DoorPeer;
 /* methods: rows, ended by a NULL method; every method of the interface must be there.
  * socket_mode: permission bits of the socket. Peers: root, the daemon's own user, and whoever the socket's
  * permission bits let in. Error: IO, or BUSY when another daemon answers at the path. */
-Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod *methods, gpointer data,
-                void (*on_peer_closed)(DoorPeer *peer, gpointer data), GError **error);
+Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod *methods,
+                gpointer data, void (*on_peer_closed)(DoorPeer *peer, gpointer data),
+                GError **error);
 void door_close(Door *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_close)
 

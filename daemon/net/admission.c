@@ -10,27 +10,26 @@
 
 #include <string.h>
 
-#define PASSWORD_BYTES 8
-#define DIAG_NOT_AUTHORISED PESIT_DIAG(3, 304)
-#define DIAG_SERVER_UNKNOWN PESIT_DIAG(3, 301)
-#define DIAG_READ_UNSUPPORTED PESIT_DIAG(3, 305)
+#define PASSWORD_BYTES            8
+#define DIAG_NOT_AUTHORISED       PESIT_DIAG(3, 304)
+#define DIAG_SERVER_UNKNOWN       PESIT_DIAG(3, 301)
+#define DIAG_READ_UNSUPPORTED     PESIT_DIAG(3, 305)
 #define DIAG_TOO_MANY_FOR_PARTNER PESIT_DIAG(3, 309)
-#define DIAG_TOO_MANY PESIT_DIAG(3, 303)
-#define DIAG_STOPPING PESIT_DIAG(3, 312)
+#define DIAG_TOO_MANY             PESIT_DIAG(3, 303)
+#define DIAG_STOPPING             PESIT_DIAG(3, 312)
 
-static char *
-dup_text(const PesitFpdu *fpdu, PesitPi pi)
+static char *dup_text(const PesitFpdu *fpdu, PesitPi pi)
 {
     size_t length = 0;
     const uint8_t *bytes = pesit_fpdu_bytes(fpdu, pi, &length);
 
-    return bytes == NULL || memchr(bytes, 0, length) != NULL ? NULL
-                                                              : g_strndup((const char *)bytes, length);
+    return bytes == NULL || memchr(bytes, 0, length) != NULL
+                   ? NULL
+                   : g_strndup((const char *)bytes, length);
 }
 
 /* The secret in force: a password changed by the partner wins over the configuration. */
-static Secret *
-find_password(Connection *self, const Partner *partner)
+static Secret *find_password(Connection *self, const Partner *partner)
 {
     g_autoptr(StoreResult) result = NULL;
 
@@ -45,8 +44,8 @@ find_password(Connection *self, const Partner *partner)
     return partner->password_received != NULL ? secret_ref(partner->password_received) : NULL;
 }
 
-static bool
-check_password(Connection *self, const Partner *partner, const uint8_t *bytes, size_t length)
+static bool check_password(Connection *self, const Partner *partner, const uint8_t *bytes,
+                           size_t length)
 {
     g_autoptr(Secret) expected = partner != NULL ? find_password(self, partner) : NULL;
     size_t own = MIN(length, (size_t)PASSWORD_BYTES);
@@ -57,8 +56,8 @@ check_password(Connection *self, const Partner *partner, const uint8_t *bytes, s
 }
 
 /* Octets 9 to 16 of PI 5: the new password is durable before the answer leaves. */
-static bool
-change_password(Connection *self, const Partner *partner, const uint8_t *bytes, size_t length)
+static bool change_password(Connection *self, const Partner *partner, const uint8_t *bytes,
+                            size_t length)
 {
     g_autoptr(Secret) changed = NULL;
     g_autoptr(StoreResult) result = NULL;
@@ -77,8 +76,7 @@ change_password(Connection *self, const Partner *partner, const uint8_t *bytes, 
     return result->error == NULL;
 }
 
-static const char *
-find_identity_fault(Connection *self, const Partner *partner)
+static const char *find_identity_fault(Connection *self, const Partner *partner)
 {
     g_autofree char *certificate = NULL;
 
@@ -93,22 +91,22 @@ find_identity_fault(Connection *self, const Partner *partner)
     if (partner->client_certificate_sha256 == NULL)
         return NULL;
     certificate = stream_dup_peer_certificate(self->channel->stream);
-    if (certificate == NULL || g_ascii_strcasecmp(certificate, partner->client_certificate_sha256) != 0)
+    if (certificate == NULL ||
+        g_ascii_strcasecmp(certificate, partner->client_certificate_sha256) != 0)
         return "client certificate is not the partner's";
     return NULL;
 }
 
-static void
-log_refusal(Connection *self, const char *identifier, const char *reason)
+static void log_refusal(Connection *self, const char *identifier, const char *reason)
 {
-    log_event(LOG_AUTHENTICATION_FAILED, "CONNECTION", self->label, "ADDRESS", self->address, "IDENTIFIER",
-              identifier, "REASON", reason, NULL);
-    (void)connection_ask(self, NOTICE_REJECTED, NULL); /* the answer comes after the address's penalty */
+    log_event(LOG_AUTHENTICATION_FAILED, "CONNECTION", self->label, "ADDRESS", self->address,
+              "IDENTIFIER", identifier, "REASON", reason, NULL);
+    (void)connection_ask(self, NOTICE_REJECTED,
+                         NULL); /* the answer comes after the address's penalty */
 }
 
 /* Steps 3 to 6: identity. */
-static bool
-authenticate(Connection *self, const PesitFpdu *connect, const Partner **ret_partner)
+static bool authenticate(Connection *self, const PesitFpdu *connect, const Partner **ret_partner)
 {
     g_autofree char *identifier = dup_text(connect, PESIT_PI_REQUESTER);
     const Partner *partner = NULL;
@@ -134,8 +132,8 @@ authenticate(Connection *self, const PesitFpdu *connect, const Partner **ret_par
     return true;
 }
 
-static PesitDiag
-check_access(const Connection *self, const Partner *partner, const PesitFpdu *connect)
+static PesitDiag check_access(const Connection *self, const Partner *partner,
+                              const PesitFpdu *connect)
 {
     uint64_t access = pesit_fpdu_number(connect, PESIT_PI_ACCESS_TYPE, PESIT_ACCESS_WRITE);
 
@@ -150,8 +148,7 @@ check_access(const Connection *self, const Partner *partner, const PesitFpdu *co
     return PESIT_DIAG_OK;
 }
 
-PesitDiag
-admission_check(Connection *self, const PesitFpdu *connect)
+PesitDiag admission_check(Connection *self, const PesitFpdu *connect)
 {
     g_autofree char *server = dup_text(connect, PESIT_PI_SERVER);
     const Partner *partner = NULL;

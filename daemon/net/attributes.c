@@ -8,35 +8,32 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-#define LABEL_MAX_BYTES 80
+#define LABEL_MAX_BYTES         80
 #define AUTOMATIC_ARTICLE_BYTES 65529u
-#define AUTOMATIC_TEXT_BYTES 4096u
-#define FORMAT_FIXED 0x00
-#define FORMAT_VARIABLE 0x80
-#define SEQUENTIAL 0
-#define UNIT_KB 0
+#define AUTOMATIC_TEXT_BYTES    4096u
+#define FORMAT_FIXED            0x00
+#define FORMAT_VARIABLE         0x80
+#define SEQUENTIAL              0
+#define UNIT_KB                 0
 
-void
-attributes_clear(Attributes *attributes)
+void attributes_clear(Attributes *attributes)
 {
     g_free(attributes->label);
     g_free(attributes->free_text);
 }
 
-bool
-attributes_is_text(const VirtualFile *file)
+bool attributes_is_text(const VirtualFile *file)
 {
     return file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED;
 }
 
-bool
-attributes_is_fixed(const VirtualFile *file)
+bool attributes_is_fixed(const VirtualFile *file)
 {
     return file->format == RECORD_BINARY_FIXED || file->format == RECORD_TEXT_FIXED;
 }
 
-uint16_t
-attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes, unsigned interval_kb)
+uint16_t attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes,
+                                  unsigned interval_kb)
 {
     uint32_t bytes = attributes_is_text(file) ? AUTOMATIC_TEXT_BYTES : AUTOMATIC_ARTICLE_BYTES;
 
@@ -48,8 +45,7 @@ attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes, unsigne
     return (uint16_t)bytes;
 }
 
-bool
-attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **error)
+bool attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **error)
 {
     if (file->format != RECORD_BINARY_FIXED || file->record_length == 0 ||
         size_bytes % file->record_length == 0)
@@ -60,16 +56,13 @@ attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **err
     return false;
 }
 
-RuleContext
-attributes_rule_context(const Partner *partner, const char *name, int64_t wall_s)
+RuleContext attributes_rule_context(const Partner *partner, const char *name, int64_t wall_s)
 {
     return (RuleContext){
-        .name = name, .partner = partner->name, .wall_s = wall_s, .zone = partner->zone
-    };
+            .name = name, .partner = partner->name, .wall_s = wall_s, .zone = partner->zone};
 }
 
-static void
-format_date(int64_t wall_us, GTimeZone *zone, char date[13])
+static void format_date(int64_t wall_us, GTimeZone *zone, char date[13])
 {
     g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(wall_us / USEC_PER_SEC);
     g_autoptr(GDateTime) local = utc != NULL ? g_date_time_to_timezone(utc, zone) : NULL;
@@ -78,15 +71,16 @@ format_date(int64_t wall_us, GTimeZone *zone, char date[13])
     g_strlcpy(date, text != NULL ? text : "", 13);
 }
 
-void
-attributes_fill(PesitFpdu *fpdu, const Partner *partner, const VirtualFile *file, const Transfer *transfer,
-                uint16_t article_bytes, uint64_t size_bytes, const RuleContext *context,
-                Attributes *attributes)
+void attributes_fill(PesitFpdu *fpdu, const Partner *partner, const VirtualFile *file,
+                     const Transfer *transfer, uint16_t article_bytes, uint64_t size_bytes,
+                     const RuleContext *context, Attributes *attributes)
 {
-    if (file->label != NULL) /* checked when the file was staged: what does not expand is left out */
+    if (file->label !=
+        NULL) /* checked when the file was staged: what does not expand is left out */
         attributes->label = rule_expand(file->label, context, LABEL_MAX_BYTES, NULL);
     if (file->free_text != NULL)
-        attributes->free_text = rule_expand(file->free_text, context, partner->profile.free_text_max, NULL);
+        attributes->free_text =
+                rule_expand(file->free_text, context, partner->profile.free_text_max, NULL);
     format_date(transfer->mtime_us, partner->zone, attributes->created);
     pesit_fpdu_set_number(fpdu, PESIT_PI_FILE_TYPE, transfer->file_type);
     pesit_fpdu_set_text(fpdu, PESIT_PI_FILE_NAME, transfer->file_name);
@@ -97,8 +91,9 @@ attributes_fill(PesitFpdu *fpdu, const Partner *partner, const VirtualFile *file
     pesit_fpdu_set_number(fpdu, PESIT_PI_ARTICLE_LENGTH, article_bytes);
     pesit_fpdu_set_number(fpdu, PESIT_PI_ORGANISATION, SEQUENTIAL);
     pesit_fpdu_set_number(fpdu, PESIT_PI_SPACE_UNIT, UNIT_KB);
-    pesit_fpdu_set_number(fpdu, PESIT_PI_SPACE_MAX,
-                          MIN((size_bytes + ATTRIBUTES_KB - 1) / ATTRIBUTES_KB, (uint64_t)UINT32_MAX));
+    pesit_fpdu_set_number(
+            fpdu, PESIT_PI_SPACE_MAX,
+            MIN((size_bytes + ATTRIBUTES_KB - 1) / ATTRIBUTES_KB, (uint64_t)UINT32_MAX));
     pesit_fpdu_set_text(fpdu, PESIT_PI_CREATED, attributes->created);
     pesit_fpdu_set_text(fpdu, PESIT_PI_LABEL, attributes->label);
     pesit_fpdu_set_text(fpdu, PESIT_PI_FREE_TEXT, attributes->free_text);

@@ -9,7 +9,7 @@
 #include "daemon/transfer/partner.h"
 #include "protocol/fpdu.h"
 
-#define ATTRIBUTES_KB 1024u
+#define ATTRIBUTES_KB              1024u
 #define ATTRIBUTES_FILE_NAME_BYTES 76
 
 /* Texts that the FPDU borrows: keep them until it is encoded. */
@@ -27,12 +27,13 @@ bool attributes_is_text(const VirtualFile *file);
 bool attributes_is_fixed(const VirtualFile *file);
 /* PI 32: what the virtual file says, else the longest article that one entity (PI 25) and one interval
  * (PI 7, KB, 0: none) hold. */
-uint16_t attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes, unsigned interval_kb);
+uint16_t attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes,
+                                  unsigned interval_kb);
 /* Checks that the file's size suits fixed records. INVALID. */
 bool attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **error);
 /* Names for templates: context of a transfer of the mount. name: its last component, kept by the caller. */
 RuleContext attributes_rule_context(const Partner *partner, const char *name, int64_t wall_s);
 /* Sets the parameters. attributes: zeroed by the caller, filled. */
-void attributes_fill(PesitFpdu *fpdu, const Partner *partner, const VirtualFile *file, const Transfer *transfer,
-                     uint16_t article_bytes, uint64_t size_bytes, const RuleContext *context,
-                     Attributes *attributes);
+void attributes_fill(PesitFpdu *fpdu, const Partner *partner, const VirtualFile *file,
+                     const Transfer *transfer, uint16_t article_bytes, uint64_t size_bytes,
+                     const RuleContext *context, Attributes *attributes);

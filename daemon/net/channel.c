@@ -14,8 +14,8 @@
 
 #define TRACE_BYTES 1024
 
-Channel *
-channel_new(Stream *stream, PesitSession *session, Mailbox *orders, const char *label, int64_t stall_us)
+Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, const char *label,
+                     int64_t stall_us)
 {
     Channel *self = g_new0(Channel, 1);
 
@@ -28,8 +28,7 @@ channel_new(Stream *stream, PesitSession *session, Mailbox *orders, const char *
     return self;
 }
 
-void
-channel_free(Channel *self)
+void channel_free(Channel *self)
 {
     if (self == NULL)
         return;
@@ -40,8 +39,7 @@ channel_free(Channel *self)
     g_free(self);
 }
 
-static void
-trace(Channel *self, const char *direction, const uint8_t *bytes, size_t length)
+static void trace(Channel *self, const char *direction, const uint8_t *bytes, size_t length)
 {
     char text[TRACE_BYTES];
     PesitAgreement agreement;
@@ -57,8 +55,7 @@ trace(Channel *self, const char *direction, const uint8_t *bytes, size_t length)
     log_event(LOG_FPDU, "CONNECTION", self->label, "DIRECTION", direction, "FPDU", text, NULL);
 }
 
-static void
-fail_transport(Channel *self, GError *error)
+static void fail_transport(Channel *self, GError *error)
 {
     if (self->failure == NULL)
         self->failure = error;
@@ -70,8 +67,7 @@ fail_transport(Channel *self, GError *error)
     pesit_session_transport_closed(self->session, clock_now_us());
 }
 
-static bool
-send_bytes(Channel *self, const uint8_t *bytes, size_t length)
+static bool send_bytes(Channel *self, const uint8_t *bytes, size_t length)
 {
     GError *error = NULL;
 
@@ -81,8 +77,7 @@ send_bytes(Channel *self, const uint8_t *bytes, size_t length)
     return false;
 }
 
-bool
-channel_flush(Channel *self)
+bool channel_flush(Channel *self)
 {
     const uint8_t *bytes;
     size_t length;
@@ -96,8 +91,7 @@ channel_flush(Channel *self)
     return !self->ended;
 }
 
-bool
-channel_send_batch(Channel *self, PesitBatch *batch)
+bool channel_send_batch(Channel *self, PesitBatch *batch)
 {
     size_t length = 0;
     const uint8_t *pending = pesit_session_pending_output(self->session, &length);
@@ -112,22 +106,20 @@ channel_send_batch(Channel *self, PesitBatch *batch)
     return batch->used == 0 || send_bytes(self, batch->buffer, batch->used);
 }
 
-bool
-channel_command(Channel *self, const PesitCommand *command)
+bool channel_command(Channel *self, const PesitCommand *command)
 {
     PesitStatus status = pesit_session_command(self->session, command, clock_now_us());
 
     if (status == PESIT_OK)
         return true;
-    log_event(LOG_INTERNAL, "CONNECTION", self->label, "REASON", "command not accepted by the session",
-              "COMMAND", pesit_fpdu_name(command->type), "STATE",
-              pesit_session_state_name(self->session), NULL);
+    log_event(LOG_INTERNAL, "CONNECTION", self->label, "REASON",
+              "command not accepted by the session", "COMMAND", pesit_fpdu_name(command->type),
+              "STATE", pesit_session_state_name(self->session), NULL);
     return false;
 }
 
 /* Feeds what is in the buffer. True when the session took something or has something to say. */
-static bool
-feed(Channel *self)
+static bool feed(Channel *self)
 {
     size_t length = self->received_to - self->received_from;
     size_t taken = 0;
@@ -146,8 +138,7 @@ feed(Channel *self)
 }
 
 /* Makes room behind what is left and receives once. */
-static StreamResult
-fill(Channel *self)
+static StreamResult fill(Channel *self)
 {
     GError *error = NULL;
     StreamResult result;
@@ -173,8 +164,7 @@ fill(Channel *self)
 }
 
 /* Sleeps until bytes, an order or the earlier deadline. */
-static ChannelResult
-wait_for_input(Channel *self, int64_t until_us)
+static ChannelResult wait_for_input(Channel *self, int64_t until_us)
 {
     int64_t deadline_us = pesit_session_deadline(self->session);
     int64_t wake_us = MIN(deadline_us, until_us);
@@ -182,8 +172,8 @@ wait_for_input(Channel *self, int64_t until_us)
     bool wake = false;
 
     if (now_us < wake_us)
-        (void)stream_wait(self->stream, self->orders_ignored ? -1 : mailbox_fd(self->orders), wake_us,
-                          &wake); /* then look */
+        (void)stream_wait(self->stream, self->orders_ignored ? -1 : mailbox_fd(self->orders),
+                          wake_us, &wake); /* then look */
     now_us = clock_now_us();
     if (now_us >= deadline_us)
         pesit_session_tick(self->session, now_us);
@@ -194,8 +184,7 @@ wait_for_input(Channel *self, int64_t until_us)
     return CHANNEL_EVENT;
 }
 
-static ChannelResult
-next_event(Channel *self, int64_t until_us, bool wait, PesitEvent *ret_event)
+static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, PesitEvent *ret_event)
 {
     for (;;) {
         ChannelResult result;
@@ -228,20 +217,17 @@ next_event(Channel *self, int64_t until_us, bool wait, PesitEvent *ret_event)
     }
 }
 
-ChannelResult
-channel_next(Channel *self, int64_t until_us, PesitEvent *ret_event)
+ChannelResult channel_next(Channel *self, int64_t until_us, PesitEvent *ret_event)
 {
     return next_event(self, until_us, true, ret_event);
 }
 
-ChannelResult
-channel_poll(Channel *self, PesitEvent *ret_event)
+ChannelResult channel_poll(Channel *self, PesitEvent *ret_event)
 {
     return next_event(self, 0, false, ret_event);
 }
 
-void
-channel_linger(Channel *self)
+void channel_linger(Channel *self)
 {
     PesitEvent event;
 
@@ -251,10 +237,9 @@ channel_linger(Channel *self)
     (void)channel_flush(self); /* closing anyway */
 }
 
-void
-channel_abort(Channel *self, PesitDiag diag)
+void channel_abort(Channel *self, PesitDiag diag)
 {
-    PesitCommand command = { .type = PESIT_FPDU_ABORT, .diag = diag };
+    PesitCommand command = {.type = PESIT_FPDU_ABORT, .diag = diag};
 
     if (!self->ended && !pesit_session_is_finished(self->session) &&
         pesit_session_command(self->session, &command, clock_now_us()) == PESIT_OK)

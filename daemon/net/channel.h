@@ -13,28 +13,28 @@
 #include <stdatomic.h>
 
 /* Room for several entities at a time: fewer system calls, and still in the processor's cache. */
-#define CHANNEL_BATCH_BYTES (256u * 1024u)
+#define CHANNEL_BATCH_BYTES   (256u * 1024u)
 #define CHANNEL_RECEIVE_BYTES (CHANNEL_BATCH_BYTES + 65537u)
 
 typedef enum {
-    CHANNEL_EVENT,      /* ret_event is set */
-    CHANNEL_WAKE,       /* the mailbox has something */
-    CHANNEL_TIME,       /* until_us is reached */
-    CHANNEL_OVER,       /* the connection has ended; no more events */
+    CHANNEL_EVENT, /* ret_event is set */
+    CHANNEL_WAKE,  /* the mailbox has something */
+    CHANNEL_TIME,  /* until_us is reached */
+    CHANNEL_OVER,  /* the connection has ended; no more events */
 } ChannelResult;
 
 typedef struct {
     Stream *stream;
     PesitSession *session;
-    Mailbox *orders;                 /* borrowed */
-    const char *label;               /* borrowed, for traces */
-    uint8_t *received;               /* CHANNEL_RECEIVE_BYTES */
+    Mailbox *orders;   /* borrowed */
+    const char *label; /* borrowed, for traces */
+    uint8_t *received; /* CHANNEL_RECEIVE_BYTES */
     size_t received_from, received_to;
-    int64_t stall_us;                /* how long a send may block */
+    int64_t stall_us; /* how long a send may block */
     bool ended;
-    bool orders_ignored;             /* closing: orders no longer wake */
-    _Atomic bool attention;          /* set by whoever posted an order: looked at between batches */
-    GError *failure;                 /* why the transport failed, or NULL */
+    bool orders_ignored;    /* closing: orders no longer wake */
+    _Atomic bool attention; /* set by whoever posted an order: looked at between batches */
+    GError *failure;        /* why the transport failed, or NULL */
     /* Called before the receive buffer is reused: pieces pointing into it must be written now. idle: nothing
      * is in the socket either, a good moment to sync. May give commands. False: look at events again. */
     bool (*on_fill)(void *data, bool idle);
@@ -42,7 +42,8 @@ typedef struct {
 } Channel;
 
 /* stream, session: taken. orders, label: borrowed for the channel's life. */
-Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, const char *label, int64_t stall_us);
+Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, const char *label,
+                     int64_t stall_us);
 void channel_free(Channel *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Channel, channel_free)
 

@@ -11,21 +11,21 @@
 struct Connection {
     const ConnectionServices *services;
     Config *config;
-    const Partner *partner;        /* outgoing: from the start; incoming: once authenticated */
+    const Partner *partner; /* outgoing: from the start; incoming: once authenticated */
     TlsContext *tls;
     bool incoming;
-    char *label;                   /* constant after start: any thread */
-    char *address;                 /* constant after start: any thread */
-    int fd;                        /* accepted socket, until the stream owns it */
-    _Atomic int cut_fd;            /* duplicate for connection_cut: main loop and thread */
-    Mailbox *orders;               /* any thread */
-    GThread *thread;               /* main loop */
-    Channel *_Atomic channel;      /* set once by the thread, read by connection_order */
-    Job *job;                      /* outgoing: what is being done */
-    bool finishing;                /* ORDER_FINISH came */
-    bool over;                     /* the session or the transport has ended */
-    PesitDiag abort_diag;          /* what ended it, 0/000 when lost */
-    bool admitted;                 /* counted for its partner in the main loop */
+    char *label;              /* constant after start: any thread */
+    char *address;            /* constant after start: any thread */
+    int fd;                   /* accepted socket, until the stream owns it */
+    _Atomic int cut_fd;       /* duplicate for connection_cut: main loop and thread */
+    Mailbox *orders;          /* any thread */
+    GThread *thread;          /* main loop */
+    Channel *_Atomic channel; /* set once by the thread, read by connection_order */
+    Job *job;                 /* outgoing: what is being done */
+    bool finishing;           /* ORDER_FINISH came */
+    bool over;                /* the session or the transport has ended */
+    PesitDiag abort_diag;     /* what ended it, 0/000 when lost */
+    bool admitted;            /* counted for its partner in the main loop */
 };
 
 /* Options of a session for a partner (NULL: not known yet). */

@@ -17,14 +17,13 @@
 #include <unistd.h>
 
 #define USEC_PER_MSEC 1000
-#define DIAG_LENGTH 16
+#define DIAG_LENGTH   16
 
 static atomic_uint last_number;
 
 /* orders and notices */
 
-Order *
-order_new(OrderKind kind)
+Order *order_new(OrderKind kind)
 {
     Order *order = g_new0(Order, 1);
 
@@ -32,8 +31,7 @@ order_new(OrderKind kind)
     return order;
 }
 
-void
-order_free(Order *order)
+void order_free(Order *order)
 {
     if (order == NULL)
         return;
@@ -41,8 +39,7 @@ order_free(Order *order)
     g_free(order);
 }
 
-Notice *
-notice_new(const Connection *self, NoticeKind kind)
+Notice *notice_new(const Connection *self, NoticeKind kind)
 {
     Notice *notice = g_new0(Notice, 1);
 
@@ -53,8 +50,7 @@ notice_new(const Connection *self, NoticeKind kind)
     return notice;
 }
 
-void
-notice_free(Notice *notice)
+void notice_free(Notice *notice)
 {
     if (notice == NULL)
         return;
@@ -67,8 +63,7 @@ notice_free(Notice *notice)
     g_free(notice);
 }
 
-Verdict
-connection_ask(Connection *self, NoticeKind kind, const char *path)
+Verdict connection_ask(Connection *self, NoticeKind kind, const char *path)
 {
     g_autoptr(Reply) reply = reply_new(NULL);
     Notice *notice = notice_new(self, kind);
@@ -81,8 +76,7 @@ connection_ask(Connection *self, NoticeKind kind, const char *path)
     return (Verdict)GPOINTER_TO_INT(value);
 }
 
-void
-connection_tell_incoming(Connection *self, const Transfer *transfer, Progress *progress)
+void connection_tell_incoming(Connection *self, const Transfer *transfer, Progress *progress)
 {
     Notice *notice = notice_new(self, NOTICE_INCOMING);
 
@@ -91,8 +85,7 @@ connection_tell_incoming(Connection *self, const Transfer *transfer, Progress *p
     (void)mailbox_post(self->services->notices, notice); /* closed only when the daemon ends */
 }
 
-static void
-return_job(Connection *self, Job *job)
+static void return_job(Connection *self, Job *job)
 {
     Notice *notice = notice_new(self, NOTICE_JOB_DONE);
 
@@ -100,10 +93,9 @@ return_job(Connection *self, Job *job)
     (void)mailbox_post(self->services->notices, notice); /* closed only when the daemon ends */
 }
 
-static void
-abort_now(Connection *self, PesitDiag diag)
+static void abort_now(Connection *self, PesitDiag diag)
 {
-    PesitCommand command = { .type = PESIT_FPDU_ABORT, .diag = diag };
+    PesitCommand command = {.type = PESIT_FPDU_ABORT, .diag = diag};
 
     self->finishing = true;
     if (self->channel == NULL || self->over)
@@ -114,8 +106,7 @@ abort_now(Connection *self, PesitDiag diag)
         (void)channel_flush(self->channel); /* the script lingers */
 }
 
-static void
-take_order(Connection *self, Order *order)
+static void take_order(Connection *self, Order *order)
 {
     switch (order->kind) {
     case ORDER_JOB:
@@ -137,8 +128,7 @@ take_order(Connection *self, Order *order)
     }
 }
 
-void
-connection_take_orders(Connection *self)
+void connection_take_orders(Connection *self)
 {
     Order *order;
 
@@ -150,50 +140,47 @@ connection_take_orders(Connection *self)
 
 /* sessions */
 
-static void
-fill_timers(const Config *config, PesitTimers *ret_timers)
+static void fill_timers(const Config *config, PesitTimers *ret_timers)
 {
     *ret_timers = (PesitTimers){
-        .accept_us = (int64_t)config->accept_ms * USEC_PER_MSEC,
-        .connect_us = (int64_t)config->connect_ms * USEC_PER_MSEC,
-        .protocol_us = (int64_t)config->protocol_ms * USEC_PER_MSEC,
-        .protocol_long_us = (int64_t)config->protocol_long_ms * USEC_PER_MSEC,
-        .idle_us = (int64_t)config->idle_ms * USEC_PER_MSEC,
-        .release_us = (int64_t)config->release_ms * USEC_PER_MSEC,
-        .min_rate_bytes_per_s = config->min_rate_bytes_per_s,
+            .accept_us = (int64_t)config->accept_ms * USEC_PER_MSEC,
+            .connect_us = (int64_t)config->connect_ms * USEC_PER_MSEC,
+            .protocol_us = (int64_t)config->protocol_ms * USEC_PER_MSEC,
+            .protocol_long_us = (int64_t)config->protocol_long_ms * USEC_PER_MSEC,
+            .idle_us = (int64_t)config->idle_ms * USEC_PER_MSEC,
+            .release_us = (int64_t)config->release_ms * USEC_PER_MSEC,
+            .min_rate_bytes_per_s = config->min_rate_bytes_per_s,
     };
 }
 
-void
-connection_fill_options(const Connection *self, const Partner *partner, PesitRole role,
-                        PesitSessionOptions *ret_options)
+void connection_fill_options(const Connection *self, const Partner *partner, PesitRole role,
+                             PesitSessionOptions *ret_options)
 {
     const PesitProfile *profile = partner != NULL ? &partner->profile : pesit_profile_at(0);
     PesitSessionOptions options = {
-        .role = role,
-        .framing = role == PESIT_ROLE_SERVER ? PESIT_FRAMING_AUTO : profile->framing,
-        .own_id = 1,
-        .strict = profile->strict,
-        .abort_as_units = profile->abort_as_units,
-        .preconnection = profile->preconnection,
-        .sync_interval_kb = profile->sync_interval_kb,
-        .sync_window = profile->sync_window,
-        .sync_required = self->config->sync_required,
-        .resync = false,
-        .read_supported = self->config->read_supported,
-        .segmentation = profile->segmentation,
-        .multi_article = profile->multi_article,
-        .concatenation = profile->concatenation,
-        .max_entity_bytes = profile->max_entity_bytes,
-        .check_slack_bytes = profile->strict ? 0 : UINT32_MAX,
+            .role = role,
+            .framing = role == PESIT_ROLE_SERVER ? PESIT_FRAMING_AUTO : profile->framing,
+            .own_id = 1,
+            .strict = profile->strict,
+            .abort_as_units = profile->abort_as_units,
+            .preconnection = profile->preconnection,
+            .sync_interval_kb = profile->sync_interval_kb,
+            .sync_window = profile->sync_window,
+            .sync_required = self->config->sync_required,
+            .resync = false,
+            .read_supported = self->config->read_supported,
+            .segmentation = profile->segmentation,
+            .multi_article = profile->multi_article,
+            .concatenation = profile->concatenation,
+            .max_entity_bytes = profile->max_entity_bytes,
+            .check_slack_bytes = profile->strict ? 0 : UINT32_MAX,
     };
 
     fill_timers(self->config, &options.timers);
     *ret_options = options;
 }
 
-Channel *
-connection_open_channel(Connection *self, Stream *stream, PesitRole role)
+Channel *connection_open_channel(Connection *self, Stream *stream, PesitRole role)
 {
     PesitSessionOptions options;
     PesitSession *session;
@@ -206,20 +193,18 @@ connection_open_channel(Connection *self, Stream *stream, PesitRole role)
     return channel;
 }
 
-void
-connection_log_remark(const Connection *self, const PesitEvent *event)
+void connection_log_remark(const Connection *self, const PesitEvent *event)
 {
     char number[DIAG_LENGTH];
 
     (void)snprintf(number, sizeof number, "%u", event->pi); /* always fits */
     log_event(LOG_PEER_REMARK, "CONNECTION", self->label, "PARTNER",
               self->partner != NULL ? self->partner->name : NULL, "FPDU",
-              pesit_fpdu_name(event->type), "PI", event->pi != 0 ? number : NULL, "REASON", event->text,
-              NULL);
+              pesit_fpdu_name(event->type), "PI", event->pi != 0 ? number : NULL, "REASON",
+              event->text, NULL);
 }
 
-void
-connection_note_end(Connection *self, const PesitEvent *event)
+void connection_note_end(Connection *self, const PesitEvent *event)
 {
     char diag[DIAG_LENGTH];
     Channel *channel = self->channel;
@@ -228,7 +213,8 @@ connection_note_end(Connection *self, const PesitEvent *event)
         return;
     self->over = true;
     self->abort_diag = event->kind == PESIT_EVENT_LOST ? PESIT_DIAG_OK : event->diag;
-    (void)snprintf(diag, sizeof diag, "%u-%03u", event->diag.type, event->diag.code); /* always fits */
+    (void)snprintf(diag, sizeof diag, "%u-%03u", event->diag.type,
+                   event->diag.code); /* always fits */
     log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "PARTNER",
               self->partner != NULL ? self->partner->name : NULL, "ADDRESS", self->address, "EVENT",
               event->kind == PESIT_EVENT_ABORTED  ? "aborted by the partner"
@@ -243,8 +229,7 @@ connection_note_end(Connection *self, const PesitEvent *event)
 
 /* the thread */
 
-static void
-run_incoming(Connection *self)
+static void run_incoming(Connection *self)
 {
     g_autoptr(Stream) stream = stream_new(self->fd);
     g_autoptr(GError) error = NULL;
@@ -252,15 +237,14 @@ run_incoming(Connection *self)
 
     self->fd = -1;
     if (self->tls != NULL && !stream_start_tls_server(stream, self->tls, deadline_us, &error)) {
-        log_event(LOG_CONNECTION_REFUSED, "CONNECTION", self->label, "ADDRESS", self->address, "REASON",
-                  error->message, NULL);
+        log_event(LOG_CONNECTION_REFUSED, "CONNECTION", self->label, "ADDRESS", self->address,
+                  "REASON", error->message, NULL);
         return;
     }
     incoming_run(self, g_steal_pointer(&stream));
 }
 
-static gpointer
-connection_main(gpointer data)
+static gpointer connection_main(gpointer data)
 {
     Connection *self = data;
     Order *order;
@@ -279,13 +263,13 @@ connection_main(gpointer data)
         return_job(self, g_steal_pointer(&self->job));
     log_event(LOG_CONNECTION_CLOSED, "CONNECTION", self->label, "PARTNER",
               self->partner != NULL ? self->partner->name : NULL, NULL);
-    (void)mailbox_post(self->services->notices, notice_new(self, NOTICE_CLOSED)); /* see return_job */
+    (void)mailbox_post(self->services->notices,
+                       notice_new(self, NOTICE_CLOSED)); /* see return_job */
     return NULL;
 }
 
 /* An order that came too late: its job goes back to the queue. */
-static void
-discard_order(gpointer message)
+static void discard_order(gpointer message)
 {
     Order *order = message;
 
@@ -294,8 +278,8 @@ discard_order(gpointer message)
     order_free(order);
 }
 
-static Connection *
-connection_new(const ConnectionServices *services, Config *config, TlsContext *tls, const char *address)
+static Connection *connection_new(const ConnectionServices *services, Config *config,
+                                  TlsContext *tls, const char *address)
 {
     Connection *self = g_new0(Connection, 1);
 
@@ -311,9 +295,8 @@ connection_new(const ConnectionServices *services, Config *config, TlsContext *t
     return self;
 }
 
-Connection *
-connection_start_outgoing(const ConnectionServices *services, Config *config, const Partner *partner,
-                          TlsContext *tls, Job *first)
+Connection *connection_start_outgoing(const ConnectionServices *services, Config *config,
+                                      const Partner *partner, TlsContext *tls, Job *first)
 {
     g_autofree char *address = g_strdup_printf("%s:%u", partner->address, partner->port);
     Connection *self = connection_new(services, config, tls, address);
@@ -324,9 +307,8 @@ connection_start_outgoing(const ConnectionServices *services, Config *config, co
     return self;
 }
 
-Connection *
-connection_start_incoming(const ConnectionServices *services, Config *config, int fd, const char *address,
-                          TlsContext *tls)
+Connection *connection_start_incoming(const ConnectionServices *services, Config *config, int fd,
+                                      const char *address, TlsContext *tls)
 {
     Connection *self = connection_new(services, config, tls, address);
 
@@ -337,8 +319,7 @@ connection_start_incoming(const ConnectionServices *services, Config *config, in
     return self;
 }
 
-void
-connection_order(Connection *self, Order *order)
+void connection_order(Connection *self, Order *order)
 {
     Channel *channel = atomic_load(&self->channel);
 
@@ -348,8 +329,7 @@ connection_order(Connection *self, Order *order)
         atomic_store(&channel->attention, true);
 }
 
-void
-connection_cut(Connection *self)
+void connection_cut(Connection *self)
 {
     int fd = atomic_load(&self->cut_fd);
 
@@ -357,8 +337,7 @@ connection_cut(Connection *self)
         (void)shutdown(fd, SHUT_RDWR); /* it may be closed already */
 }
 
-void
-connection_free(Connection *self)
+void connection_free(Connection *self)
 {
     int fd;
 
@@ -376,20 +355,17 @@ connection_free(Connection *self)
     g_free(self);
 }
 
-const char *
-connection_label(const Connection *self)
+const char *connection_label(const Connection *self)
 {
     return self->label;
 }
 
-const char *
-connection_address(const Connection *self)
+const char *connection_address(const Connection *self)
 {
     return self->address;
 }
 
-bool
-connection_is_incoming(const Connection *self)
+bool connection_is_incoming(const Connection *self)
 {
     return self->incoming;
 }

@@ -18,23 +18,23 @@ typedef struct Connection Connection;
 typedef struct {
     Store *store;
     Spool *spool;
-    Mailbox *notices;          /* to the main loop: Notice */
+    Mailbox *notices; /* to the main loop: Notice */
 } ConnectionServices;
 
 /* From the main loop to a connection. */
 typedef enum {
-    ORDER_JOB,                 /* do this transfer (outgoing connections) */
-    ORDER_CANCEL,              /* interrupt the transfer with this id */
-    ORDER_FINISH,              /* finish what runs, then release or abort 3/316 */
-    ORDER_ABORT,               /* now: ABORT with diag */
+    ORDER_JOB,    /* do this transfer (outgoing connections) */
+    ORDER_CANCEL, /* interrupt the transfer with this id */
+    ORDER_FINISH, /* finish what runs, then release or abort 3/316 */
+    ORDER_ABORT,  /* now: ABORT with diag */
 } OrderKind;
 
 typedef struct {
     OrderKind kind;
-    Job *job;                  /* ORDER_JOB: owned */
-    int64_t id;                /* ORDER_CANCEL */
-    PesitDiag diag;            /* ORDER_ABORT */
-    Connection *connection;    /* set by connection_order */
+    Job *job;               /* ORDER_JOB: owned */
+    int64_t id;             /* ORDER_CANCEL */
+    PesitDiag diag;         /* ORDER_ABORT */
+    Connection *connection; /* set by connection_order */
 } Order;
 
 Order *order_new(OrderKind kind);
@@ -42,13 +42,13 @@ void order_free(Order *order);
 
 /* From a connection to the main loop. */
 typedef enum {
-    NOTICE_ADMIT,              /* may this authenticated partner open a connection? answer: Verdict */
-    NOTICE_REJECTED,           /* an address failed to authenticate */
-    NOTICE_CLAIM,              /* may this path be written? answer: Verdict */
+    NOTICE_ADMIT,    /* may this authenticated partner open a connection? answer: Verdict */
+    NOTICE_REJECTED, /* an address failed to authenticate */
+    NOTICE_CLAIM,    /* may this path be written? answer: Verdict */
     NOTICE_UNCLAIM,
-    NOTICE_JOB_DONE,           /* job comes back; the connection is idle */
-    NOTICE_INCOMING,           /* a transfer with an incoming partner began, moved or ended: transfer */
-    NOTICE_CLOSED,             /* the thread is about to end; connection_free may join it */
+    NOTICE_JOB_DONE, /* job comes back; the connection is idle */
+    NOTICE_INCOMING, /* a transfer with an incoming partner began, moved or ended: transfer */
+    NOTICE_CLOSED,   /* the thread is about to end; connection_free may join it */
 } NoticeKind;
 
 typedef enum { VERDICT_YES, VERDICT_BUSY, VERDICT_FULL, VERDICT_STOPPING } Verdict;
@@ -57,11 +57,11 @@ typedef struct {
     NoticeKind kind;
     Connection *connection;
     char *partner;
-    char *path;                /* CLAIM, UNCLAIM */
-    Job *job;                  /* JOB_DONE: owned */
-    Transfer *transfer;        /* INCOMING: owned copy */
-    Progress *progress;        /* INCOMING: referenced, or NULL when it ended */
-    Reply *reply;              /* ADMIT, CLAIM: referenced; value GINT_TO_POINTER(Verdict) */
+    char *path;         /* CLAIM, UNCLAIM */
+    Job *job;           /* JOB_DONE: owned */
+    Transfer *transfer; /* INCOMING: owned copy */
+    Progress *progress; /* INCOMING: referenced, or NULL when it ended */
+    Reply *reply;       /* ADMIT, CLAIM: referenced; value GINT_TO_POINTER(Verdict) */
 } Notice;
 
 void notice_free(Notice *notice);

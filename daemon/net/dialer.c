@@ -18,10 +18,10 @@
 
 #define PORT_BYTES 8
 
-static struct addrinfo *
-resolve(const Partner *partner, GError **error)
+static struct addrinfo *resolve(const Partner *partner, GError **error)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+    struct addrinfo hints = {
+            .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *list = NULL;
     char port[PORT_BYTES];
     int status;
@@ -39,8 +39,7 @@ resolve(const Partner *partner, GError **error)
     return NULL;
 }
 
-static int
-poll_timeout_ms(int64_t deadline_us)
+static int poll_timeout_ms(int64_t deadline_us)
 {
     int64_t left_us = deadline_us - clock_now_us();
 
@@ -48,10 +47,9 @@ poll_timeout_ms(int64_t deadline_us)
 }
 
 /* Waits for a connection in progress. 0, or the errno of its failure. */
-static int
-wait_connected(int fd, int64_t deadline_us)
+static int wait_connected(int fd, int64_t deadline_us)
 {
-    struct pollfd wait = { .fd = fd, .events = POLLOUT };
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
     int failure = 0;
     socklen_t length = sizeof failure;
     int ready;
@@ -67,8 +65,7 @@ wait_connected(int fd, int64_t deadline_us)
 }
 
 /* Connected descriptor, or -1 with ret_errno. */
-static int
-connect_address(const struct addrinfo *address, int64_t deadline_us, int *ret_errno)
+static int connect_address(const struct addrinfo *address, int64_t deadline_us, int *ret_errno)
 {
     g_auto(Fd) fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int connected;
@@ -87,8 +84,7 @@ connect_address(const struct addrinfo *address, int64_t deadline_us, int *ret_er
     return connected;
 }
 
-static int
-connect_any(const Partner *partner, int64_t deadline_us, GError **error)
+static int connect_any(const Partner *partner, int64_t deadline_us, GError **error)
 {
     struct addrinfo *list = resolve(partner, error);
     int failure = EHOSTUNREACH;
@@ -100,13 +96,14 @@ connect_any(const Partner *partner, int64_t deadline_us, GError **error)
         fd = connect_address(at, deadline_us, &failure);
     freeaddrinfo(list);
     if (fd < 0)
-        g_set_error(error, BASE_ERROR, failure == ETIMEDOUT ? BASE_ERROR_TIMEOUT : BASE_ERROR_UNREACHABLE,
-                    "connect to '%s' port %u: %s", partner->address, partner->port, g_strerror(failure));
+        g_set_error(error, BASE_ERROR,
+                    failure == ETIMEDOUT ? BASE_ERROR_TIMEOUT : BASE_ERROR_UNREACHABLE,
+                    "connect to '%s' port %u: %s", partner->address, partner->port,
+                    g_strerror(failure));
     return fd;
 }
 
-Stream *
-dialer_connect(const Partner *partner, TlsContext *tls, int64_t deadline_us, GError **error)
+Stream *dialer_connect(const Partner *partner, TlsContext *tls, int64_t deadline_us, GError **error)
 {
     g_autoptr(Stream) stream = NULL;
     const char *host = partner->tls.host_name != NULL ? partner->tls.host_name : partner->address;

@@ -6,4 +6,5 @@
 #include "daemon/transfer/partner.h"
 
 /* tls: NULL for plain. Tries each address of the name in turn. UNREACHABLE, UNTRUSTED, TIMEOUT. Returns new. */
-Stream *dialer_connect(const Partner *partner, TlsContext *tls, int64_t deadline_us, GError **error);
+Stream *dialer_connect(const Partner *partner, TlsContext *tls, int64_t deadline_us,
+                       GError **error);

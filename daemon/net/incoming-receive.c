@@ -13,56 +13,58 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define DIAG_ATTRIBUTES PESIT_DIAG(2, 200)
-#define DIAG_RESOURCES PESIT_DIAG(2, 201)
-#define DIAG_EXISTS PESIT_DIAG(2, 204)
-#define DIAG_NO_ROOM PESIT_DIAG(2, 206)
-#define DIAG_IN_USE PESIT_DIAG(2, 207)
-#define DIAG_NO_RESTART PESIT_DIAG(2, 214)
-#define DIAG_SPACE PESIT_DIAG(2, 219)
-#define DIAG_ABNORMAL_END PESIT_DIAG(2, 223)
-#define DIAG_LARGER PESIT_DIAG(2, 224)
-#define DIAG_REFUSED PESIT_DIAG(2, 226)
-#define DIAG_OTHER PESIT_DIAG(2, 299)
-#define DATA_CODE_EBCDIC 1
-#define UNIT_ARTICLES 1
-#define ENTITY_MIN_BYTES 128
-#define FORMAT_FIXED 0
+#define DIAG_ATTRIBUTES    PESIT_DIAG(2, 200)
+#define DIAG_RESOURCES     PESIT_DIAG(2, 201)
+#define DIAG_EXISTS        PESIT_DIAG(2, 204)
+#define DIAG_NO_ROOM       PESIT_DIAG(2, 206)
+#define DIAG_IN_USE        PESIT_DIAG(2, 207)
+#define DIAG_NO_RESTART    PESIT_DIAG(2, 214)
+#define DIAG_SPACE         PESIT_DIAG(2, 219)
+#define DIAG_ABNORMAL_END  PESIT_DIAG(2, 223)
+#define DIAG_LARGER        PESIT_DIAG(2, 224)
+#define DIAG_REFUSED       PESIT_DIAG(2, 226)
+#define DIAG_OTHER         PESIT_DIAG(2, 299)
+#define DATA_CODE_EBCDIC   1
+#define UNIT_ARTICLES      1
+#define ENTITY_MIN_BYTES   128
+#define FORMAT_FIXED       0
 #define INTERVAL_UNDEFINED 65535
-#define RECEIVED_MODE 0640
-#define NUMBERS_MAX 9999
+#define RECEIVED_MODE      0640
+#define NUMBERS_MAX        9999
 /* up to here the row is written while data flows, and waited for at the end only */
 #define SMALL_KB 1024
 
 /* checks: each returns 0/000 or why not; §14.5 gives the order */
 
-static PesitDiag
-check_names(Incoming *self, const PesitFpdu *fpdu, char **ret_path, const char **ret_reason)
+static PesitDiag check_names(Incoming *self, const PesitFpdu *fpdu, char **ret_path,
+                             const char **ret_reason)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *file_name = incoming_dup_text(fpdu, PESIT_PI_FILE_NAME);
     g_autofree char *label = incoming_dup_text(fpdu, PESIT_PI_LABEL);
     g_autofree char *bank = incoming_dup_text(fpdu, PESIT_PI_BANK);
-    RuleContext context = { .partner = partner->name, .wall_s = clock_wall_s(), .zone = partner->zone };
+    RuleContext context = {
+            .partner = partner->name, .wall_s = clock_wall_s(), .zone = partner->zone};
 
     *ret_reason = "the file name is not a name";
     if (file_name == NULL || file_name[0] == '\0')
         return DIAG_REFUSED;
     *ret_reason = "no virtual file receives this name";
-    self->file = rule_find_by_wire(partner->files, (unsigned)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
+    self->file = rule_find_by_wire(partner->files,
+                                   (unsigned)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
                                    file_name, label, &context, true, ret_path, NULL);
     if (self->file == NULL || !partner->may_write)
         return DIAG_REFUSED;
     *ret_reason = "files for another receiver are not relayed";
     if (bank != NULL && bank[0] != '\0' && g_strcmp0(bank, partner->local_identifier) != 0 &&
-        g_strcmp0(bank, self->connection->config->node_name) != 0 && g_strcmp0(bank, self->file->bank) != 0)
+        g_strcmp0(bank, self->connection->config->node_name) != 0 &&
+        g_strcmp0(bank, self->file->bank) != 0)
         return DIAG_REFUSED;
     return PESIT_DIAG_OK;
 }
 
 /* A repeat of what is complete here already: the answer to TRANS.END was lost. §9.10 d */
-static PesitDiag
-check_restart(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
+static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *file_name = incoming_dup_text(fpdu, PESIT_PI_FILE_NAME);
@@ -72,11 +74,12 @@ check_restart(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
 
     if (pesit_fpdu_number(fpdu, PESIT_PI_RESTARTED, 0) == 0)
         return PESIT_DIAG_OK;
-    result = store_execute(self->connection->services->store,
-                           store_request_find_received(
-                                   partner->name, partner->identifier,
-                                   (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0), file_name,
-                                   (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0), client, bank));
+    result = store_execute(
+            self->connection->services->store,
+            store_request_find_received(
+                    partner->name, partner->identifier,
+                    (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0), file_name,
+                    (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0), client, bank));
     *ret_reason = "nothing to restart is known";
     if (result->error != NULL || result->transfer == NULL)
         return DIAG_NO_RESTART;
@@ -85,12 +88,13 @@ check_restart(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
     return PESIT_DIAG_OK;
 }
 
-static PesitDiag
-check_attributes(const Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
+static PesitDiag check_attributes(const Incoming *self, const PesitFpdu *fpdu,
+                                  const char **ret_reason)
 {
     const PesitProfile *profile = &self->connection->partner->profile;
     uint64_t article = pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_LENGTH, 0);
-    uint64_t entity = MIN(pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, 0), (uint64_t)profile->max_entity_bytes);
+    uint64_t entity = MIN(pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, 0),
+                          (uint64_t)profile->max_entity_bytes);
     PesitAgreement agreement;
 
     *ret_reason = "the articles' length is 0";
@@ -114,28 +118,28 @@ check_attributes(const Incoming *self, const PesitFpdu *fpdu, const char **ret_r
         article > (uint64_t)agreement.sync_interval_kb * 1024)
         return DIAG_REFUSED;
     *ret_reason = "the entity size is too small";
-    if (entity < ENTITY_MIN_BYTES || (!profile->segmentation && entity < article + PESIT_HEADER_BYTES))
+    if (entity < ENTITY_MIN_BYTES ||
+        (!profile->segmentation && entity < article + PESIT_HEADER_BYTES))
         return DIAG_REFUSED;
     return PESIT_DIAG_OK;
 }
 
-static uint64_t
-multiply(uint64_t a, uint64_t b)
+static uint64_t multiply(uint64_t a, uint64_t b)
 {
     uint64_t product = 0;
 
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-static PesitDiag
-check_size(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
+static PesitDiag check_size(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
 {
     uint64_t available = 0, bytes;
 
     self->announced = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_MAX, 0);
     self->announced_articles = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) == UNIT_ARTICLES;
-    bytes = multiply(self->announced,
-                     self->announced_articles ? pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_LENGTH, 0) : 1024);
+    bytes = multiply(self->announced, self->announced_articles
+                                              ? pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_LENGTH, 0)
+                                              : 1024);
     *ret_reason = "the announced size is above the limit of the virtual file";
     if (self->file->max_bytes != 0 && bytes > self->file->max_bytes + 1023)
         return DIAG_NO_ROOM;
@@ -146,8 +150,7 @@ check_size(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
 }
 
 /* With EXISTING_NUMBER the next free "name.N". */
-static void
-choose_number(Incoming *self, char **path)
+static void choose_number(Incoming *self, char **path)
 {
     Spool *spool = self->connection->services->spool;
     const char *partner = self->connection->partner->name;
@@ -165,8 +168,7 @@ choose_number(Incoming *self, char **path)
     }
 }
 
-static PesitDiag
-check_target(Incoming *self, char **path, const char **ret_reason)
+static PesitDiag check_target(Incoming *self, char **path, const char **ret_reason)
 {
     Connection *connection = self->connection;
 
@@ -192,8 +194,8 @@ check_target(Incoming *self, char **path, const char **ret_reason)
     return DIAG_RESOURCES;
 }
 
-static PesitDiag
-check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_path, const char **ret_reason)
+static PesitDiag check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_path,
+                              const char **ret_reason)
 {
     PesitDiag diag = incoming_check_selection(self, fpdu, ret_reason);
 
@@ -213,8 +215,7 @@ check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_path, const char 
 
 /* CREATE */
 
-static bool
-open_target(Incoming *self, GError **error)
+static bool open_target(Incoming *self, GError **error)
 {
     Spool *spool = self->connection->services->spool;
     g_auto(Fd) folder_fd = -1;
@@ -228,17 +229,16 @@ open_target(Incoming *self, GError **error)
     return self->context != NULL;
 }
 
-static void
-log_start(const Incoming *self)
+static void log_start(const Incoming *self)
 {
-    log_event(LOG_TRANSFER_STARTED, "CONNECTION", self->connection->label, "PARTNER", self->transfer->partner,
-              "DIRECTION", transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
+    log_event(LOG_TRANSFER_STARTED, "CONNECTION", self->connection->label, "PARTNER",
+              self->transfer->partner, "DIRECTION",
+              transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
               "FILE", self->transfer->file_name, NULL);
 }
 
 /* A refusal that comes after something was taken. */
-static bool
-give_up(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason)
+static bool give_up(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason)
 {
     bool refused = incoming_refuse(self, type, diag, reason);
 
@@ -247,8 +247,7 @@ give_up(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason)
     return refused && false;
 }
 
-bool
-incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
+bool incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
@@ -263,7 +262,8 @@ incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
     self->progress = progress_new();
     if (!open_target(self, &error))
         return give_up(self, PESIT_FPDU_ACK_CREATE,
-                       g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE) ? DIAG_NO_ROOM : DIAG_RESOURCES,
+                       g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE) ? DIAG_NO_ROOM
+                                                                               : DIAG_RESOURCES,
                        error->message);
     self->selected = true;
     if (!self->repeated)
@@ -275,8 +275,7 @@ incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
 
 /* data */
 
-bool
-incoming_take_write(Incoming *self)
+bool incoming_take_write(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
     uint64_t bytes = self->announced_articles ? 0 : multiply(self->announced, 1024);
@@ -284,19 +283,19 @@ incoming_take_write(Incoming *self)
     if (self->announced == 0 || self->announced > SMALL_KB || self->announced_articles) {
         if (!incoming_settle_insert(self, &error))
             return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_OTHER,
-                                   error != NULL ? error->message : "the transfer cannot be recorded");
+                                   error != NULL ? error->message
+                                                 : "the transfer cannot be recorded");
         if (!self->repeated)
             connection_tell_incoming(self->connection, self->transfer, self->progress);
     }
     if (!incoming_answer(self, PESIT_FPDU_ACK_WRITE, NULL, PESIT_DIAG_OK))
         return false;
-    self->receiver = receiver_new(self->channel, self->fd, self->file, self->context, self->progress, bytes,
-                                  self->file->max_bytes);
+    self->receiver = receiver_new(self->channel, self->fd, self->file, self->context,
+                                  self->progress, bytes, self->file->max_bytes);
     return true;
 }
 
-void
-incoming_take_data(Incoming *self, const PesitEvent *event)
+void incoming_take_data(Incoming *self, const PesitEvent *event)
 {
     g_autoptr(GError) error = NULL;
     PesitDiag diag = DIAG_OTHER;
@@ -308,12 +307,12 @@ incoming_take_data(Incoming *self, const PesitEvent *event)
     if (!receiver_take_failure(self->receiver, &diag, &error))
         return;
     incoming_remember_counts(self);
-    (void)incoming_record(self, TRANSFER_FAILED, diag, error->message, NULL); /* counted by the store */
+    (void)incoming_record(self, TRANSFER_FAILED, diag, error->message,
+                          NULL); /* counted by the store */
     incoming_interrupt(self, diag, PESIT_END_ERROR);
 }
 
-void
-incoming_take_data_end(Incoming *self, const PesitEvent *event)
+void incoming_take_data_end(Incoming *self, const PesitEvent *event)
 {
     g_autoptr(GError) error = NULL;
 
@@ -323,14 +322,14 @@ incoming_take_data_end(Incoming *self, const PesitEvent *event)
     incoming_remember_counts(self);
     if (receiver_finish(self->receiver, &self->transfer->size_bytes, &error))
         return;
-    (void)incoming_record(self, TRANSFER_FAILED, DIAG_OTHER, error->message, NULL); /* counted by the store */
+    (void)incoming_record(self, TRANSFER_FAILED, DIAG_OTHER, error->message,
+                          NULL); /* counted by the store */
     incoming_interrupt(self, DIAG_SPACE, PESIT_END_ERROR);
 }
 
 /* the end */
 
-static PesitDiag
-check_end(const Incoming *self, const char **ret_reason)
+static PesitDiag check_end(const Incoming *self, const char **ret_reason)
 {
     const Transfer *transfer = self->transfer;
     uint64_t announced_bytes = multiply(self->announced, 1024);
@@ -349,8 +348,7 @@ check_end(const Incoming *self, const char **ret_reason)
 }
 
 /* Row first, then the name: what is found with a row but without a name at the start is published then. */
-static bool
-complete(Incoming *self, GError **error)
+static bool complete(Incoming *self, GError **error)
 {
     const Transfer *transfer = self->transfer;
 
@@ -363,8 +361,7 @@ complete(Incoming *self, GError **error)
 }
 
 /* The row said done, but the name could not be given: taken back. */
-static void
-take_back(Incoming *self, PesitDiag diag, const char *text)
+static void take_back(Incoming *self, PesitDiag diag, const char *text)
 {
     if (self->transfer->state != TRANSFER_DONE || self->repeated)
         return;
@@ -378,15 +375,15 @@ take_back(Incoming *self, PesitDiag diag, const char *text)
                store_request_update(self->transfer, 1u << TRANSFER_DONE, NULL, 0));
 }
 
-bool
-incoming_end_receive(Incoming *self)
+bool incoming_end_receive(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
     const char *reason = NULL;
     PesitDiag diag = check_end(self, &reason);
 
     if (self->settled)
-        return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, DIAG_ABNORMAL_END, "the transfer has failed");
+        return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, DIAG_ABNORMAL_END,
+                               "the transfer has failed");
     if (pesit_diag_is_negative(diag)) {
         (void)incoming_record(self, TRANSFER_FAILED, diag, reason, NULL); /* counted by the store */
         return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, diag, reason);

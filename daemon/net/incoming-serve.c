@@ -16,18 +16,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIAG_RESOURCES PESIT_DIAG(2, 201)
-#define DIAG_NOT_FOUND PESIT_DIAG(2, 205)
-#define DIAG_READ_ERROR PESIT_DIAG(2, 213)
-#define DIAG_NO_RESTART PESIT_DIAG(2, 214)
-#define DIAG_ABNORMAL_END PESIT_DIAG(2, 223)
-#define DIAG_REFUSED PESIT_DIAG(2, 226)
+#define DIAG_RESOURCES      PESIT_DIAG(2, 201)
+#define DIAG_NOT_FOUND      PESIT_DIAG(2, 205)
+#define DIAG_READ_ERROR     PESIT_DIAG(2, 213)
+#define DIAG_NO_RESTART     PESIT_DIAG(2, 214)
+#define DIAG_ABNORMAL_END   PESIT_DIAG(2, 223)
+#define DIAG_REFUSED        PESIT_DIAG(2, 226)
 #define TRANSFER_ID_MODULUS 0xFFFFFF
-#define ENTITY_MIN_BYTES 128
+#define ENTITY_MIN_BYTES    128
 
 /* The same answer for unknown, not allowed and not there. */
-static PesitDiag
-find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer, const char **ret_reason)
+static PesitDiag find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer,
+                            const char **ret_reason)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *file_name = incoming_dup_text(fpdu, PESIT_PI_FILE_NAME);
@@ -39,10 +39,11 @@ find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer, const ch
     *ret_reason = "the partner may not read";
     if (!partner->may_read)
         return DIAG_NOT_FOUND;
-    result = store_execute(self->connection->services->store,
-                           store_request_find_offer(partner->name,
-                                                    (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
-                                                    file_name));
+    result = store_execute(
+            self->connection->services->store,
+            store_request_find_offer(partner->name,
+                                     (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
+                                     file_name));
     *ret_reason = "no such file is offered";
     if (result->error != NULL || result->transfer == NULL)
         return DIAG_NOT_FOUND;
@@ -54,12 +55,12 @@ find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer, const ch
     return PESIT_DIAG_OK;
 }
 
-static PesitDiag
-open_offer(Incoming *self, const Transfer *offer, const char **ret_reason)
+static PesitDiag open_offer(Incoming *self, const Transfer *offer, const char **ret_reason)
 {
     struct stat stat;
 
-    self->fd = spool_open_data(self->connection->services->spool, offer->spool_name, O_RDONLY, NULL);
+    self->fd =
+            spool_open_data(self->connection->services->spool, offer->spool_name, O_RDONLY, NULL);
     *ret_reason = "the bytes of the offer are gone";
     if (self->fd < 0 || fstat(self->fd, &stat) != 0)
         return DIAG_NOT_FOUND;
@@ -70,8 +71,7 @@ open_offer(Incoming *self, const Transfer *offer, const char **ret_reason)
     return PESIT_DIAG_OK;
 }
 
-static PesitDiag
-check_articles(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
+static PesitDiag check_articles(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
 {
     const PesitProfile *profile = &self->connection->partner->profile;
     uint64_t entity = MIN(pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, profile->max_entity_bytes),
@@ -88,13 +88,14 @@ check_articles(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
     if (!profile->segmentation && (uint64_t)self->article_bytes + PESIT_HEADER_BYTES > entity)
         return DIAG_REFUSED;
     *ret_reason = "an article does not fit between two synchronisation points";
-    if (agreement.sync_interval_kb > 0 && self->article_bytes > agreement.sync_interval_kb * ATTRIBUTES_KB)
+    if (agreement.sync_interval_kb > 0 &&
+        self->article_bytes > agreement.sync_interval_kb * ATTRIBUTES_KB)
         return DIAG_REFUSED;
     return PESIT_DIAG_OK;
 }
 
-static PesitDiag
-check_select(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer, const char **ret_reason)
+static PesitDiag check_select(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer,
+                              const char **ret_reason)
 {
     PesitDiag diag = incoming_check_selection(self, fpdu, ret_reason);
 
@@ -112,8 +113,8 @@ check_select(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer, const 
 }
 
 /* The row of this service; its number names the transfer. */
-static bool
-record_service(Incoming *self, const PesitFpdu *fpdu, const Transfer *offer, GError **error)
+static bool record_service(Incoming *self, const PesitFpdu *fpdu, const Transfer *offer,
+                           GError **error)
 {
     Transfer *transfer = incoming_new_transfer(self, DIRECTION_SERVE, fpdu);
 
@@ -127,31 +128,31 @@ record_service(Incoming *self, const PesitFpdu *fpdu, const Transfer *offer, GEr
     transfer->mode = offer->mode;
     transfer->mtime_us = offer->mtime_us;
     transfer->size_bytes = self->size_bytes;
-    self->inserting = store_begin(self->connection->services->store, store_request_insert(transfer, NULL, 0));
+    self->inserting =
+            store_begin(self->connection->services->store, store_request_insert(transfer, NULL, 0));
     if (!incoming_settle_insert(self, error))
         return false;
     transfer->transfer_id = (uint32_t)((transfer->id - 1) % TRANSFER_ID_MODULUS) + 1;
     return true;
 }
 
-static bool
-answer_select(Incoming *self, const PesitFpdu *select)
+static bool answer_select(Incoming *self, const PesitFpdu *select)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *name = g_path_get_basename(self->transfer->path);
-    g_auto(Attributes) attributes = { 0 };
-    RuleContext context = attributes_rule_context(partner, name, self->transfer->mtime_us / USEC_PER_SEC);
+    g_auto(Attributes) attributes = {0};
+    RuleContext context =
+            attributes_rule_context(partner, name, self->transfer->mtime_us / USEC_PER_SEC);
     PesitFpdu fpdu;
 
     (void)select;
     pesit_fpdu_init(&fpdu, PESIT_FPDU_ACK_SELECT);
-    attributes_fill(&fpdu, partner, self->file, self->transfer, self->article_bytes, self->size_bytes, &context,
-                    &attributes);
+    attributes_fill(&fpdu, partner, self->file, self->transfer, self->article_bytes,
+                    self->size_bytes, &context, &attributes);
     return incoming_answer(self, PESIT_FPDU_ACK_SELECT, &fpdu, PESIT_DIAG_OK);
 }
 
-static bool
-give_up(Incoming *self, PesitDiag diag, const char *reason)
+static bool give_up(Incoming *self, PesitDiag diag, const char *reason)
 {
     bool refused = incoming_refuse(self, PESIT_FPDU_ACK_SELECT, diag, reason);
 
@@ -160,8 +161,7 @@ give_up(Incoming *self, PesitDiag diag, const char *reason)
     return refused && false;
 }
 
-bool
-incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
+bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
 {
     g_autoptr(Transfer) offer = NULL;
     g_autoptr(GError) error = NULL;
@@ -173,30 +173,32 @@ incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
     if (pesit_diag_is_negative(diag))
         return give_up(self, diag, reason);
     if (!record_service(self, fpdu, offer, &error))
-        return give_up(self, DIAG_RESOURCES, error != NULL ? error->message : "the transfer cannot be recorded");
+        return give_up(self, DIAG_RESOURCES,
+                       error != NULL ? error->message : "the transfer cannot be recorded");
     self->selected = true;
     self->progress = progress_new();
     (void)posix_fadvise(self->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
-    log_event(LOG_TRANSFER_STARTED, "CONNECTION", self->connection->label, "PARTNER", self->transfer->partner,
-              "DIRECTION", transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
+    log_event(LOG_TRANSFER_STARTED, "CONNECTION", self->connection->label, "PARTNER",
+              self->transfer->partner, "DIRECTION",
+              transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
               "FILE", self->transfer->file_name, NULL);
     return answer_select(self, fpdu);
 }
 
-bool
-incoming_take_read(Incoming *self, const PesitFpdu *fpdu)
+bool incoming_take_read(Incoming *self, const PesitFpdu *fpdu)
 {
     if (pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0) != 0)
-        return incoming_refuse(self, PESIT_FPDU_ACK_READ, DIAG_NO_RESTART, "restart point on a new transfer");
+        return incoming_refuse(self, PESIT_FPDU_ACK_READ, DIAG_NO_RESTART,
+                               "restart point on a new transfer");
     if (!incoming_answer(self, PESIT_FPDU_ACK_READ, NULL, PESIT_DIAG_OK))
         return false;
     connection_tell_incoming(self->connection, self->transfer, self->progress);
-    self->sender = sender_new(self->channel, self->fd, self->size_bytes, self->file, NULL, self->progress);
+    self->sender =
+            sender_new(self->channel, self->fd, self->size_bytes, self->file, NULL, self->progress);
     return true;
 }
 
-bool
-incoming_send(Incoming *self, PesitEvent *ret_event, bool *ret_wake)
+bool incoming_send(Incoming *self, PesitEvent *ret_event, bool *ret_wake)
 {
     g_autoptr(GError) error = NULL;
     PesitDiag diag = DIAG_READ_ERROR;
@@ -223,13 +225,13 @@ incoming_send(Incoming *self, PesitEvent *ret_event, bool *ret_wake)
     return false;
 }
 
-bool
-incoming_end_serve(Incoming *self)
+bool incoming_end_serve(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
 
     if (self->settled)
-        return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, DIAG_ABNORMAL_END, "the transfer has failed");
+        return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, DIAG_ABNORMAL_END,
+                               "the transfer has failed");
     incoming_remember_counts(self);
     if (!incoming_record(self, TRANSFER_DONE, PESIT_DIAG_OK, NULL, &error))
         log_event(LOG_STORE_FAILED, "CONNECTION", self->connection->label, "REASON",

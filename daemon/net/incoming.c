@@ -13,18 +13,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DIAG_LENGTH 16
-#define DIAG_STOPPING PESIT_DIAG(3, 312)
+#define DIAG_LENGTH          16
+#define DIAG_STOPPING        PESIT_DIAG(3, 312)
 #define DIAG_MESSAGE_REFUSED PESIT_DIAG(2, 209)
-#define DIAG_CANCELLED PESIT_DIAG(2, 216)
-#define DIAG_ABNORMAL_END PESIT_DIAG(2, 223)
-#define DIAG_REFUSED PESIT_DIAG(2, 226)
-#define DIAG_OTHER PESIT_DIAG(2, 299)
+#define DIAG_CANCELLED       PESIT_DIAG(2, 216)
+#define DIAG_ABNORMAL_END    PESIT_DIAG(2, 223)
+#define DIAG_REFUSED         PESIT_DIAG(2, 226)
+#define DIAG_OTHER           PESIT_DIAG(2, 299)
 
 /* a selection */
 
-static void
-log_end(const Incoming *self, TransferState state, PesitDiag diag, const char *text)
+static void log_end(const Incoming *self, TransferState state, PesitDiag diag, const char *text)
 {
     const Transfer *transfer = self->transfer;
     char id[24], bytes[24], diag_text[DIAG_LENGTH];
@@ -32,23 +31,24 @@ log_end(const Incoming *self, TransferState state, PesitDiag diag, const char *t
                      : state == TRANSFER_CANCELLED ? LOG_TRANSFER_CANCELLED
                                                    : LOG_TRANSFER_FAILED;
 
-    (void)snprintf(id, sizeof id, "%" G_GINT64_FORMAT, transfer->id);                  /* fits */
-    (void)snprintf(bytes, sizeof bytes, "%" G_GUINT64_FORMAT, transfer->size_bytes);   /* fits */
-    (void)snprintf(diag_text, sizeof diag_text, "%u-%03u", diag.type, diag.code);      /* fits */
+    (void)snprintf(id, sizeof id, "%" G_GINT64_FORMAT, transfer->id);                /* fits */
+    (void)snprintf(bytes, sizeof bytes, "%" G_GUINT64_FORMAT, transfer->size_bytes); /* fits */
+    (void)snprintf(diag_text, sizeof diag_text, "%u-%03u", diag.type, diag.code);    /* fits */
     log_event(self->repeated ? LOG_TRANSFER_REPEATED : event, "TRANSFER", id, "CONNECTION",
               self->connection->label, "PARTNER", transfer->partner, "DIRECTION",
               transfer_direction_name(transfer->direction), "PATH", transfer->path, "FILE",
-              transfer->file_name, "BYTES", bytes, "DIAG", diag.code != 0 ? diag_text : NULL, "REASON", text,
-              NULL);
+              transfer->file_name, "BYTES", bytes, "DIAG", diag.code != 0 ? diag_text : NULL,
+              "REASON", text, NULL);
 }
 
-void
-incoming_forget(Incoming *self)
+void incoming_forget(Incoming *self)
 {
-    bool published = self->settled && self->transfer != NULL && self->transfer->state == TRANSFER_DONE;
+    bool published =
+            self->settled && self->transfer != NULL && self->transfer->state == TRANSFER_DONE;
 
     if (self->transfer != NULL && !self->settled)
-        (void)incoming_record(self, TRANSFER_FAILED, PESIT_DIAG_OK, "ended without TRANS.END", NULL);
+        (void)incoming_record(self, TRANSFER_FAILED, PESIT_DIAG_OK, "ended without TRANS.END",
+                              NULL);
     g_clear_pointer(&self->receiver, receiver_free);
     g_clear_pointer(&self->sender, sender_free);
     g_clear_pointer(&self->context, context_close);
@@ -59,49 +59,46 @@ incoming_forget(Incoming *self)
         Notice *notice = notice_new(self->connection, NOTICE_UNCLAIM);
 
         notice->path = g_strdup(self->transfer->path);
-        (void)mailbox_post(self->connection->services->notices, notice); /* closed only at the end */
+        (void)mailbox_post(self->connection->services->notices,
+                           notice); /* closed only at the end */
     }
     g_clear_pointer(&self->inserting, reply_unref);
     g_clear_pointer(&self->transfer, transfer_free);
     g_clear_pointer(&self->progress, progress_unref);
-    *self = (Incoming){ .connection = self->connection, .channel = self->channel, .fd = -1 };
+    *self = (Incoming){.connection = self->connection, .channel = self->channel, .fd = -1};
 }
 
-bool
-incoming_answer(Incoming *self, PesitFpduType type, PesitFpdu *params, PesitDiag diag)
+bool incoming_answer(Incoming *self, PesitFpduType type, PesitFpdu *params, PesitDiag diag)
 {
-    PesitCommand command = { .type = type, .params = params, .diag = diag };
+    PesitCommand command = {.type = type, .params = params, .diag = diag};
 
     return channel_command(self->channel, &command);
 }
 
-bool
-incoming_refuse(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason)
+bool incoming_refuse(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason)
 {
     PesitFpdu fpdu;
     char text[DIAG_LENGTH];
 
     (void)snprintf(text, sizeof text, "%u-%03u", diag.type, diag.code); /* fits */
     log_event(LOG_TRANSFER_REFUSED, "CONNECTION", self->connection->label, "PARTNER",
-              self->connection->partner->name, "FPDU", pesit_fpdu_name(type), "DIAG", text, "REASON", reason,
-              NULL);
+              self->connection->partner->name, "FPDU", pesit_fpdu_name(type), "DIAG", text,
+              "REASON", reason, NULL);
     pesit_fpdu_init(&fpdu, type);
     if (self->connection->partner->profile.send_diagnostic_text)
         pesit_fpdu_set_text(&fpdu, PESIT_PI_DIAGNOSTIC_TEXT, reason);
     return incoming_answer(self, type, &fpdu, diag);
 }
 
-void
-incoming_interrupt(Incoming *self, PesitDiag diag, unsigned end_code)
+void incoming_interrupt(Incoming *self, PesitDiag diag, unsigned end_code)
 {
-    PesitCommand command = { .type = PESIT_FPDU_IDT, .diag = diag, .end_code = (uint8_t)end_code };
+    PesitCommand command = {.type = PESIT_FPDU_IDT, .diag = diag, .end_code = (uint8_t)end_code};
 
     if (!self->connection->over && !self->interrupting)
         self->interrupting = channel_command(self->channel, &command);
 }
 
-bool
-incoming_settle_insert(Incoming *self, GError **error)
+bool incoming_settle_insert(Incoming *self, GError **error)
 {
     gpointer value = NULL;
     g_autoptr(StoreResult) result = NULL;
@@ -114,15 +111,15 @@ incoming_settle_insert(Incoming *self, GError **error)
     g_clear_pointer(&self->inserting, reply_unref);
     if (result == NULL || result->error != NULL) {
         if (result != NULL)
-            g_propagate_prefixed_error(error, g_steal_pointer(&result->error), "record the transfer: ");
+            g_propagate_prefixed_error(error, g_steal_pointer(&result->error),
+                                       "record the transfer: ");
         return false;
     }
     self->transfer->id = result->transfer->id;
     return true;
 }
 
-void
-incoming_remember_counts(Incoming *self)
+void incoming_remember_counts(Incoming *self)
 {
     PesitAgreement agreement;
 
@@ -132,18 +129,19 @@ incoming_remember_counts(Incoming *self)
 }
 
 /* Folder whose entries must be durable with the row, or none. */
-static StoreRequest *
-new_update(Incoming *self)
+static StoreRequest *new_update(Incoming *self)
 {
     int folder_fd = -1;
 
     if (!self->serving && self->transfer->state == TRANSFER_DONE)
-        folder_fd = spool_open_transfer(self->connection->services->spool, self->transfer->spool_name, NULL);
-    return store_request_update(self->transfer, 1u << TRANSFER_RUNNING, &folder_fd, folder_fd >= 0 ? 1 : 0);
+        folder_fd = spool_open_transfer(self->connection->services->spool,
+                                        self->transfer->spool_name, NULL);
+    return store_request_update(self->transfer, 1u << TRANSFER_RUNNING, &folder_fd,
+                                folder_fd >= 0 ? 1 : 0);
 }
 
-bool
-incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text, GError **error)
+bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text,
+                     GError **error)
 {
     g_autoptr(StoreResult) result = NULL;
 
@@ -173,20 +171,20 @@ incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char 
 }
 
 /* The row's end is on disk and, when received, the file is in place: now the others may know. */
-static void
-announce_end(Incoming *self)
+static void announce_end(Incoming *self)
 {
     if (self->transfer == NULL || !self->settled)
         return;
     if (!self->repeated) {
-        log_end(self, self->transfer->state, PESIT_DIAG(self->transfer->diag_type, self->transfer->diag_code),
+        log_end(self, self->transfer->state,
+                PESIT_DIAG(self->transfer->diag_type, self->transfer->diag_code),
                 self->transfer->error);
         connection_tell_incoming(self->connection, self->transfer, NULL);
     }
 }
 
-Transfer *
-incoming_new_transfer(const Incoming *self, TransferDirection direction, const PesitFpdu *fpdu)
+Transfer *incoming_new_transfer(const Incoming *self, TransferDirection direction,
+                                const PesitFpdu *fpdu)
 {
     Transfer *transfer = transfer_new();
 
@@ -204,8 +202,7 @@ incoming_new_transfer(const Incoming *self, TransferDirection direction, const P
     return transfer;
 }
 
-char *
-incoming_dup_text(const PesitFpdu *fpdu, PesitPi pi)
+char *incoming_dup_text(const PesitFpdu *fpdu, PesitPi pi)
 {
     size_t length = 0;
     const uint8_t *bytes = pesit_fpdu_bytes(fpdu, pi, &length);
@@ -217,24 +214,25 @@ incoming_dup_text(const PesitFpdu *fpdu, PesitPi pi)
     return g_strndup((const char *)bytes, length);
 }
 
-PesitDiag
-incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
+PesitDiag incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu,
+                                   const char **ret_reason)
 {
-    static const PesitPi SECURITY[] = { PESIT_PI_AUTHENTICATION_TYPE, PESIT_PI_SEALING_TYPE,
-                                        PESIT_PI_ENCRYPTION_TYPE, PESIT_PI_SIGNATURE_TYPE };
+    static const PesitPi SECURITY[] = {PESIT_PI_AUTHENTICATION_TYPE, PESIT_PI_SEALING_TYPE,
+                                       PESIT_PI_ENCRYPTION_TYPE, PESIT_PI_SIGNATURE_TYPE};
     PesitAgreement agreement;
 
     pesit_session_get_agreement(self->channel->session, &agreement);
     *ret_reason = "the access type of the connection does not allow it";
-    if (agreement.access == (fpdu->type == PESIT_FPDU_CREATE ? PESIT_ACCESS_READ : PESIT_ACCESS_WRITE))
+    if (agreement.access ==
+        (fpdu->type == PESIT_FPDU_CREATE ? PESIT_ACCESS_READ : PESIT_ACCESS_WRITE))
         return DIAG_REFUSED;
     *ret_reason = "security elements are not supported";
     for (size_t i = 0; i < G_N_ELEMENTS(SECURITY); i++) {
         size_t length = 0;
         const uint8_t *bytes = pesit_fpdu_bytes(fpdu, SECURITY[i], &length);
 
-        if (pesit_fpdu_has(fpdu, SECURITY[i]) &&
-            (pesit_fpdu_number(fpdu, SECURITY[i], 0) != 0 || (bytes != NULL && length > 0 && bytes[0] != 0)))
+        if (pesit_fpdu_has(fpdu, SECURITY[i]) && (pesit_fpdu_number(fpdu, SECURITY[i], 0) != 0 ||
+                                                  (bytes != NULL && length > 0 && bytes[0] != 0)))
             return DIAG_REFUSED;
     }
     return PESIT_DIAG_OK;
@@ -242,8 +240,7 @@ incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu, const char
 
 /* requests */
 
-static void
-take_connect(Incoming *self, const PesitFpdu *connect)
+static void take_connect(Incoming *self, const PesitFpdu *connect)
 {
     Connection *connection = self->connection;
     PesitDiag diag = admission_check(connection, connect);
@@ -265,12 +262,11 @@ take_connect(Incoming *self, const PesitFpdu *connect)
         pesit_fpdu_set_bytes(&fpdu, PESIT_PI_ACCESS_CONTROL, password, length);
     }
     (void)incoming_answer(self, PESIT_FPDU_ACONNECT, &fpdu, PESIT_DIAG_OK); /* logged */
-    log_event(LOG_CONNECTION_OPENED, "CONNECTION", connection->label, "PARTNER", connection->partner->name,
-              "ADDRESS", connection->address, NULL);
+    log_event(LOG_CONNECTION_OPENED, "CONNECTION", connection->label, "PARTNER",
+              connection->partner->name, "ADDRESS", connection->address, NULL);
 }
 
-static void
-take_trans_end(Incoming *self)
+static void take_trans_end(Incoming *self)
 {
     bool positive = self->serving ? incoming_end_serve(self) : incoming_end_receive(self);
 
@@ -278,8 +274,7 @@ take_trans_end(Incoming *self)
     announce_end(self);
 }
 
-static void
-take_idt(Incoming *self, const PesitEvent *event)
+static void take_idt(Incoming *self, const PesitEvent *event)
 {
     bool cancelled = event->end_code == PESIT_END_CANCELLED_REQUESTER ||
                      event->end_code == PESIT_END_CANCELLED_SERVER;
@@ -293,19 +288,18 @@ take_idt(Incoming *self, const PesitEvent *event)
     announce_end(self);
 }
 
-static void
-take_deselect(Incoming *self)
+static void take_deselect(Incoming *self)
 {
     (void)incoming_answer(self, PESIT_FPDU_ACK_DESELECT, NULL, PESIT_DIAG_OK); /* logged */
     if (self->transfer != NULL && !self->settled) {
-        (void)incoming_record(self, TRANSFER_FAILED, PESIT_DIAG_OK, "closed by the partner without an end", NULL);
+        (void)incoming_record(self, TRANSFER_FAILED, PESIT_DIAG_OK,
+                              "closed by the partner without an end", NULL);
         announce_end(self);
     }
     incoming_forget(self);
 }
 
-static void
-take_request(Incoming *self, const PesitEvent *event)
+static void take_request(Incoming *self, const PesitEvent *event)
 {
     switch ((int)event->type) {
     case PESIT_FPDU_CONNECT:
@@ -343,7 +337,8 @@ take_request(Incoming *self, const PesitEvent *event)
         take_idt(self, event);
         break;
     case PESIT_FPDU_MSG:
-        (void)incoming_refuse(self, PESIT_FPDU_ACK_MSG, DIAG_MESSAGE_REFUSED, "messages are not supported");
+        (void)incoming_refuse(self, PESIT_FPDU_ACK_MSG, DIAG_MESSAGE_REFUSED,
+                              "messages are not supported");
         break;
     default:
         break;
@@ -351,8 +346,7 @@ take_request(Incoming *self, const PesitEvent *event)
 }
 
 /* The connection ended under a selection. */
-static void
-take_end(Incoming *self, const PesitEvent *event)
+static void take_end(Incoming *self, const PesitEvent *event)
 {
     g_autofree char *text = NULL;
 
@@ -366,26 +360,26 @@ take_end(Incoming *self, const PesitEvent *event)
                            event->kind == PESIT_EVENT_FAILED ? ": " : "",
                            event->kind == PESIT_EVENT_FAILED ? event->text : "");
     incoming_remember_counts(self);
-    (void)incoming_record(self, TRANSFER_FAILED, event->kind == PESIT_EVENT_LOST ? PESIT_DIAG(3, 310) : event->diag,
-                          text, NULL); /* counted by the store */
+    (void)incoming_record(self, TRANSFER_FAILED,
+                          event->kind == PESIT_EVENT_LOST ? PESIT_DIAG(3, 310) : event->diag, text,
+                          NULL); /* counted by the store */
     announce_end(self);
 }
 
 /* The session itself broke off what the partner did wrong. */
-static void
-take_interrupting(Incoming *self, const PesitEvent *event)
+static void take_interrupting(Incoming *self, const PesitEvent *event)
 {
     self->interrupting = true;
     if (self->transfer == NULL || self->settled)
         return;
     incoming_remember_counts(self);
-    (void)incoming_record(self, TRANSFER_FAILED, event->diag, "interrupted: the partner broke the rules of data",
+    (void)incoming_record(self, TRANSFER_FAILED, event->diag,
+                          "interrupted: the partner broke the rules of data",
                           NULL); /* counted by the store */
     announce_end(self);
 }
 
-static void
-take_event(Incoming *self, const PesitEvent *event)
+static void take_event(Incoming *self, const PesitEvent *event)
 {
     switch (event->kind) {
     case PESIT_EVENT_INDICATION:
@@ -420,22 +414,21 @@ take_event(Incoming *self, const PesitEvent *event)
 
 /* orders */
 
-static void
-cancel_running(Incoming *self)
+static void cancel_running(Incoming *self)
 {
     if (self->transfer == NULL || self->settled || self->interrupting ||
         (self->receiver == NULL && self->sender == NULL))
         return;
     incoming_remember_counts(self);
-    (void)incoming_record(self, TRANSFER_CANCELLED, DIAG_CANCELLED, "cancelled", NULL); /* counted */
+    (void)incoming_record(self, TRANSFER_CANCELLED, DIAG_CANCELLED, "cancelled",
+                          NULL); /* counted */
     incoming_interrupt(self, DIAG_CANCELLED, PESIT_END_CANCELLED_SERVER);
 }
 
-static void
-take_orders(Incoming *self)
+static void take_orders(Incoming *self)
 {
     Connection *connection = self->connection;
-    PesitCommand abort = { .type = PESIT_FPDU_ABORT, .diag = DIAG_STOPPING };
+    PesitCommand abort = {.type = PESIT_FPDU_ABORT, .diag = DIAG_STOPPING};
 
     connection_take_orders(connection);
     if (self->progress != NULL && atomic_load(&self->progress->cancelled))
@@ -448,10 +441,9 @@ take_orders(Incoming *self)
 }
 
 /* One step. False: the connection is over. */
-static bool
-step(Incoming *self)
+static bool step(Incoming *self)
 {
-    PesitEvent event = { 0 };
+    PesitEvent event = {0};
     bool wake = false;
 
     if (self->sender != NULL && !self->interrupting) {
@@ -482,16 +474,16 @@ step(Incoming *self)
     return !self->connection->over;
 }
 
-void
-incoming_run(Connection *connection, Stream *stream)
+void incoming_run(Connection *connection, Stream *stream)
 {
-    Incoming self = { .connection = connection, .fd = -1 };
+    Incoming self = {.connection = connection, .fd = -1};
 
     self.channel = connection_open_channel(connection, stream, PESIT_ROLE_SERVER);
     while (step(&self))
         continue;
     if (self.transfer != NULL && !self.settled) {
-        (void)incoming_record(&self, TRANSFER_FAILED, connection->abort_diag, "connection closed by administration",
+        (void)incoming_record(&self, TRANSFER_FAILED, connection->abort_diag,
+                              "connection closed by administration",
                               NULL); /* counted by the store */
         announce_end(&self);
     }

@@ -15,25 +15,25 @@ typedef struct {
     Channel *channel;
     /* of the selection: cleared by incoming_forget */
     bool selected;
-    bool serving;                /* SELECT: we send */
-    bool repeated;               /* it was complete before: received again, published once */
-    bool claimed;                /* the target path is ours until the selection ends */
-    bool settled;                /* the row has its final state */
-    bool interrupting;           /* IDT sent, ACK(IDT) awaited */
+    bool serving;      /* SELECT: we send */
+    bool repeated;     /* it was complete before: received again, published once */
+    bool claimed;      /* the target path is ours until the selection ends */
+    bool settled;      /* the row has its final state */
+    bool interrupting; /* IDT sent, ACK(IDT) awaited */
     const VirtualFile *file;
-    Transfer *transfer;          /* NULL before a selection was accepted */
-    Reply *inserting;            /* the row is being written; NULL once transfer->id is known */
+    Transfer *transfer; /* NULL before a selection was accepted */
+    Reply *inserting;   /* the row is being written; NULL once transfer->id is known */
     Progress *progress;
     Fd fd;
     Context *context;
     Receiver *receiver;
     Sender *sender;
-    uint64_t announced;          /* PI 42, 0: nothing announced */
-    bool announced_articles;     /* PI 41: its unit */
-    uint64_t size_bytes;         /* local file */
-    uint64_t earlier_bytes;      /* repeated: what was counted the first time */
+    uint64_t announced;      /* PI 42, 0: nothing announced */
+    bool announced_articles; /* PI 41: its unit */
+    uint64_t size_bytes;     /* local file */
+    uint64_t earlier_bytes;  /* repeated: what was counted the first time */
     uint16_t article_bytes;
-    PesitDiag data_end;          /* PI 2 of DTF.END */
+    PesitDiag data_end; /* PI 2 of DTF.END */
 } Incoming;
 
 /* Forgets the selection: closes, removes what is left over, gives the claim back. */
@@ -47,15 +47,18 @@ void incoming_interrupt(Incoming *self, PesitDiag diag, unsigned end_code);
 /* Waits for the id of the row that is being written. False: it could not be. */
 bool incoming_settle_insert(Incoming *self, GError **error);
 /* Writes the row's end, once. text: borrowed, NULL when done. diag: 0/000 when none. */
-bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text, GError **error);
+bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text,
+                     GError **error);
 /* Session counters into the transfer. */
 void incoming_remember_counts(Incoming *self);
 /* New transfer of this selection; names are copied. */
-Transfer *incoming_new_transfer(const Incoming *self, TransferDirection direction, const PesitFpdu *fpdu);
+Transfer *incoming_new_transfer(const Incoming *self, TransferDirection direction,
+                                const PesitFpdu *fpdu);
 /* Text parameter of an FPDU. NULL when absent or with a NUL inside. Returns new. */
 char *incoming_dup_text(const PesitFpdu *fpdu, PesitPi pi);
 /* What both selections refuse: security asked for, an article without room. 0/000: nothing. §14.5 */
-PesitDiag incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu, const char **ret_reason);
+PesitDiag incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu,
+                                   const char **ret_reason);
 
 /* CREATE and what follows. */
 bool incoming_take_create(Incoming *self, const PesitFpdu *fpdu);

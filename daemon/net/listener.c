@@ -16,8 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define BACKLOG 512
-#define PAUSE_MS 200
+#define BACKLOG    512
+#define PAUSE_MS   200
 #define PORT_BYTES 8
 
 struct Listener {
@@ -31,8 +31,7 @@ struct Listener {
 
 static gboolean on_readable(gint fd, GIOCondition condition, gpointer data);
 
-static gboolean
-on_pause_over(gpointer data)
+static gboolean on_pause_over(gpointer data)
 {
     Listener *self = data;
 
@@ -40,8 +39,7 @@ on_pause_over(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static gboolean
-on_readable(gint fd, GIOCondition condition, gpointer data)
+static gboolean on_readable(gint fd, GIOCondition condition, gpointer data)
 {
     Listener *self = data;
     struct sockaddr_storage address;
@@ -51,7 +49,8 @@ on_readable(gint fd, GIOCondition condition, gpointer data)
 
     (void)condition;
     if (accepted >= 0) {
-        (void)getnameinfo((struct sockaddr *)&address, length, text, sizeof text, NULL, 0, NI_NUMERICHOST); /* "" */
+        (void)getnameinfo((struct sockaddr *)&address, length, text, sizeof text, NULL, 0,
+                          NI_NUMERICHOST); /* "" */
         self->on_accept(self, accepted, text, self->data);
         return G_SOURCE_CONTINUE;
     }
@@ -62,8 +61,7 @@ on_readable(gint fd, GIOCondition condition, gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static int
-bind_address(const struct addrinfo *at, int *ret_errno)
+static int bind_address(const struct addrinfo *at, int *ret_errno)
 {
     g_auto(Fd) fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int one = 1, bound;
@@ -79,22 +77,22 @@ bind_address(const struct addrinfo *at, int *ret_errno)
     return bound;
 }
 
-static uint16_t
-read_port(int fd)
+static uint16_t read_port(int fd)
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     char text[PORT_BYTES] = "0";
 
     if (getsockname(fd, (struct sockaddr *)&address, &length) == 0)
-        (void)getnameinfo((struct sockaddr *)&address, length, NULL, 0, text, sizeof text, NI_NUMERICSERV); /* 0 */
+        (void)getnameinfo((struct sockaddr *)&address, length, NULL, 0, text, sizeof text,
+                          NI_NUMERICSERV); /* 0 */
     return (uint16_t)g_ascii_strtoull(text, NULL, 10);
 }
 
-Listener *
-listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpointer data, GError **error)
+Listener *listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpointer data,
+                        GError **error)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     char port[PORT_BYTES];
     int failure = EADDRNOTAVAIL, fd = -1, status;
@@ -102,13 +100,15 @@ listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpoint
 
     (void)snprintf(port, sizeof port, "%u", settings->port); /* fits */
     status = getaddrinfo(settings->address, port, &hints, &list);
-    for (const struct addrinfo *at = status == 0 ? list : NULL; at != NULL && fd < 0; at = at->ai_next)
+    for (const struct addrinfo *at = status == 0 ? list : NULL; at != NULL && fd < 0;
+         at = at->ai_next)
         fd = bind_address(at, &failure);
     if (status == 0)
         freeaddrinfo(list);
     if (fd < 0) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "listen on '%s' port %u: %s", settings->address,
-                    settings->port, status != 0 ? gai_strerror(status) : g_strerror(failure));
+        g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "listen on '%s' port %u: %s",
+                    settings->address, settings->port,
+                    status != 0 ? gai_strerror(status) : g_strerror(failure));
         return NULL;
     }
     self = g_new0(Listener, 1);
@@ -121,8 +121,7 @@ listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpoint
     return self;
 }
 
-void
-listener_close(Listener *self)
+void listener_close(Listener *self)
 {
     if (self == NULL)
         return;
@@ -131,14 +130,12 @@ listener_close(Listener *self)
     g_free(self);
 }
 
-const ListenerConfig *
-listener_settings(const Listener *self)
+const ListenerConfig *listener_settings(const Listener *self)
 {
     return self->settings;
 }
 
-uint16_t
-listener_port(const Listener *self)
+uint16_t listener_port(const Listener *self)
 {
     return self->port;
 }

@@ -10,7 +10,8 @@ typedef struct Listener Listener;
 typedef void (*ListenerCallback)(Listener *listener, int fd, const char *address, gpointer data);
 
 /* Binds and listens. IO names address and port. settings: borrowed for the listener's life. Returns new. */
-Listener *listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpointer data, GError **error);
+Listener *listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpointer data,
+                        GError **error);
 void listener_close(Listener *self);
 const ListenerConfig *listener_settings(const Listener *self);
 /* The port really bound. */

@@ -19,16 +19,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRANSFER_ID_MODULUS 0xFFFFFF
-#define DIAG_CANCELLED PESIT_DIAG(2, 216)
-#define DIAG_ABNORMAL_END PESIT_DIAG(2, 223)
-#define DIAG_LARGER PESIT_DIAG(2, 224)
-#define DIAG_REFUSED PESIT_DIAG(2, 226)
-#define DIAG_RESTART PESIT_DIAG(2, 214)
+#define TRANSFER_ID_MODULUS         0xFFFFFF
+#define DIAG_CANCELLED              PESIT_DIAG(2, 216)
+#define DIAG_ABNORMAL_END           PESIT_DIAG(2, 223)
+#define DIAG_LARGER                 PESIT_DIAG(2, 224)
+#define DIAG_REFUSED                PESIT_DIAG(2, 226)
+#define DIAG_RESTART                PESIT_DIAG(2, 214)
 #define DIAG_RECEIVED_NOT_DELIVERED 225
-#define DIAG_ADMINISTRATION PESIT_DIAG(3, 316)
-#define DIAG_PASSWORD PESIT_DIAG(3, 304)
-#define DIAG_ARTICLE_LONG_CODE 220
+#define DIAG_ADMINISTRATION         PESIT_DIAG(3, 316)
+#define DIAG_PASSWORD               PESIT_DIAG(3, 304)
+#define DIAG_ARTICLE_LONG_CODE      220
 
 /* How deep the selection is, so that it can be closed from anywhere. */
 typedef enum { DEPTH_CONNECTED, DEPTH_SELECTED, DEPTH_OPEN, DEPTH_DATA } Depth;
@@ -43,15 +43,15 @@ typedef struct {
     Fd fd;
     uint64_t size_bytes;
     uint16_t article_bytes;
-    bool restarting;           /* PI 15 = 1 */
-    bool ended;                /* the job has its outcome */
-    bool delivered;            /* ACK(TRANS.END) was positive: nothing can fail any more */
+    bool restarting; /* PI 15 = 1 */
+    bool ended;      /* the job has its outcome */
+    bool delivered;  /* ACK(TRANS.END) was positive: nothing can fail any more */
     uint64_t announced_bytes;
     Context *context;
 } Exchange;
 
-static void
-end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code, const char *text)
+static void end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code,
+                     const char *text)
 {
     g_autoptr(GError) error = g_error_new_literal(BASE_ERROR, (int)code, text);
 
@@ -62,18 +62,16 @@ end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code, co
 }
 
 /* The partner said no. */
-static void
-end_refused(Exchange *self, const char *step, PesitDiag diag, unsigned end_code)
+static void end_refused(Exchange *self, const char *step, PesitDiag diag, unsigned end_code)
 {
-    g_autofree char *text = g_strdup_printf("partner refused %s: %u/%03u %s", step, diag.type, diag.code,
-                                            pesit_diag_text(diag));
+    g_autofree char *text = g_strdup_printf("partner refused %s: %u/%03u %s", step, diag.type,
+                                            diag.code, pesit_diag_text(diag));
 
     end_with(self, outcome_from_diag(diag, end_code), diag, BASE_ERROR_PARTNER, text);
 }
 
 /* Something of ours failed. */
-static void
-end_local(Exchange *self, OutcomeKind outcome, PesitDiag diag, const GError *error)
+static void end_local(Exchange *self, OutcomeKind outcome, PesitDiag diag, const GError *error)
 {
     if (self->ended)
         return;
@@ -82,8 +80,7 @@ end_local(Exchange *self, OutcomeKind outcome, PesitDiag diag, const GError *err
 }
 
 /* The connection is gone under a job. */
-static void
-end_broken(Exchange *self, const PesitEvent *event)
+static void end_broken(Exchange *self, const PesitEvent *event)
 {
     g_autofree char *text = NULL;
     PesitDiag diag = event->diag;
@@ -95,7 +92,8 @@ end_broken(Exchange *self, const PesitEvent *event)
                                pesit_diag_text(diag));
         break;
     case PESIT_EVENT_FAILED:
-        text = g_strdup_printf("connection aborted: %s (%u/%03u)", event->text, diag.type, diag.code);
+        text = g_strdup_printf("connection aborted: %s (%u/%03u)", event->text, diag.type,
+                               diag.code);
         break;
     case PESIT_EVENT_INDICATION:
     case PESIT_EVENT_CONFIRMATION:
@@ -107,30 +105,28 @@ end_broken(Exchange *self, const PesitEvent *event)
     case PESIT_EVENT_REMARK:
     case PESIT_EVENT_LOST:
         text = g_strdup_printf("connection lost%s%s", self->channel->failure != NULL ? ": " : "",
-                               self->channel->failure != NULL ? self->channel->failure->message : "");
+                               self->channel->failure != NULL ? self->channel->failure->message
+                                                              : "");
         diag = PESIT_DIAG(3, 310);
         break;
     }
     end_with(self, outcome_from_diag(diag, 0), diag, BASE_ERROR_UNREACHABLE, text);
 }
 
-static bool
-is_cancelled(const Exchange *self)
+static bool is_cancelled(const Exchange *self)
 {
     return atomic_load(&self->job->progress->cancelled);
 }
 
-static bool
-command_simple(Exchange *self, PesitFpduType type, PesitDiag diag)
+static bool command_simple(Exchange *self, PesitFpduType type, PesitDiag diag)
 {
-    PesitCommand command = { .type = type, .diag = diag };
+    PesitCommand command = {.type = type, .diag = diag};
 
     return channel_command(self->channel, &command);
 }
 
 /* Takes orders; an abort asked for by the main loop ends the job. */
-static bool
-take_orders(Exchange *self)
+static bool take_orders(Exchange *self)
 {
     connection_take_orders(self->connection);
     if (!self->connection->over)
@@ -141,8 +137,7 @@ take_orders(Exchange *self)
 }
 
 /* Waits for the answer to what was commanded. False: the job has ended (IDT leaves the depth at OPEN). */
-static bool
-await_answer(Exchange *self, PesitFpduType expected, PesitEvent *ret_event)
+static bool await_answer(Exchange *self, PesitFpduType expected, PesitEvent *ret_event)
 {
     for (;;) {
         ChannelResult result = channel_next(self->channel, INT64_MAX, ret_event);
@@ -164,7 +159,8 @@ await_answer(Exchange *self, PesitFpduType expected, PesitEvent *ret_event)
         }
         if (ret_event->kind == PESIT_EVENT_INDICATION && ret_event->type == PESIT_FPDU_IDT) {
             end_refused(self, "the transfer (interrupted)", ret_event->diag, ret_event->end_code);
-            (void)command_simple(self, PESIT_FPDU_ACK_IDT, PESIT_DIAG_OK); /* else the session has ended */
+            (void)command_simple(self, PESIT_FPDU_ACK_IDT,
+                                 PESIT_DIAG_OK); /* else the session has ended */
             self->depth = DEPTH_OPEN;
             return false;
         }
@@ -177,10 +173,9 @@ await_answer(Exchange *self, PesitFpduType expected, PesitEvent *ret_event)
 }
 
 /* Stops the transfer from our side and waits until the partner has agreed. */
-static void
-interrupt(Exchange *self, PesitDiag diag, unsigned end_code)
+static void interrupt(Exchange *self, PesitDiag diag, unsigned end_code)
 {
-    PesitCommand command = { .type = PESIT_FPDU_IDT, .diag = diag, .end_code = (uint8_t)end_code };
+    PesitCommand command = {.type = PESIT_FPDU_IDT, .diag = diag, .end_code = (uint8_t)end_code};
     PesitEvent event;
 
     if (self->connection->over || !channel_command(self->channel, &command))
@@ -189,8 +184,7 @@ interrupt(Exchange *self, PesitDiag diag, unsigned end_code)
         self->depth = DEPTH_OPEN;
 }
 
-static PesitDiag
-closing_diag(const Exchange *self)
+static PesitDiag closing_diag(const Exchange *self)
 {
     const Transfer *transfer = self->transfer;
 
@@ -202,14 +196,14 @@ closing_diag(const Exchange *self)
 }
 
 /* CRF and DESELECT as far as needed; they cannot be refused. */
-static void
-close_selection(Exchange *self)
+static void close_selection(Exchange *self)
 {
     PesitEvent event;
     PesitDiag diag = closing_diag(self);
 
     if (self->depth == DEPTH_OPEN && !self->connection->over) {
-        if (!command_simple(self, PESIT_FPDU_CRF, diag) || !await_answer(self, PESIT_FPDU_ACK_CRF, &event))
+        if (!command_simple(self, PESIT_FPDU_CRF, diag) ||
+            !await_answer(self, PESIT_FPDU_ACK_CRF, &event))
             return;
         self->depth = DEPTH_SELECTED;
     }
@@ -227,8 +221,7 @@ close_selection(Exchange *self)
 
 /* what the partner is told about the file */
 
-static bool
-count_name(Exchange *self, RuleContext *context, GError **error)
+static bool count_name(Exchange *self, RuleContext *context, GError **error)
 {
     g_autofree char *counter = NULL;
     g_autoptr(StoreResult) result = NULL;
@@ -246,8 +239,7 @@ count_name(Exchange *self, RuleContext *context, GError **error)
 }
 
 /* PI 12, decided once: later attempts keep it. */
-static bool
-name_file(Exchange *self, GError **error)
+static bool name_file(Exchange *self, GError **error)
 {
     g_autofree char *name = g_path_get_basename(self->transfer->path);
     g_autofree char *ignored = NULL;
@@ -261,24 +253,24 @@ name_file(Exchange *self, GError **error)
         !rule_resolve_fetch(self->file, self->transfer->path, &context, &ignored, error))
         return false;
     g_free(self->transfer->file_name);
-    self->transfer->file_name = rule_expand(self->file->file_name, &context, ATTRIBUTES_FILE_NAME_BYTES, error);
+    self->transfer->file_name =
+            rule_expand(self->file->file_name, &context, ATTRIBUTES_FILE_NAME_BYTES, error);
     self->transfer->file_type = self->file->file_type;
     return self->transfer->file_name != NULL;
 }
 
-static bool
-command_create(Exchange *self)
+static bool command_create(Exchange *self)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *name = g_path_get_basename(self->transfer->path);
-    g_auto(Attributes) attributes = { 0 };
+    g_auto(Attributes) attributes = {0};
     RuleContext context = attributes_rule_context(partner, name, clock_wall_s());
     PesitFpdu fpdu;
-    PesitCommand command = { .type = PESIT_FPDU_CREATE, .params = &fpdu };
+    PesitCommand command = {.type = PESIT_FPDU_CREATE, .params = &fpdu};
 
     pesit_fpdu_init(&fpdu, PESIT_FPDU_CREATE);
-    attributes_fill(&fpdu, partner, self->file, self->transfer, self->article_bytes, self->size_bytes, &context,
-                    &attributes);
+    attributes_fill(&fpdu, partner, self->file, self->transfer, self->article_bytes,
+                    self->size_bytes, &context, &attributes);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_RESTARTED, self->restarting ? 1 : 0);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_PRIORITY, self->file->priority);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_MAX_ENTITY, partner->profile.max_entity_bytes);
@@ -287,12 +279,11 @@ command_create(Exchange *self)
     return channel_command(self->channel, &command);
 }
 
-static bool
-command_select(Exchange *self)
+static bool command_select(Exchange *self)
 {
     const Partner *partner = self->connection->partner;
     PesitFpdu fpdu;
-    PesitCommand command = { .type = PESIT_FPDU_SELECT, .params = &fpdu };
+    PesitCommand command = {.type = PESIT_FPDU_SELECT, .params = &fpdu};
 
     pesit_fpdu_init(&fpdu, PESIT_FPDU_SELECT);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_FILE_TYPE, self->transfer->file_type);
@@ -306,8 +297,8 @@ command_select(Exchange *self)
 }
 
 /* One request and its answer. False: the job has ended. */
-static bool
-ask(Exchange *self, bool commanded, PesitFpduType answer, const char *step, PesitEvent *ret_event)
+static bool ask(Exchange *self, bool commanded, PesitFpduType answer, const char *step,
+                PesitEvent *ret_event)
 {
     if (!commanded) {
         end_with(self, OUTCOME_FAILED, PESIT_DIAG(2, 299), BASE_ERROR_INVALID,
@@ -323,10 +314,11 @@ ask(Exchange *self, bool commanded, PesitFpduType answer, const char *step, Pesi
 }
 
 /* ORF, then WRITE or READ. */
-static bool
-open_file(Exchange *self, PesitFpduType start, PesitFpduType start_answer, PesitEvent *ret_event)
+static bool open_file(Exchange *self, PesitFpduType start, PesitFpduType start_answer,
+                      PesitEvent *ret_event)
 {
-    if (!ask(self, command_simple(self, PESIT_FPDU_ORF, PESIT_DIAG_OK), PESIT_FPDU_ACK_ORF, "ORF", ret_event))
+    if (!ask(self, command_simple(self, PESIT_FPDU_ORF, PESIT_DIAG_OK), PESIT_FPDU_ACK_ORF, "ORF",
+             ret_event))
         return false;
     self->depth = DEPTH_OPEN;
     if (!ask(self, command_simple(self, start, PESIT_DIAG_OK), start_answer, pesit_fpdu_name(start),
@@ -338,12 +330,12 @@ open_file(Exchange *self, PesitFpduType start, PesitFpduType start_answer, Pesit
 
 /* sending */
 
-static bool
-open_source(Exchange *self, GError **error)
+static bool open_source(Exchange *self, GError **error)
 {
     struct stat stat;
 
-    self->fd = spool_open_data(self->connection->services->spool, self->transfer->spool_name, O_RDONLY, error);
+    self->fd = spool_open_data(self->connection->services->spool, self->transfer->spool_name,
+                               O_RDONLY, error);
     if (self->fd < 0)
         return false;
     if (fstat(self->fd, &stat) != 0) {
@@ -357,11 +349,10 @@ open_source(Exchange *self, GError **error)
     return true;
 }
 
-static bool
-open_journal(Exchange *self, bool again, GError **error)
+static bool open_journal(Exchange *self, bool again, GError **error)
 {
-    g_auto(Fd) folder_fd = spool_open_transfer(self->connection->services->spool, self->transfer->spool_name,
-                                               error);
+    g_auto(Fd) folder_fd = spool_open_transfer(self->connection->services->spool,
+                                               self->transfer->spool_name, error);
 
     if (folder_fd < 0)
         return false;
@@ -372,8 +363,7 @@ open_journal(Exchange *self, bool again, GError **error)
 }
 
 /* From now on the partner may have the file even if we do not hear so: recorded while data flows. */
-static Reply *
-begin_record(Exchange *self)
+static Reply *begin_record(Exchange *self)
 {
     self->transfer->end_sent = true;
     self->transfer->state = TRANSFER_RUNNING;
@@ -385,26 +375,25 @@ begin_record(Exchange *self)
 }
 
 /* An orderly end before TRANS.END: the partner does not have it. */
-static void
-send_failed(Exchange *self, PesitDiag diag, const GError *error)
+static void send_failed(Exchange *self, PesitDiag diag, const GError *error)
 {
     bool cancelled = is_cancelled(self);
 
     if (cancelled)
         end_with(self, OUTCOME_CANCELLED, DIAG_CANCELLED, BASE_ERROR_CANCELLED, "cancelled");
     else
-        end_local(self, diag.code == DIAG_ARTICLE_LONG_CODE ? OUTCOME_FAILED : OUTCOME_RETRY, diag, error);
+        end_local(self, diag.code == DIAG_ARTICLE_LONG_CODE ? OUTCOME_FAILED : OUTCOME_RETRY, diag,
+                  error);
     interrupt(self, diag,
               cancelled || diag.code == DIAG_ARTICLE_LONG_CODE ? PESIT_END_CANCELLED_REQUESTER
                                                                : PESIT_END_ERROR);
 }
 
-static bool
-send_data(Exchange *self, Sender *sender)
+static bool send_data(Exchange *self, Sender *sender)
 {
     for (;;) {
         g_autoptr(GError) error = NULL;
-        PesitEvent event = { 0 };
+        PesitEvent event = {0};
         PesitDiag diag = PESIT_DIAG_OK;
 
         switch (sender_run(sender, true, &event, &diag, &error)) {
@@ -433,8 +422,7 @@ send_data(Exchange *self, Sender *sender)
     }
 }
 
-static void
-remember_counts(Exchange *self)
+static void remember_counts(Exchange *self)
 {
     PesitAgreement agreement;
 
@@ -443,13 +431,12 @@ remember_counts(Exchange *self)
     self->transfer->articles = agreement.articles;
 }
 
-static bool
-transfer_data_out(Exchange *self, uint32_t point)
+static bool transfer_data_out(Exchange *self, uint32_t point)
 {
-    g_autoptr(Sender) sender = sender_new(self->channel, self->fd, self->size_bytes, self->file, self->context,
-                                          self->job->progress);
+    g_autoptr(Sender) sender = sender_new(self->channel, self->fd, self->size_bytes, self->file,
+                                          self->context, self->job->progress);
     g_autoptr(Reply) gate = begin_record(self);
-    ContextPoint start = { 0 };
+    ContextPoint start = {0};
     PesitEvent event;
     bool sent;
 
@@ -471,8 +458,7 @@ transfer_data_out(Exchange *self, uint32_t point)
     return true;
 }
 
-static void
-send_file(Exchange *self)
+static void send_file(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
     PesitAgreement agreement;
@@ -480,15 +466,17 @@ send_file(Exchange *self)
 
     self->restarting = self->transfer->end_sent && self->connection->partner->profile.restart;
     if (self->transfer->transfer_id == 0)
-        self->transfer->transfer_id = (uint32_t)((self->transfer->id - 1) % TRANSFER_ID_MODULUS) + 1;
-    if (!name_file(self, &error) || !open_source(self, &error) || !open_journal(self, self->restarting, &error)) {
+        self->transfer->transfer_id =
+                (uint32_t)((self->transfer->id - 1) % TRANSFER_ID_MODULUS) + 1;
+    if (!name_file(self, &error) || !open_source(self, &error) ||
+        !open_journal(self, self->restarting, &error)) {
         end_local(self, OUTCOME_FAILED, PESIT_DIAG_OK, error);
         return;
     }
     pesit_session_get_agreement(self->channel->session, &agreement);
-    self->article_bytes = attributes_article_bytes(self->file,
-                                                   self->connection->partner->profile.max_entity_bytes,
-                                                   agreement.sync_interval_kb);
+    self->article_bytes = attributes_article_bytes(
+            self->file, self->connection->partner->profile.max_entity_bytes,
+            agreement.sync_interval_kb);
     if (!ask(self, command_create(self), PESIT_FPDU_ACK_CREATE, "CREATE", &event))
         return;
     self->depth = DEPTH_SELECTED;
@@ -503,24 +491,24 @@ send_file(Exchange *self)
 
 /* fetching */
 
-static bool
-read_answer(Exchange *self, const PesitFpdu *fpdu)
+static bool read_answer(Exchange *self, const PesitFpdu *fpdu)
 {
     uint64_t space = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_MAX, 0);
     uint64_t available = 0;
 
     self->transfer->transfer_id = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0);
     /* a hint of the partner: some give bytes instead of KB */
-    self->announced_bytes = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) == 0 ? space * ATTRIBUTES_KB : 0;
-    if (!spool_space(self->connection->services->spool, NULL, &available, NULL) || space <= available)
+    self->announced_bytes =
+            pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) == 0 ? space * ATTRIBUTES_KB : 0;
+    if (!spool_space(self->connection->services->spool, NULL, &available, NULL) ||
+        space <= available)
         return true;
     end_with(self, OUTCOME_RETRY, PESIT_DIAG(2, 219), BASE_ERROR_NO_SPACE,
              "the partner's file is larger than what is free here");
     return false;
 }
 
-static bool
-receive_failed(Exchange *self, Receiver *receiver)
+static bool receive_failed(Exchange *self, Receiver *receiver)
 {
     g_autoptr(GError) error = NULL;
     PesitDiag diag;
@@ -538,8 +526,8 @@ receive_failed(Exchange *self, Receiver *receiver)
 }
 
 /* One event of the data phase. False: the job has ended; ret_complete: DTF.END came. */
-static bool
-receive_event(Exchange *self, Receiver *receiver, const PesitEvent *event, bool *ret_complete)
+static bool receive_event(Exchange *self, Receiver *receiver, const PesitEvent *event,
+                          bool *ret_complete)
 {
     switch (event->kind) {
     case PESIT_EVENT_PIECES:
@@ -578,8 +566,7 @@ receive_event(Exchange *self, Receiver *receiver, const PesitEvent *event, bool 
     return false;
 }
 
-static bool
-receive_data(Exchange *self, Receiver *receiver)
+static bool receive_data(Exchange *self, Receiver *receiver)
 {
     bool complete = false;
 
@@ -601,8 +588,7 @@ receive_data(Exchange *self, Receiver *receiver)
 }
 
 /* The bytes are safe before TRANS.END says so. */
-static bool
-keep_file(Exchange *self, Receiver *receiver)
+static bool keep_file(Exchange *self, Receiver *receiver)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(StoreResult) result = NULL;
@@ -614,7 +600,8 @@ keep_file(Exchange *self, Receiver *receiver)
         return false;
     }
     remember_counts(self);
-    folder_fd = spool_open_transfer(self->connection->services->spool, self->transfer->spool_name, &error);
+    folder_fd = spool_open_transfer(self->connection->services->spool, self->transfer->spool_name,
+                                    &error);
     self->transfer->end_sent = true;
     self->transfer->data_kept = true;
     self->transfer->mtime_us = clock_wall_us();
@@ -631,8 +618,7 @@ keep_file(Exchange *self, Receiver *receiver)
     return false;
 }
 
-static bool
-create_target(Exchange *self, GError **error)
+static bool create_target(Exchange *self, GError **error)
 {
     Spool *spool = self->connection->services->spool;
 
@@ -644,18 +630,16 @@ create_target(Exchange *self, GError **error)
     return self->fd >= 0 && open_journal(self, false, error);
 }
 
-static bool
-transfer_data_in(Exchange *self)
+static bool transfer_data_in(Exchange *self)
 {
-    g_autoptr(Receiver) receiver = receiver_new(self->channel, self->fd, self->file, self->context,
-                                                self->job->progress, self->announced_bytes,
-                                                self->file->max_bytes);
+    g_autoptr(Receiver) receiver =
+            receiver_new(self->channel, self->fd, self->file, self->context, self->job->progress,
+                         self->announced_bytes, self->file->max_bytes);
 
     return receive_data(self, receiver) && keep_file(self, receiver);
 }
 
-static void
-fetch_file(Exchange *self)
+static void fetch_file(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
     PesitEvent event;
@@ -675,8 +659,8 @@ fetch_file(Exchange *self)
     }
     if (!open_file(self, PESIT_FPDU_READ, PESIT_FPDU_ACK_READ, &event) || !transfer_data_in(self))
         return;
-    if (!ask(self, command_simple(self, PESIT_FPDU_TRANS_END, PESIT_DIAG_OK), PESIT_FPDU_ACK_TRANS_END,
-             "TRANS.END", &event))
+    if (!ask(self, command_simple(self, PESIT_FPDU_TRANS_END, PESIT_DIAG_OK),
+             PESIT_FPDU_ACK_TRANS_END, "TRANS.END", &event))
         return;
     self->depth = DEPTH_OPEN;
     self->delivered = true;
@@ -686,15 +670,14 @@ fetch_file(Exchange *self)
 
 /* the connection */
 
-static void
-run_job(Connection *self)
+static void run_job(Connection *self)
 {
-    Exchange exchange = { .connection = self,
-                          .channel = self->channel,
-                          .job = self->job,
-                          .transfer = self->job->transfer,
-                          .file = self->job->file,
-                          .fd = -1 };
+    Exchange exchange = {.connection = self,
+                         .channel = self->channel,
+                         .job = self->job,
+                         .transfer = self->job->transfer,
+                         .file = self->job->file,
+                         .fd = -1};
     Notice *notice;
 
     if (self->job->transfer->direction == DIRECTION_SEND)
@@ -710,22 +693,21 @@ run_job(Connection *self)
     (void)mailbox_post(self->services->notices, notice); /* closed only when the daemon ends */
 }
 
-static void
-fail_first_job(Connection *self, OutcomeKind outcome, PesitDiag diag, const GError *error)
+static void fail_first_job(Connection *self, OutcomeKind outcome, PesitDiag diag,
+                           const GError *error)
 {
     if (self->job != NULL)
         job_end(self->job, outcome, diag, error);
-    log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "PARTNER", self->partner->name, "ADDRESS",
-              self->address, "REASON", error != NULL ? error->message : NULL, NULL);
+    log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "PARTNER", self->partner->name,
+              "ADDRESS", self->address, "REASON", error != NULL ? error->message : NULL, NULL);
 }
 
-static bool
-command_connect(Connection *self)
+static bool command_connect(Connection *self)
 {
     const PesitProfile *profile = &self->partner->profile;
     const Partner *partner = self->partner;
     PesitFpdu fpdu;
-    PesitCommand command = { .type = PESIT_FPDU_CONNECT, .params = &fpdu };
+    PesitCommand command = {.type = PESIT_FPDU_CONNECT, .params = &fpdu};
     size_t length = 0;
     const char *password;
 
@@ -744,8 +726,7 @@ command_connect(Connection *self)
 }
 
 /* PI 5 of the answer, when the partner must prove itself too. */
-static bool
-check_server_password(Connection *self, const PesitFpdu *fpdu)
+static bool check_server_password(Connection *self, const PesitFpdu *fpdu)
 {
     size_t length = 0;
     const uint8_t *bytes;
@@ -753,14 +734,13 @@ check_server_password(Connection *self, const PesitFpdu *fpdu)
     if (self->partner->password_expected == NULL)
         return true;
     bytes = pesit_fpdu_bytes(fpdu, PESIT_PI_ACCESS_CONTROL, &length);
-    return secret_equals(self->partner->password_expected, bytes != NULL ? bytes : (const uint8_t *)"", length,
-                         true);
+    return secret_equals(self->partner->password_expected,
+                         bytes != NULL ? bytes : (const uint8_t *)"", length, true);
 }
 
-static bool
-open_session(Connection *self)
+static bool open_session(Connection *self)
 {
-    Exchange exchange = { .connection = self, .channel = self->channel, .job = self->job, .fd = -1 };
+    Exchange exchange = {.connection = self, .channel = self->channel, .job = self->job, .fd = -1};
     PesitEvent event;
 
     exchange.transfer = self->job->transfer;
@@ -800,8 +780,7 @@ open_session(Connection *self)
 }
 
 /* Nothing to do: waits for a job, the idle time, an order, or the partner. False: over. */
-static bool
-wait_for_job(Connection *self)
+static bool wait_for_job(Connection *self)
 {
     int64_t until_us = clock_now_us() + (int64_t)self->partner->idle_s * USEC_PER_SEC;
 
@@ -824,10 +803,9 @@ wait_for_job(Connection *self)
     return true;
 }
 
-static void
-close_session(Connection *self)
+static void close_session(Connection *self)
 {
-    PesitCommand release = { .type = PESIT_FPDU_RELEASE };
+    PesitCommand release = {.type = PESIT_FPDU_RELEASE};
 
     if (!self->over && channel_command(self->channel, &release))
         channel_linger(self->channel);
@@ -835,8 +813,7 @@ close_session(Connection *self)
         channel_linger(self->channel);
 }
 
-void
-outgoing_run(Connection *self)
+void outgoing_run(Connection *self)
 {
     g_autoptr(GError) error = NULL;
     int64_t deadline_us = clock_now_us() + (int64_t)self->config->connect_ms * 1000;
@@ -847,8 +824,8 @@ outgoing_run(Connection *self)
         return;
     }
     connection_open_channel(self, stream, PESIT_ROLE_REQUESTER);
-    log_event(LOG_CONNECTION_OPENED, "CONNECTION", self->label, "PARTNER", self->partner->name, "ADDRESS",
-              self->address, NULL);
+    log_event(LOG_CONNECTION_OPENED, "CONNECTION", self->label, "PARTNER", self->partner->name,
+              "ADDRESS", self->address, NULL);
     if (open_session(self)) {
         while (wait_for_job(self))
             run_job(self);

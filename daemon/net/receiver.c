@@ -15,13 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VECTORS_MAX 1024
-#define TEXT_BYTES (256u * 1024u)
+#define VECTORS_MAX          1024
+#define TEXT_BYTES           (256u * 1024u)
 #define ALLOCATE_AHEAD_BYTES (16u * 1024u * 1024u)
-#define FREQUENT_POINTS_KB 1024u
-#define POINTS_MAX 256
-#define DIAG_IO_ERROR PESIT_DIAG(2, 213)
-#define DIAG_SPACE PESIT_DIAG(2, 219)
+#define FREQUENT_POINTS_KB   1024u
+#define POINTS_MAX           256
+#define DIAG_IO_ERROR        PESIT_DIAG(2, 213)
+#define DIAG_SPACE           PESIT_DIAG(2, 219)
 
 struct Receiver {
     Channel *channel;
@@ -32,13 +32,13 @@ struct Receiver {
     bool text_format;
     bool allocate_ahead;
     uint64_t announced_bytes, max_bytes, allocated_bytes;
-    uint64_t offset;                         /* of the file, all written below it */
+    uint64_t offset; /* of the file, all written below it */
     struct iovec vectors[VECTORS_MAX];
     int vector_count;
     uint64_t gathered_bytes;
     uint8_t *text;
     size_t text_length, pending_blanks;
-    ContextPoint points[POINTS_MAX];         /* received, not yet durable */
+    ContextPoint points[POINTS_MAX]; /* received, not yet durable */
     unsigned point_count;
     uint32_t last_acked;
     uint8_t window;
@@ -49,9 +49,8 @@ struct Receiver {
 
 static bool on_fill(void *data, bool idle);
 
-Receiver *
-receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context, Progress *progress,
-             uint64_t announced_bytes, uint64_t max_bytes)
+Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context,
+                       Progress *progress, uint64_t announced_bytes, uint64_t max_bytes)
 {
     Receiver *self = g_new0(Receiver, 1);
     PesitAgreement agreement;
@@ -69,12 +68,13 @@ receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context
     self->text_format = file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED;
     if (self->text_format) {
         self->rules = (PesitTextRules){
-            .format = file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
-            .article_bytes = agreement.article_bytes,
-            .empty_line = file->empty_line,
-            .long_line = file->long_line,
-            .line_end = file->line_end,
-            .trim = file->trim,
+                .format =
+                        file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
+                .article_bytes = agreement.article_bytes,
+                .empty_line = file->empty_line,
+                .long_line = file->long_line,
+                .line_end = file->line_end,
+                .trim = file->trim,
         };
         self->text = g_malloc(TEXT_BYTES);
     }
@@ -83,8 +83,7 @@ receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context
     return self;
 }
 
-void
-receiver_free(Receiver *self)
+void receiver_free(Receiver *self)
 {
     if (self == NULL)
         return;
@@ -95,12 +94,12 @@ receiver_free(Receiver *self)
 }
 
 /* Keeps the first failure; what comes after it is dropped. */
-static bool
-fail(Receiver *self, GError *error)
+static bool fail(Receiver *self, GError *error)
 {
     if (self->failure == NULL) {
-        self->failure_diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE) ? DIAG_SPACE
-                                                                                     : DIAG_IO_ERROR;
+        self->failure_diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE)
+                                     ? DIAG_SPACE
+                                     : DIAG_IO_ERROR;
         self->failure = error;
         self->failed = true;
         /* the owner of the loop must hear of it even when the partner is silent */
@@ -111,8 +110,7 @@ fail(Receiver *self, GError *error)
     return false;
 }
 
-static bool
-check_size(Receiver *self, uint64_t end)
+static bool check_size(Receiver *self, uint64_t end)
 {
     if (self->max_bytes == 0 || end <= self->max_bytes)
         return true;
@@ -122,19 +120,18 @@ check_size(Receiver *self, uint64_t end)
 }
 
 /* Allocates in front of the data: a sync that does not change the size is much cheaper. */
-static void
-allocate(Receiver *self, uint64_t end)
+static void allocate(Receiver *self, uint64_t end)
 {
     if (!self->allocate_ahead || end <= self->allocated_bytes)
         return;
-    if (fallocate(self->fd, 0, (off_t)self->offset, (off_t)(end - self->offset + ALLOCATE_AHEAD_BYTES)) == 0)
+    if (fallocate(self->fd, 0, (off_t)self->offset,
+                  (off_t)(end - self->offset + ALLOCATE_AHEAD_BYTES)) == 0)
         self->allocated_bytes = end + ALLOCATE_AHEAD_BYTES;
     else
         self->allocate_ahead = false; /* only a help; the write itself will tell */
 }
 
-static bool
-write_gathered(Receiver *self)
+static bool write_gathered(Receiver *self)
 {
     GError *error = NULL;
     uint64_t end = self->offset + self->gathered_bytes;
@@ -154,26 +151,23 @@ write_gathered(Receiver *self)
     return true;
 }
 
-static bool
-write_text(Receiver *self)
+static bool write_text(Receiver *self)
 {
     if (self->text_length == 0)
         return !self->failed;
-    self->vectors[0] = (struct iovec){ self->text, self->text_length };
+    self->vectors[0] = (struct iovec){self->text, self->text_length};
     self->vector_count = 1;
     self->gathered_bytes = self->text_length;
     self->text_length = 0;
     return write_gathered(self);
 }
 
-static bool
-write_out(Receiver *self)
+static bool write_out(Receiver *self)
 {
     return self->text_format ? write_text(self) : write_gathered(self);
 }
 
-static void
-take_text_piece(Receiver *self, const PesitPiece *piece)
+static void take_text_piece(Receiver *self, const PesitPiece *piece)
 {
     size_t written = 0;
 
@@ -188,8 +182,7 @@ take_text_piece(Receiver *self, const PesitPiece *piece)
     self->text_length += written;
 }
 
-static void
-take_pieces(Receiver *self, const PesitEvent *event)
+static void take_pieces(Receiver *self, const PesitEvent *event)
 {
     for (size_t i = 0; i < event->count; i++) {
         const PesitPiece *piece = &event->pieces[i];
@@ -204,18 +197,17 @@ take_pieces(Receiver *self, const PesitEvent *event)
             return;
         /* the vector type has no const; writing never changes the bytes */
         self->vectors[self->vector_count++] =
-                (struct iovec){ (void *)(uintptr_t)piece->bytes, piece->length };
+                (struct iovec){(void *)(uintptr_t)piece->bytes, piece->length};
         self->gathered_bytes += piece->length;
     }
 }
 
 /* Data first, then the journal, then the acknowledgement. */
-static bool
-sync_points(Receiver *self)
+static bool sync_points(Receiver *self)
 {
     GError *error = NULL;
     unsigned count = self->point_count;
-    PesitCommand command = { .type = PESIT_FPDU_ACK_SYN };
+    PesitCommand command = {.type = PESIT_FPDU_ACK_SYN};
 
     if (count == 0)
         return true;
@@ -234,23 +226,21 @@ sync_points(Receiver *self)
     return self->window == 0 || channel_command(self->channel, &command);
 }
 
-static void
-take_point(Receiver *self, const PesitEvent *event)
+static void take_point(Receiver *self, const PesitEvent *event)
 {
     if (!write_out(self))
         return;
     if (self->point_count == POINTS_MAX && !sync_points(self))
         return;
-    self->points[self->point_count++] = (ContextPoint){ .point = event->point,
-                                                        .offset = self->offset,
-                                                        .bytes = event->bytes,
-                                                        .articles = event->articles };
+    self->points[self->point_count++] = (ContextPoint){.point = event->point,
+                                                       .offset = self->offset,
+                                                       .bytes = event->bytes,
+                                                       .articles = event->articles};
     /* start the disk now: the sync that comes later finds less to do */
     (void)sync_file_range(self->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
 }
 
-void
-receiver_take(Receiver *self, const PesitEvent *event)
+void receiver_take(Receiver *self, const PesitEvent *event)
 {
     if (self->failed)
         return;
@@ -261,8 +251,7 @@ receiver_take(Receiver *self, const PesitEvent *event)
 }
 
 /* Before the buffer is used again: everything that points into it is written. */
-static bool
-on_fill(void *data, bool idle)
+static bool on_fill(void *data, bool idle)
 {
     Receiver *self = data;
     uint32_t newest = self->point_count > 0 ? self->points[self->point_count - 1].point : 0;
@@ -278,8 +267,7 @@ on_fill(void *data, bool idle)
     return true;
 }
 
-bool
-receiver_take_failure(Receiver *self, PesitDiag *ret_diag, GError **error)
+bool receiver_take_failure(Receiver *self, PesitDiag *ret_diag, GError **error)
 {
     if (self->failure == NULL)
         return false;
@@ -288,8 +276,7 @@ receiver_take_failure(Receiver *self, PesitDiag *ret_diag, GError **error)
     return true;
 }
 
-bool
-receiver_finish(Receiver *self, uint64_t *ret_size, GError **error)
+bool receiver_finish(Receiver *self, uint64_t *ret_size, GError **error)
 {
     PesitDiag diag;
 

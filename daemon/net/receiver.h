@@ -14,8 +14,8 @@ typedef struct Receiver Receiver;
 
 /* fd: borrowed, open for writing, empty. context: borrowed or NULL. announced_bytes: 0 when unknown.
  * max_bytes: 0 for no limit; more ends with NO_SPACE. */
-Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context, Progress *progress,
-                       uint64_t announced_bytes, uint64_t max_bytes);
+Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context,
+                       Progress *progress, uint64_t announced_bytes, uint64_t max_bytes);
 void receiver_free(Receiver *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Receiver, receiver_free)
 

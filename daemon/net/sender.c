@@ -13,42 +13,40 @@
 
 #include <string.h>
 
-#define TEXT_BYTES (192u * 1024u)
-#define DIAG_READ_ERROR PESIT_DIAG(2, 213)
+#define TEXT_BYTES            (192u * 1024u)
+#define DIAG_READ_ERROR       PESIT_DIAG(2, 213)
 #define DIAG_ARTICLE_TOO_LONG PESIT_DIAG(2, 220)
-#define DIAG_OTHER PESIT_DIAG(2, 299)
+#define DIAG_OTHER            PESIT_DIAG(2, 299)
 
 struct Sender {
     Channel *channel;
     int fd;
     uint64_t size_bytes;
-    uint64_t offset;             /* next byte of the file to lay out */
+    uint64_t offset; /* next byte of the file to lay out */
     const VirtualFile *file;
     Context *context;
     Progress *progress;
     PesitTextRules rules;
     PesitBatch batch;
-    bool ended;                  /* DTF.END given */
+    bool ended; /* DTF.END given */
     bool progressed;
-    Reply *gate;                 /* must be answered before DTF.END, or NULL */
+    Reply *gate; /* must be answered before DTF.END, or NULL */
     /* text only */
     uint8_t *text;
     size_t text_from, text_to;
-    uint64_t text_offset;        /* of text_to in the file */
+    uint64_t text_offset; /* of text_to in the file */
     uint8_t *padding;
-    const uint8_t *article;      /* cut, not yet put */
+    const uint8_t *article; /* cut, not yet put */
     size_t article_length, article_taken;
 };
 
-static bool
-is_text(const VirtualFile *file)
+static bool is_text(const VirtualFile *file)
 {
     return file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED;
 }
 
-Sender *
-sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualFile *file, Context *context,
-           Progress *progress)
+Sender *sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualFile *file,
+                   Context *context, Progress *progress)
 {
     Sender *self = g_new0(Sender, 1);
     PesitAgreement agreement;
@@ -64,12 +62,13 @@ sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualFile *fil
     if (is_text(file)) {
         pesit_session_get_agreement(channel->session, &agreement);
         self->rules = (PesitTextRules){
-            .format = file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
-            .article_bytes = agreement.article_bytes,
-            .empty_line = file->empty_line,
-            .long_line = file->long_line,
-            .line_end = file->line_end,
-            .trim = file->trim,
+                .format =
+                        file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
+                .article_bytes = agreement.article_bytes,
+                .empty_line = file->empty_line,
+                .long_line = file->long_line,
+                .line_end = file->line_end,
+                .trim = file->trim,
         };
         self->text = g_malloc(TEXT_BYTES);
         self->padding = g_malloc(PESIT_FPDU_MAX_BYTES);
@@ -77,8 +76,7 @@ sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualFile *fil
     return self;
 }
 
-void
-sender_free(Sender *self)
+void sender_free(Sender *self)
 {
     if (self == NULL)
         return;
@@ -89,49 +87,44 @@ sender_free(Sender *self)
     g_free(self);
 }
 
-void
-sender_start_at(Sender *self, const ContextPoint *point)
+void sender_start_at(Sender *self, const ContextPoint *point)
 {
     self->offset = self->text_offset = point->offset;
 }
 
-void
-sender_set_gate(Sender *self, Reply *gate)
+void sender_set_gate(Sender *self, Reply *gate)
 {
     self->gate = reply_ref(gate);
 }
 
-bool
-sender_has_progressed(const Sender *self)
+bool sender_has_progressed(const Sender *self)
 {
     return self->progressed;
 }
 
-static bool
-set_short_read(GError **error)
+static bool set_short_read(GError **error)
 {
     g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "file became shorter while it was being sent");
     return false;
 }
 
 /* Reads the file into the room that the session left. */
-static bool
-fill_slots(Sender *self, GError **error)
+static bool fill_slots(Sender *self, GError **error)
 {
     struct iovec vectors[PESIT_BATCH_SLOTS];
     PesitBatch *batch = &self->batch;
     size_t got = 0;
 
     for (size_t i = 0; i < batch->slot_count; i++)
-        vectors[i] = (struct iovec){ batch->slots[i].bytes, batch->slots[i].length };
-    if (!file_readv_at(self->fd, vectors, (int)batch->slot_count, (int64_t)self->offset, &got, error))
+        vectors[i] = (struct iovec){batch->slots[i].bytes, batch->slots[i].length};
+    if (!file_readv_at(self->fd, vectors, (int)batch->slot_count, (int64_t)self->offset, &got,
+                       error))
         return false;
     return got == batch->slot_bytes || set_short_read(error);
 }
 
 /* Where each point of the batch stands in the file. Binary: what was laid out before it. */
-static bool
-journal_points(Sender *self, GError **error)
+static bool journal_points(Sender *self, GError **error)
 {
     ContextPoint points[PESIT_BATCH_POINTS];
     const PesitBatch *batch = &self->batch;
@@ -139,17 +132,16 @@ journal_points(Sender *self, GError **error)
     if (self->context == NULL || batch->point_count == 0)
         return true;
     for (size_t i = 0; i < batch->point_count; i++) {
-        points[i] = (ContextPoint){ .point = batch->points[i].point,
-                                    .offset = batch->points[i].bytes,
-                                    .bytes = batch->points[i].bytes,
-                                    .articles = batch->points[i].articles };
+        points[i] = (ContextPoint){.point = batch->points[i].point,
+                                   .offset = batch->points[i].bytes,
+                                   .bytes = batch->points[i].bytes,
+                                   .articles = batch->points[i].articles};
     }
     return context_append(self->context, points, (unsigned)batch->point_count, error);
 }
 
 /* Refills the text buffer. False on error; at end of file nothing is added. */
-static bool
-refill_text(Sender *self, GError **error)
+static bool refill_text(Sender *self, GError **error)
 {
     size_t kept = self->text_to - self->text_from;
     uint64_t left = self->size_bytes - self->text_offset;
@@ -159,7 +151,7 @@ refill_text(Sender *self, GError **error)
     memmove(self->text, self->text + self->text_from, kept);
     self->text_from = 0;
     self->text_to = kept;
-    vector = (struct iovec){ self->text + kept, (size_t)MIN(left, (uint64_t)(TEXT_BYTES - kept)) };
+    vector = (struct iovec){self->text + kept, (size_t)MIN(left, (uint64_t)(TEXT_BYTES - kept))};
     if (vector.iov_len == 0)
         return true;
     if (!file_readv_at(self->fd, &vector, 1, (int64_t)self->text_offset, &got, error))
@@ -173,8 +165,7 @@ refill_text(Sender *self, GError **error)
 
 typedef enum { CUT_ARTICLE, CUT_END, CUT_FAILED } CutResult;
 
-static CutResult
-cut_article(Sender *self, PesitDiag *ret_diag, GError **error)
+static CutResult cut_article(Sender *self, PesitDiag *ret_diag, GError **error)
 {
     for (;;) {
         bool at_end = self->text_offset == self->size_bytes;
@@ -203,24 +194,22 @@ cut_article(Sender *self, PesitDiag *ret_diag, GError **error)
 }
 
 /* Notes where a point that put_article placed before this article stands in the file. */
-static bool
-journal_text_point(Sender *self, size_t known_points, GError **error)
+static bool journal_text_point(Sender *self, size_t known_points, GError **error)
 {
     const PesitBatch *batch = &self->batch;
     ContextPoint point;
 
     if (self->context == NULL || batch->point_count == known_points)
         return true;
-    point = (ContextPoint){ .point = batch->points[known_points].point,
-                            .offset = self->offset,
-                            .bytes = batch->points[known_points].bytes,
-                            .articles = batch->points[known_points].articles };
+    point = (ContextPoint){.point = batch->points[known_points].point,
+                           .offset = self->offset,
+                           .bytes = batch->points[known_points].bytes,
+                           .articles = batch->points[known_points].articles};
     return context_append(self->context, &point, 1, error);
 }
 
 /* Fills a batch with lines. */
-static PesitStatus
-plan_text(Sender *self, PesitDiag *ret_diag, GError **error)
+static PesitStatus plan_text(Sender *self, PesitDiag *ret_diag, GError **error)
 {
     PesitStatus status = PESIT_OK;
 
@@ -251,15 +240,15 @@ plan_text(Sender *self, PesitDiag *ret_diag, GError **error)
     return self->batch.used > 0 ? PESIT_OK : status;
 }
 
-static PesitStatus
-plan_binary(Sender *self, PesitDiag *ret_diag, GError **error)
+static PesitStatus plan_binary(Sender *self, PesitDiag *ret_diag, GError **error)
 {
     uint64_t remaining = self->size_bytes - self->offset;
     PesitStatus status = PESIT_OK;
 
     if (remaining == 0)
         return PESIT_OK;
-    status = pesit_session_plan_data(self->channel->session, &self->batch, remaining, clock_now_us());
+    status = pesit_session_plan_data(self->channel->session, &self->batch, remaining,
+                                     clock_now_us());
     if (status != PESIT_OK)
         return status;
     *ret_diag = DIAG_READ_ERROR;
@@ -269,15 +258,13 @@ plan_binary(Sender *self, PesitDiag *ret_diag, GError **error)
     return PESIT_OK;
 }
 
-static bool
-is_all_laid_out(const Sender *self)
+static bool is_all_laid_out(const Sender *self)
 {
     return self->offset == self->size_bytes && self->article == NULL;
 }
 
 /* Waits until the store knows that the partner may have the file. */
-static bool
-pass_gate(Sender *self, GError **error)
+static bool pass_gate(Sender *self, GError **error)
 {
     gpointer value = NULL;
     g_autoptr(StoreResult) result = NULL;
@@ -294,11 +281,10 @@ pass_gate(Sender *self, GError **error)
     return false;
 }
 
-static bool
-end_data(Sender *self, bool requester)
+static bool end_data(Sender *self, bool requester)
 {
-    PesitCommand data_end = { .type = PESIT_FPDU_DTF_END };
-    PesitCommand transfer_end = { .type = PESIT_FPDU_TRANS_END };
+    PesitCommand data_end = {.type = PESIT_FPDU_DTF_END};
+    PesitCommand transfer_end = {.type = PESIT_FPDU_TRANS_END};
 
     self->ended = true;
     return channel_command(self->channel, &data_end) &&
@@ -306,8 +292,8 @@ end_data(Sender *self, bool requester)
 }
 
 /* Handles what came meanwhile. True when the caller must see it. */
-static bool
-take_event(Sender *self, ChannelResult result, const PesitEvent *event, SenderResult *ret_result)
+static bool take_event(Sender *self, ChannelResult result, const PesitEvent *event,
+                       SenderResult *ret_result)
 {
     if (result == CHANNEL_WAKE) {
         *ret_result = SENDER_WAKE;
@@ -327,8 +313,7 @@ take_event(Sender *self, ChannelResult result, const PesitEvent *event, SenderRe
     return true;
 }
 
-static bool
-look_around(Sender *self, bool wait, PesitEvent *ret_event, SenderResult *ret_result)
+static bool look_around(Sender *self, bool wait, PesitEvent *ret_event, SenderResult *ret_result)
 {
     for (;;) {
         ChannelResult result = wait ? channel_next(self->channel, INT64_MAX, ret_event)
@@ -343,8 +328,8 @@ look_around(Sender *self, bool wait, PesitEvent *ret_event, SenderResult *ret_re
     }
 }
 
-SenderResult
-sender_run(Sender *self, bool requester, PesitEvent *ret_event, PesitDiag *ret_diag, GError **error)
+SenderResult sender_run(Sender *self, bool requester, PesitEvent *ret_event, PesitDiag *ret_diag,
+                        GError **error)
 {
     SenderResult seen;
 

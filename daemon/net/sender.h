@@ -13,15 +13,15 @@
 typedef struct Sender Sender;
 
 typedef enum {
-    SENDER_DONE,        /* all sent, DTF.END behind it (and TRANS.END when requester) */
-    SENDER_EVENT,       /* the peer did something: ret_event (IDT, ABORT, loss) */
-    SENDER_WAKE,        /* an order waits */
-    SENDER_FAILED,      /* the source cannot be read or does not fit its rules: error, diag */
+    SENDER_DONE,   /* all sent, DTF.END behind it (and TRANS.END when requester) */
+    SENDER_EVENT,  /* the peer did something: ret_event (IDT, ABORT, loss) */
+    SENDER_WAKE,   /* an order waits */
+    SENDER_FAILED, /* the source cannot be read or does not fit its rules: error, diag */
 } SenderResult;
 
 /* fd: borrowed, open for reading. size_bytes: as announced. context: borrowed or NULL. */
-Sender *sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualFile *file, Context *context,
-                   Progress *progress);
+Sender *sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualFile *file,
+                   Context *context, Progress *progress);
 void sender_free(Sender *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sender, sender_free)
 

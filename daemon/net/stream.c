@@ -17,25 +17,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_IDLE_S     60
 #define KEEPALIVE_INTERVAL_S 15
-#define KEEPALIVE_PROBES 4
-#define USER_TIMEOUT_MS 120000u
-#define USEC_PER_MSEC 1000
+#define KEEPALIVE_PROBES     4
+#define USER_TIMEOUT_MS      120000u
+#define USEC_PER_MSEC        1000
 
 struct Stream {
     Fd fd;
     TlsChannel *tls;
 };
 
-static void
-set_option(int fd, int level, int name, int value)
+static void set_option(int fd, int level, int name, int value)
 {
     (void)setsockopt(fd, level, name, &value, sizeof value); /* a Unix socket has no such option */
 }
 
-Stream *
-stream_new(int fd)
+Stream *stream_new(int fd)
 {
     Stream *self = g_new0(Stream, 1);
 
@@ -50,8 +48,7 @@ stream_new(int fd)
     return self;
 }
 
-void
-stream_free(Stream *self)
+void stream_free(Stream *self)
 {
     if (self == NULL)
         return;
@@ -60,40 +57,36 @@ stream_free(Stream *self)
     g_free(self);
 }
 
-bool
-stream_start_tls_server(Stream *self, TlsContext *context, int64_t deadline_us, GError **error)
+bool stream_start_tls_server(Stream *self, TlsContext *context, int64_t deadline_us, GError **error)
 {
     self->tls = tls_accept(context, self->fd, deadline_us, error);
     return self->tls != NULL;
 }
 
-bool
-stream_start_tls_client(Stream *self, TlsContext *context, const char *host, int64_t deadline_us, GError **error)
+bool stream_start_tls_client(Stream *self, TlsContext *context, const char *host,
+                             int64_t deadline_us, GError **error)
 {
     self->tls = tls_connect(context, self->fd, host, deadline_us, error);
     return self->tls != NULL;
 }
 
-char *
-stream_dup_peer_certificate(Stream *self)
+char *stream_dup_peer_certificate(Stream *self)
 {
     return self->tls != NULL ? tls_dup_peer_certificate(self->tls) : NULL;
 }
 
-char *
-stream_dup_description(Stream *self)
+char *stream_dup_description(Stream *self)
 {
     return self->tls != NULL ? tls_dup_description(self->tls) : g_strdup("plain");
 }
 
-bool
-stream_is_tls(const Stream *self)
+bool stream_is_tls(const Stream *self)
 {
     return self->tls != NULL;
 }
 
-static StreamResult
-receive_tls(Stream *self, uint8_t *buffer, size_t capacity, size_t *ret_length, GError **error)
+static StreamResult receive_tls(Stream *self, uint8_t *buffer, size_t capacity, size_t *ret_length,
+                                GError **error)
 {
     switch (tls_receive(self->tls, buffer, capacity, ret_length, error)) {
     case TLS_DATA:
@@ -108,8 +101,8 @@ receive_tls(Stream *self, uint8_t *buffer, size_t capacity, size_t *ret_length, 
     return STREAM_ERROR;
 }
 
-StreamResult
-stream_receive(Stream *self, uint8_t *buffer, size_t capacity, size_t *ret_length, GError **error)
+StreamResult stream_receive(Stream *self, uint8_t *buffer, size_t capacity, size_t *ret_length,
+                            GError **error)
 {
     ssize_t n;
 
@@ -130,18 +123,16 @@ stream_receive(Stream *self, uint8_t *buffer, size_t capacity, size_t *ret_lengt
     return STREAM_ERROR;
 }
 
-static int
-left_ms(int64_t deadline_us)
+static int left_ms(int64_t deadline_us)
 {
     int64_t left_us = deadline_us - clock_now_us();
 
     return left_us <= 0 ? 0 : (int)MIN(left_us / USEC_PER_MSEC + 1, (int64_t)INT32_MAX);
 }
 
-static bool
-wait_for_room(Stream *self, int64_t deadline_us, GError **error)
+static bool wait_for_room(Stream *self, int64_t deadline_us, GError **error)
 {
-    struct pollfd fd = { .fd = self->fd, .events = POLLOUT };
+    struct pollfd fd = {.fd = self->fd, .events = POLLOUT};
     int n = poll(&fd, 1, left_ms(deadline_us));
 
     if (n != 0 || clock_now_us() < deadline_us)
@@ -150,8 +141,8 @@ wait_for_room(Stream *self, int64_t deadline_us, GError **error)
     return false;
 }
 
-bool
-stream_send(Stream *self, const uint8_t *bytes, size_t length, int64_t deadline_us, GError **error)
+bool stream_send(Stream *self, const uint8_t *bytes, size_t length, int64_t deadline_us,
+                 GError **error)
 {
     size_t sent = 0;
 
@@ -173,10 +164,9 @@ stream_send(Stream *self, const uint8_t *bytes, size_t length, int64_t deadline_
     return true;
 }
 
-bool
-stream_wait(Stream *self, int wake_fd, int64_t deadline_us, bool *ret_wake)
+bool stream_wait(Stream *self, int wake_fd, int64_t deadline_us, bool *ret_wake)
 {
-    struct pollfd fds[] = { { .fd = self->fd, .events = POLLIN }, { .fd = wake_fd, .events = POLLIN } };
+    struct pollfd fds[] = {{.fd = self->fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
     int timeout_ms = deadline_us == INT64_MAX ? -1 : left_ms(deadline_us);
     int n;
 
@@ -190,8 +180,7 @@ stream_wait(Stream *self, int wake_fd, int64_t deadline_us, bool *ret_wake)
     return true;
 }
 
-void
-stream_shutdown(Stream *self)
+void stream_shutdown(Stream *self)
 {
     (void)shutdown(self->fd, SHUT_RDWR); /* it may be closed by the peer already */
 }

@@ -19,8 +19,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
-#define DIGEST_BYTES 32
+#define CIPHERS       "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define DIGEST_BYTES  32
 #define USEC_PER_MSEC 1000
 
 struct TlsContext {
@@ -37,8 +37,7 @@ struct TlsChannel {
 
 /* contexts */
 
-static const char *
-last_reason(void)
+static const char *last_reason(void)
 {
     unsigned long code = ERR_peek_last_error();
     const char *text = code != 0 ? ERR_reason_error_string(code) : NULL;
@@ -46,22 +45,21 @@ last_reason(void)
     return text != NULL ? text : "unknown reason";
 }
 
-static bool
-set_invalid(const char *what, const char *path, GError **error)
+static bool set_invalid(const char *what, const char *path, GError **error)
 {
     g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s '%s': %s", what, path, last_reason());
     return false;
 }
 
-static bool
-load_own(SSL_CTX *handle, const TlsSettings *settings, GError **error)
+static bool load_own(SSL_CTX *handle, const TlsSettings *settings, GError **error)
 {
     if (settings->certificate == NULL)
         return true;
     if (SSL_CTX_use_certificate_chain_file(handle, settings->certificate) != 1)
         return set_invalid("certificate", settings->certificate, error);
     if (settings->key == NULL) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "certificate '%s' has no key", settings->certificate);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "certificate '%s' has no key",
+                    settings->certificate);
         return false;
     }
     if (SSL_CTX_use_PrivateKey_file(handle, settings->key, SSL_FILETYPE_PEM) != 1)
@@ -69,8 +67,8 @@ load_own(SSL_CTX *handle, const TlsSettings *settings, GError **error)
     return SSL_CTX_check_private_key(handle) == 1 || set_invalid("key", settings->key, error);
 }
 
-static bool
-load_authorities(SSL_CTX *handle, const TlsSettings *settings, bool server, GError **error)
+static bool load_authorities(SSL_CTX *handle, const TlsSettings *settings, bool server,
+                             GError **error)
 {
     if (settings->authorities == NULL) {
         if (!server)
@@ -85,16 +83,14 @@ load_authorities(SSL_CTX *handle, const TlsSettings *settings, bool server, GErr
 }
 
 /* The pin is checked after the handshake: the chain may be anything. */
-static int
-accept_any(int preverified, X509_STORE_CTX *store)
+static int accept_any(int preverified, X509_STORE_CTX *store)
 {
     (void)preverified;
     (void)store;
     return 1;
 }
 
-static void
-set_verification(SSL_CTX *handle, const TlsSettings *settings, bool server)
+static void set_verification(SSL_CTX *handle, const TlsSettings *settings, bool server)
 {
     int mode = SSL_VERIFY_PEER;
 
@@ -105,8 +101,8 @@ set_verification(SSL_CTX *handle, const TlsSettings *settings, bool server)
     SSL_CTX_set_verify(handle, mode, !server && settings->pin_sha256 != NULL ? accept_any : NULL);
 }
 
-static TlsContext *
-context_new(const SSL_METHOD *method, const TlsSettings *settings, bool server, GError **error)
+static TlsContext *context_new(const SSL_METHOD *method, const TlsSettings *settings, bool server,
+                               GError **error)
 {
     g_autoptr(TlsContext) self = g_new0(TlsContext, 1);
 
@@ -117,17 +113,21 @@ context_new(const SSL_METHOD *method, const TlsSettings *settings, bool server, 
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "TLS: %s", last_reason());
         return NULL;
     }
-    (void)SSL_CTX_set_min_proto_version(self->handle, settings->min_version != 0 ? settings->min_version
-                                                                                 : TLS1_2_VERSION); /* known */
-    (void)SSL_CTX_set_cipher_list(self->handle, CIPHERS); /* constant */
+    (void)SSL_CTX_set_min_proto_version(self->handle, settings->min_version != 0
+                                                              ? settings->min_version
+                                                              : TLS1_2_VERSION); /* known */
+    (void)SSL_CTX_set_cipher_list(self->handle, CIPHERS);                        /* constant */
     (void)SSL_CTX_set_options(self->handle, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
-    (void)SSL_CTX_set_mode(self->handle, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+    (void)SSL_CTX_set_mode(self->handle, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                                  SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(self->handle, 1);
     SSL_CTX_set_default_read_buffer_len(self->handle, 64 * 1024);
-    (void)SSL_CTX_set_session_id_context(self->handle, (const unsigned char *)"pesit", 5); /* short enough */
-    if (!load_own(self->handle, settings, error) || !load_authorities(self->handle, settings, server, error))
+    (void)SSL_CTX_set_session_id_context(self->handle, (const unsigned char *)"pesit",
+                                         5); /* short enough */
+    if (!load_own(self->handle, settings, error) ||
+        !load_authorities(self->handle, settings, server, error))
         return NULL;
     set_verification(self->handle, settings, server);
     self->host_name = g_strdup(settings->host_name);
@@ -135,8 +135,7 @@ context_new(const SSL_METHOD *method, const TlsSettings *settings, bool server, 
     return g_steal_pointer(&self);
 }
 
-TlsContext *
-tls_context_new_server(const TlsSettings *settings, GError **error)
+TlsContext *tls_context_new_server(const TlsSettings *settings, GError **error)
 {
     if (settings->certificate == NULL) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "a TLS listener needs a certificate");
@@ -145,21 +144,18 @@ tls_context_new_server(const TlsSettings *settings, GError **error)
     return context_new(TLS_server_method(), settings, true, error);
 }
 
-TlsContext *
-tls_context_new_client(const TlsSettings *settings, GError **error)
+TlsContext *tls_context_new_client(const TlsSettings *settings, GError **error)
 {
     return context_new(TLS_client_method(), settings, false, error);
 }
 
-TlsContext *
-tls_context_ref(TlsContext *self)
+TlsContext *tls_context_ref(TlsContext *self)
 {
     atomic_fetch_add(&self->references, 1);
     return self;
 }
 
-void
-tls_context_unref(TlsContext *self)
+void tls_context_unref(TlsContext *self)
 {
     if (self == NULL || atomic_fetch_sub(&self->references, 1) != 1)
         return;
@@ -171,8 +167,7 @@ tls_context_unref(TlsContext *self)
 
 /* channels */
 
-static char *
-dup_hex(const unsigned char *digest)
+static char *dup_hex(const unsigned char *digest)
 {
     GString *text = g_string_sized_new(DIGEST_BYTES * 2);
 
@@ -182,18 +177,18 @@ dup_hex(const unsigned char *digest)
 }
 
 /* Waits for what OpenSSL wants. */
-static bool
-wait_for(TlsChannel *self, int ssl_error, int64_t deadline_us, GError **error)
+static bool wait_for(TlsChannel *self, int ssl_error, int64_t deadline_us, GError **error)
 {
-    struct pollfd fd = { .fd = self->fd,
-                         .events = ssl_error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN };
+    struct pollfd fd = {.fd = self->fd,
+                        .events = ssl_error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
 
     for (;;) {
         int64_t left_us = deadline_us - clock_now_us();
         int n;
 
         if (left_us <= 0) {
-            g_set_error(error, BASE_ERROR, BASE_ERROR_TIMEOUT, "the partner does not go on with TLS in time");
+            g_set_error(error, BASE_ERROR, BASE_ERROR_TIMEOUT,
+                        "the partner does not go on with TLS in time");
             return false;
         }
         n = poll(&fd, 1, (int)MIN(left_us / USEC_PER_MSEC + 1, (int64_t)INT32_MAX));
@@ -202,24 +197,25 @@ wait_for(TlsChannel *self, int ssl_error, int64_t deadline_us, GError **error)
     }
 }
 
-static void
-set_handshake_error(TlsChannel *self, int ssl_error, int errno_value, GError **error)
+static void set_handshake_error(TlsChannel *self, int ssl_error, int errno_value, GError **error)
 {
     long verified = SSL_get_verify_result(self->handle);
     unsigned long code = ERR_peek_error();
 
     if (verified != X509_V_OK)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED, "the partner's certificate is not accepted: %s",
+        g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED,
+                    "the partner's certificate is not accepted: %s",
                     X509_verify_cert_error_string(verified));
     else if (ssl_error == SSL_ERROR_SSL && code != 0)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED, "TLS handshake: %s", ERR_reason_error_string(code));
+        g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED, "TLS handshake: %s",
+                    ERR_reason_error_string(code));
     else
         g_set_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE, "TLS handshake: %s",
-                    errno_value != 0 ? g_strerror(errno_value) : "the partner closed the connection");
+                    errno_value != 0 ? g_strerror(errno_value)
+                                     : "the partner closed the connection");
 }
 
-static bool
-shake_hands(TlsChannel *self, int64_t deadline_us, GError **error)
+static bool shake_hands(TlsChannel *self, int64_t deadline_us, GError **error)
 {
     for (;;) {
         int result, ssl_error, errno_value;
@@ -240,8 +236,7 @@ shake_hands(TlsChannel *self, int64_t deadline_us, GError **error)
     }
 }
 
-static TlsChannel *
-channel_new(TlsContext *context, int fd)
+static TlsChannel *channel_new(TlsContext *context, int fd)
 {
     TlsChannel *self = g_new0(TlsChannel, 1);
 
@@ -252,11 +247,11 @@ channel_new(TlsContext *context, int fd)
     return self;
 }
 
-static bool
-set_host(TlsChannel *self, const char *host)
+static bool set_host(TlsChannel *self, const char *host)
 {
     struct in6_addr address;
-    bool numeric = inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+    bool numeric =
+            inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 
     if (numeric)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(self->handle), host) == 1;
@@ -267,8 +262,7 @@ set_host(TlsChannel *self, const char *host)
 }
 
 /* The peer's public key is the one that was agreed. */
-static bool
-check_pin(TlsChannel *self, const char *pin, GError **error)
+static bool check_pin(TlsChannel *self, const char *pin, GError **error)
 {
     X509 *certificate = SSL_get0_peer_certificate(self->handle);
     unsigned char *encoded = NULL;
@@ -278,19 +272,20 @@ check_pin(TlsChannel *self, const char *pin, GError **error)
 
     if (pin == NULL)
         return true;
-    length = certificate != NULL ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &encoded) : -1;
+    length =
+            certificate != NULL ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &encoded) : -1;
     if (length > 0 && EVP_Digest(encoded, (size_t)length, digest, NULL, EVP_sha256(), NULL) == 1)
         hex = dup_hex(digest);
     OPENSSL_free(encoded);
     if (hex != NULL && g_ascii_strcasecmp(hex, pin) == 0)
         return true;
-    g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED, "the partner's public key is not the pinned one (it is %s)",
+    g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED,
+                "the partner's public key is not the pinned one (it is %s)",
                 hex != NULL ? hex : "unreadable");
     return false;
 }
 
-TlsChannel *
-tls_accept(TlsContext *context, int fd, int64_t deadline_us, GError **error)
+TlsChannel *tls_accept(TlsContext *context, int fd, int64_t deadline_us, GError **error)
 {
     g_autoptr(TlsChannel) self = channel_new(context, fd);
 
@@ -298,15 +293,16 @@ tls_accept(TlsContext *context, int fd, int64_t deadline_us, GError **error)
     return shake_hands(self, deadline_us, error) ? g_steal_pointer(&self) : NULL;
 }
 
-TlsChannel *
-tls_connect(TlsContext *context, int fd, const char *host, int64_t deadline_us, GError **error)
+TlsChannel *tls_connect(TlsContext *context, int fd, const char *host, int64_t deadline_us,
+                        GError **error)
 {
     g_autoptr(TlsChannel) self = channel_new(context, fd);
     const char *name = context->host_name != NULL ? context->host_name : host;
 
     SSL_set_connect_state(self->handle);
     if (context->pin_sha256 == NULL && !set_host(self, name)) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' cannot be checked as a host name", name);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' cannot be checked as a host name",
+                    name);
         return NULL;
     }
     if (!shake_hands(self, deadline_us, error) || !check_pin(self, context->pin_sha256, error))
@@ -314,8 +310,7 @@ tls_connect(TlsContext *context, int fd, const char *host, int64_t deadline_us, 
     return g_steal_pointer(&self);
 }
 
-void
-tls_free(TlsChannel *self)
+void tls_free(TlsChannel *self)
 {
     if (self == NULL)
         return;
@@ -326,8 +321,8 @@ tls_free(TlsChannel *self)
     g_free(self);
 }
 
-TlsResult
-tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t *ret_length, GError **error)
+TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t *ret_length,
+                      GError **error)
 {
     size_t total = 0;
 
@@ -358,8 +353,8 @@ tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t *ret_leng
     return TLS_DATA;
 }
 
-bool
-tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t deadline_us, GError **error)
+bool tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t deadline_us,
+              GError **error)
 {
     size_t sent = 0;
 
@@ -387,14 +382,12 @@ tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t deadline
     return true;
 }
 
-bool
-tls_has_pending(const TlsChannel *self)
+bool tls_has_pending(const TlsChannel *self)
 {
     return SSL_has_pending(self->handle) == 1;
 }
 
-char *
-tls_dup_peer_certificate(const TlsChannel *self)
+char *tls_dup_peer_certificate(const TlsChannel *self)
 {
     X509 *certificate = SSL_get0_peer_certificate(self->handle);
     unsigned char digest[DIGEST_BYTES];
@@ -404,8 +397,8 @@ tls_dup_peer_certificate(const TlsChannel *self)
     return dup_hex(digest);
 }
 
-char *
-tls_dup_description(const TlsChannel *self)
+char *tls_dup_description(const TlsChannel *self)
 {
-    return g_strdup_printf("%s %s", SSL_get_version(self->handle), SSL_get_cipher_name(self->handle));
+    return g_strdup_printf("%s %s", SSL_get_version(self->handle),
+                           SSL_get_cipher_name(self->handle));
 }

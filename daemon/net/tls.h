@@ -30,7 +30,8 @@ typedef struct TlsChannel TlsChannel;
  * accepted; UNREACHABLE: the peer closed or does not speak TLS; TIMEOUT. Returns new. */
 TlsChannel *tls_accept(TlsContext *context, int fd, int64_t deadline_us, GError **error);
 /* host: checked against the certificate unless the settings pin a key or name another host. */
-TlsChannel *tls_connect(TlsContext *context, int fd, const char *host, int64_t deadline_us, GError **error);
+TlsChannel *tls_connect(TlsContext *context, int fd, const char *host, int64_t deadline_us,
+                        GError **error);
 /* Says goodbye without waiting. */
 void tls_free(TlsChannel *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TlsChannel, tls_free)
@@ -38,9 +39,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TlsChannel, tls_free)
 typedef enum { TLS_DATA, TLS_NOTHING, TLS_END, TLS_ERROR } TlsResult;
 
 /* Takes what is there without waiting, as much as fits. */
-TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t *ret_length, GError **error);
+TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t *ret_length,
+                      GError **error);
 /* Sends all, waiting for room until the deadline. */
-bool tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t deadline_us, GError **error);
+bool tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t deadline_us,
+              GError **error);
 /* True when decrypted bytes wait inside: poll does not see them. */
 bool tls_has_pending(const TlsChannel *self);
 /* SHA-256 of the peer's certificate in hex, NULL without. Returns new. */

@@ -17,9 +17,9 @@
 
 #define CONTEXT_FILE "context"
 #define RECORD_BYTES 32
-#define FILL_BYTES 65536
-#define FNV_OFFSET 2166136261u
-#define FNV_PRIME 16777619u
+#define FILL_BYTES   65536
+#define FNV_OFFSET   2166136261u
+#define FNV_PRIME    16777619u
 
 typedef struct {
     uint32_t point;
@@ -37,8 +37,7 @@ struct Context {
     uint32_t last_point;
 };
 
-static uint32_t
-record_check(const Record *record)
+static uint32_t record_check(const Record *record)
 {
     Record copy = *record;
     const unsigned char *bytes = (const unsigned char *)&copy;
@@ -50,8 +49,7 @@ record_check(const Record *record)
     return hash;
 }
 
-static bool
-read_record(Context *self, uint32_t point, Record *ret_record)
+static bool read_record(Context *self, uint32_t point, Record *ret_record)
 {
     Record record;
     off_t at = (off_t)(point - 1) * RECORD_BYTES;
@@ -64,12 +62,12 @@ read_record(Context *self, uint32_t point, Record *ret_record)
     return true;
 }
 
-Context *
-context_create(int folder_fd, GError **error)
+Context *context_create(int folder_fd, GError **error)
 {
     g_autoptr(Context) self = g_new0(Context, 1);
 
-    self->fd = openat(folder_fd, CONTEXT_FILE, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+    self->fd = openat(folder_fd, CONTEXT_FILE, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
+                      0600);
     if (self->fd < 0) {
         error_set_errno(error, errno, "create restart journal");
         return NULL;
@@ -77,8 +75,7 @@ context_create(int folder_fd, GError **error)
     return g_steal_pointer(&self);
 }
 
-Context *
-context_open(int folder_fd, GError **error)
+Context *context_open(int folder_fd, GError **error)
 {
     g_autoptr(Context) self = g_new0(Context, 1);
     struct stat stat;
@@ -95,8 +92,7 @@ context_open(int folder_fd, GError **error)
     return g_steal_pointer(&self);
 }
 
-void
-context_close(Context *self)
+void context_close(Context *self)
 {
     if (self == NULL)
         return;
@@ -104,8 +100,7 @@ context_close(Context *self)
     g_free(self);
 }
 
-static bool
-fill_ahead(Context *self, int64_t end, GError **error)
+static bool fill_ahead(Context *self, int64_t end, GError **error)
 {
     static const unsigned char zeros[FILL_BYTES];
 
@@ -117,8 +112,7 @@ fill_ahead(Context *self, int64_t end, GError **error)
     return true;
 }
 
-bool
-context_append(Context *self, const ContextPoint *points, unsigned count, GError **error)
+bool context_append(Context *self, const ContextPoint *points, unsigned count, GError **error)
 {
     g_autofree Record *records = NULL;
     int64_t at;
@@ -127,10 +121,10 @@ context_append(Context *self, const ContextPoint *points, unsigned count, GError
         return true;
     records = g_new0(Record, count);
     for (unsigned i = 0; i < count; i++) {
-        records[i] = (Record){ .point = points[i].point,
-                               .offset = points[i].offset,
-                               .bytes = points[i].bytes,
-                               .articles = points[i].articles };
+        records[i] = (Record){.point = points[i].point,
+                              .offset = points[i].offset,
+                              .bytes = points[i].bytes,
+                              .articles = points[i].articles};
         records[i].check = record_check(&records[i]);
     }
     at = (int64_t)(points[0].point - 1) * RECORD_BYTES;
@@ -141,8 +135,7 @@ context_append(Context *self, const ContextPoint *points, unsigned count, GError
     return true;
 }
 
-bool
-context_sync(Context *self, GError **error)
+bool context_sync(Context *self, GError **error)
 {
     if (fdatasync(self->fd) == 0)
         return true;
@@ -150,23 +143,21 @@ context_sync(Context *self, GError **error)
     return false;
 }
 
-bool
-context_find(Context *self, uint32_t point, ContextPoint *ret_point)
+bool context_find(Context *self, uint32_t point, ContextPoint *ret_point)
 {
     Record record;
 
     if (point == 0) {
-        *ret_point = (ContextPoint){ 0 };
+        *ret_point = (ContextPoint){0};
         return true;
     }
     if (point > self->last_point || !read_record(self, point, &record))
         return false;
-    *ret_point = (ContextPoint){ record.point, record.offset, record.bytes, record.articles };
+    *ret_point = (ContextPoint){record.point, record.offset, record.bytes, record.articles};
     return true;
 }
 
-bool
-context_last(Context *self, ContextPoint *ret_point)
+bool context_last(Context *self, ContextPoint *ret_point)
 {
     return self->last_point > 0 && context_find(self, self->last_point, ret_point);
 }

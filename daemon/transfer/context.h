@@ -12,10 +12,10 @@
 
 /* Where a point stands. */
 typedef struct {
-    uint32_t point;      /* 1..999999 */
-    uint64_t offset;     /* in the local file */
-    uint64_t bytes;      /* PI 27 so far */
-    uint64_t articles;   /* PI 28 so far */
+    uint32_t point;    /* 1..999999 */
+    uint64_t offset;   /* in the local file */
+    uint64_t bytes;    /* PI 27 so far */
+    uint64_t articles; /* PI 28 so far */
 } ContextPoint;
 
 typedef struct Context Context;

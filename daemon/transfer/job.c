@@ -7,8 +7,7 @@
 
 #include "base/error.h"
 
-Progress *
-progress_new(void)
+Progress *progress_new(void)
 {
     Progress *progress = g_new0(Progress, 1);
 
@@ -16,22 +15,19 @@ progress_new(void)
     return progress;
 }
 
-Progress *
-progress_ref(Progress *progress)
+Progress *progress_ref(Progress *progress)
 {
     atomic_fetch_add(&progress->references, 1);
     return progress;
 }
 
-void
-progress_unref(Progress *progress)
+void progress_unref(Progress *progress)
 {
     if (progress != NULL && atomic_fetch_sub(&progress->references, 1) == 1)
         g_free(progress);
 }
 
-Job *
-job_new(Config *config, const Partner *partner, const VirtualFile *file, Transfer *transfer)
+Job *job_new(Config *config, const Partner *partner, const VirtualFile *file, Transfer *transfer)
 {
     Job *job = g_new0(Job, 1);
 
@@ -44,8 +40,7 @@ job_new(Config *config, const Partner *partner, const VirtualFile *file, Transfe
     return job;
 }
 
-void
-job_free(Job *job)
+void job_free(Job *job)
 {
     if (job == NULL)
         return;
@@ -55,8 +50,7 @@ job_free(Job *job)
     g_free(job);
 }
 
-void
-job_end(Job *job, OutcomeKind outcome, PesitDiag diag, const GError *error)
+void job_end(Job *job, OutcomeKind outcome, PesitDiag diag, const GError *error)
 {
     Transfer *transfer = job->transfer;
 
@@ -70,12 +64,11 @@ job_end(Job *job, OutcomeKind outcome, PesitDiag diag, const GError *error)
 
 /* Codes not listed are worth another attempt: a rare useless call costs less than a lost file. */
 static const uint16_t REFUSED_FOR_GOOD[] = {
-    200, 204, 205, 208, 209, 210, 211, 212, 214, 216, 217, 220, 222, 224, 226, 301, 302, 304,
-    305, 306, 307, 308, 311, 315, 318, 319, 321,
+        200, 204, 205, 208, 209, 210, 211, 212, 214, 216, 217, 220, 222, 224,
+        226, 301, 302, 304, 305, 306, 307, 308, 311, 315, 318, 319, 321,
 };
 
-OutcomeKind
-outcome_from_diag(PesitDiag diag, unsigned end_code)
+OutcomeKind outcome_from_diag(PesitDiag diag, unsigned end_code)
 {
     if (end_code == PESIT_END_CANCELLED_SERVER || end_code == PESIT_END_CANCELLED_REQUESTER)
         return OUTCOME_FAILED;

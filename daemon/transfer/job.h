@@ -16,7 +16,7 @@
 typedef struct {
     _Atomic unsigned references;
     _Atomic uint64_t bytes;
-    _Atomic bool cancelled;      /* asked for; the connection sees it between two batches */
+    _Atomic bool cancelled; /* asked for; the connection sees it between two batches */
 } Progress;
 
 Progress *progress_new(void);
@@ -26,21 +26,21 @@ void progress_unref(Progress *progress);
 /* How a job ended. */
 typedef enum {
     OUTCOME_DONE,
-    OUTCOME_RETRY,          /* try again by the partner's delays */
-    OUTCOME_RETRY_LATER,    /* the partner asked for a delay: does not count as an attempt */
+    OUTCOME_RETRY,       /* try again by the partner's delays */
+    OUTCOME_RETRY_LATER, /* the partner asked for a delay: does not count as an attempt */
     OUTCOME_FAILED,
     OUTCOME_CANCELLED,
-    OUTCOME_RETURNED,       /* not begun: the connection went before; queue again at once */
+    OUTCOME_RETURNED, /* not begun: the connection went before; queue again at once */
 } OutcomeKind;
 
 typedef struct {
-    Config *config;            /* holds partner and file alive */
+    Config *config; /* holds partner and file alive */
     const Partner *partner;
     const VirtualFile *file;
-    Transfer *transfer;        /* as stored; the connection fills in what it learns */
+    Transfer *transfer; /* as stored; the connection fills in what it learns */
     Progress *progress;
     OutcomeKind outcome;
-    bool progressed;           /* a point was acknowledged: the count of attempts starts again */
+    bool progressed; /* a point was acknowledged: the count of attempts starts again */
 } Job;
 
 /* config: borrowed, referenced. transfer: taken. */

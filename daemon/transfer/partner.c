@@ -11,19 +11,17 @@
 
 #define MINUTES_PER_HOUR 60
 
-void
-tls_settings_clear(TlsSettings *settings)
+void tls_settings_clear(TlsSettings *settings)
 {
     g_free(settings->certificate);
     g_free(settings->key);
     g_free(settings->authorities);
     g_free(settings->host_name);
     g_free(settings->pin_sha256);
-    *settings = (TlsSettings){ 0 };
+    *settings = (TlsSettings){0};
 }
 
-void
-partner_free(Partner *partner)
+void partner_free(Partner *partner)
 {
     if (partner == NULL)
         return;
@@ -44,8 +42,7 @@ partner_free(Partner *partner)
     g_free(partner);
 }
 
-bool
-partner_parse_hours(const char *text, unsigned *ret_from_minute, unsigned *ret_to_minute)
+bool partner_parse_hours(const char *text, unsigned *ret_from_minute, unsigned *ret_to_minute)
 {
     unsigned h1, m1, h2, m2;
     char end;
@@ -59,8 +56,7 @@ partner_parse_hours(const char *text, unsigned *ret_from_minute, unsigned *ret_t
     return true;
 }
 
-bool
-partner_is_open_at(const Partner *partner, int64_t wall_s)
+bool partner_is_open_at(const Partner *partner, int64_t wall_s)
 {
     g_autoptr(GDateTime) utc = NULL;
     g_autoptr(GDateTime) local = NULL;
@@ -70,16 +66,16 @@ partner_is_open_at(const Partner *partner, int64_t wall_s)
         return true;
     utc = g_date_time_new_from_unix_utc(wall_s);
     local = g_date_time_to_timezone(utc, partner->zone);
-    now = (unsigned)(g_date_time_get_hour(local) * MINUTES_PER_HOUR + g_date_time_get_minute(local));
+    now = (unsigned)(g_date_time_get_hour(local) * MINUTES_PER_HOUR +
+                     g_date_time_get_minute(local));
     /* from > to: over midnight */
     return from <= to ? now >= from && now < to : now >= from || now < to;
 }
 
 /* Bytes of an address, IPv4-mapped ones as IPv4. Returns 4, 16, or 0 when it is none. */
-static size_t
-parse_address(const char *text, uint8_t bytes[16])
+static size_t parse_address(const char *text, uint8_t bytes[16])
 {
-    static const uint8_t MAPPED[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF };
+    static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 
     if (inet_pton(AF_INET, text, bytes) == 1)
         return 4;
@@ -91,8 +87,8 @@ parse_address(const char *text, uint8_t bytes[16])
     return 4;
 }
 
-bool
-partner_parse_range(const char *range, uint8_t ret_bytes[16], size_t *ret_length, unsigned *ret_bits)
+bool partner_parse_range(const char *range, uint8_t ret_bytes[16], size_t *ret_length,
+                         unsigned *ret_bits)
 {
     g_auto(GStrv) parts = g_strsplit(range, "/", 2);
     guint64 bits;
@@ -109,8 +105,7 @@ partner_parse_range(const char *range, uint8_t ret_bytes[16], size_t *ret_length
     return true;
 }
 
-static bool
-is_in_range(const char *range, const uint8_t *bytes, size_t length)
+static bool is_in_range(const char *range, const uint8_t *bytes, size_t length)
 {
     uint8_t base[16];
     size_t base_length;
@@ -124,8 +119,7 @@ is_in_range(const char *range, const uint8_t *bytes, size_t length)
     return bits % 8 == 0 || ((base[whole] ^ bytes[whole]) >> (8 - bits % 8)) == 0;
 }
 
-bool
-partner_accepts_address(const Partner *partner, const char *address)
+bool partner_accepts_address(const Partner *partner, const char *address)
 {
     uint8_t bytes[16];
     size_t length;

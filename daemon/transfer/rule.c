@@ -11,11 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 255
+#define NAME_MAX_BYTES    255
 #define COUNTER_WIDTH_MAX 18
 
-void
-virtual_file_free(VirtualFile *file)
+void virtual_file_free(VirtualFile *file)
 {
     if (file == NULL)
         return;
@@ -30,7 +29,15 @@ virtual_file_free(VirtualFile *file)
 
 /* words of templates */
 
-typedef enum { WORD_NAME, WORD_STEM, WORD_EXT, WORD_PARTNER, WORD_DATE, WORD_TIME, WORD_COUNTER } Word;
+typedef enum {
+    WORD_NAME,
+    WORD_STEM,
+    WORD_EXT,
+    WORD_PARTNER,
+    WORD_DATE,
+    WORD_TIME,
+    WORD_COUNTER
+} Word;
 
 /* clang-format off */
 static const struct {
@@ -56,8 +63,7 @@ typedef struct {
     char *argument; /* new, or NULL */
 } Part;
 
-static bool
-parse_word(const char *text, size_t length, Part *ret_part, GError **error)
+static bool parse_word(const char *text, size_t length, Part *ret_part, GError **error)
 {
     g_autofree char *inside = g_strndup(text, length);
     char *colon = strchr(inside, ':');
@@ -66,17 +72,18 @@ parse_word(const char *text, size_t length, Part *ret_part, GError **error)
         *colon = '\0';
     for (size_t i = 0; i < G_N_ELEMENTS(WORDS); i++) {
         if (strcmp(inside, WORDS[i].text) == 0 && (colon == NULL || WORDS[i].argument)) {
-            *ret_part = (Part){ .word = (Word)i, .argument = colon != NULL ? g_strdup(colon + 1) : NULL };
+            *ret_part =
+                    (Part){.word = (Word)i, .argument = colon != NULL ? g_strdup(colon + 1) : NULL};
             return true;
         }
     }
-    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "unknown word '{%.*s}' in a template", (int)length, text);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "unknown word '{%.*s}' in a template",
+                (int)length, text);
     return false;
 }
 
 /* The next part of a template. False at its end, or with an error. */
-static bool
-next_part(const char **at, Part *ret_part, GError **error)
+static bool next_part(const char **at, Part *ret_part, GError **error)
 {
     const char *text = *at;
     const char *end;
@@ -90,7 +97,7 @@ next_part(const char **at, Part *ret_part, GError **error)
             g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'}' without '{' in a template");
             return false;
         }
-        *ret_part = (Part){ .literal = text, .length = length };
+        *ret_part = (Part){.literal = text, .length = length};
         *at = text + length;
         return true;
     }
@@ -103,37 +110,35 @@ next_part(const char **at, Part *ret_part, GError **error)
     return parse_word(text + 1, (size_t)(end - text - 1), ret_part, error);
 }
 
-static char *
-format_time(const RuleContext *context, const char *format)
+static char *format_time(const RuleContext *context, const char *format)
 {
     g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(context->wall_s);
-    g_autoptr(GDateTime) local =
-            context->zone != NULL ? g_date_time_to_timezone(utc, context->zone) : g_date_time_ref(utc);
+    g_autoptr(GDateTime) local = context->zone != NULL ? g_date_time_to_timezone(utc, context->zone)
+                                                       : g_date_time_ref(utc);
 
     return g_date_time_format(local, format);
 }
 
-static unsigned
-counter_width(const char *argument)
+static unsigned counter_width(const char *argument)
 {
     guint64 width = 0;
 
-    if (argument != NULL && !g_ascii_string_to_unsigned(argument, 10, 1, COUNTER_WIDTH_MAX, &width, NULL))
+    if (argument != NULL &&
+        !g_ascii_string_to_unsigned(argument, 10, 1, COUNTER_WIDTH_MAX, &width, NULL))
         return 0;
     return (unsigned)width;
 }
 
-static bool
-check_argument(const Part *part, GError **error)
+static bool check_argument(const Part *part, GError **error)
 {
-    RuleContext context = { 0 };
+    RuleContext context = {0};
     g_autofree char *text = NULL;
 
     if (part->argument == NULL)
         return true;
     if (part->word == WORD_COUNTER && counter_width(part->argument) == 0) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'{counter:%s}': the width is 1 to %d", part->argument,
-                    COUNTER_WIDTH_MAX);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'{counter:%s}': the width is 1 to %d",
+                    part->argument, COUNTER_WIDTH_MAX);
         return false;
     }
     if (part->word == WORD_COUNTER)
@@ -141,12 +146,12 @@ check_argument(const Part *part, GError **error)
     text = format_time(&context, part->argument);
     if (text != NULL && text[0] != '\0')
         return true;
-    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is no format of a date", part->argument);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is no format of a date",
+                part->argument);
     return false;
 }
 
-bool
-rule_check_template(const char *text, GError **error)
+bool rule_check_template(const char *text, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     const char *at = text;
@@ -164,8 +169,7 @@ rule_check_template(const char *text, GError **error)
     return false;
 }
 
-bool
-rule_uses_counter(const VirtualFile *file)
+bool rule_uses_counter(const VirtualFile *file)
 {
     return strstr(file->file_name, "{counter") != NULL ||
            (file->label != NULL && strstr(file->label, "{counter") != NULL) ||
@@ -174,8 +178,7 @@ rule_uses_counter(const VirtualFile *file)
 
 /* expanding */
 
-static void
-append_word(GString *value, const Part *part, const RuleContext *context)
+static void append_word(GString *value, const Part *part, const RuleContext *context)
 {
     const char *name = context->name != NULL ? context->name : "";
     const char *dot = strrchr(name, '.');
@@ -208,31 +211,31 @@ append_word(GString *value, const Part *part, const RuleContext *context)
     }
 }
 
-static bool
-check_value(const GString *value, size_t max_bytes, GError **error)
+static bool check_value(const GString *value, size_t max_bytes, GError **error)
 {
     if (value->len == 0 || value->len > max_bytes) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' has %zu characters: PeSIT takes 1 to %zu",
-                    value->str, value->len, max_bytes);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "'%s' has %zu characters: PeSIT takes 1 to %zu", value->str, value->len,
+                    max_bytes);
         return false;
     }
     for (size_t i = 0; i < value->len; i++) {
         if (value->str[i] < 0x20 || value->str[i] > 0x7E) {
             g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                        "'%s' has a character outside of PeSIT's alphabet (plain ASCII) at position %zu", value->str,
-                        i + 1);
+                        "'%s' has a character outside of PeSIT's alphabet (plain ASCII) at "
+                        "position %zu",
+                        value->str, i + 1);
             return false;
         }
     }
     if (value->str[0] != ' ' && value->str[value->len - 1] != ' ')
         return true;
-    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' begins or ends with a blank: it would be lost",
-                value->str);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                "'%s' begins or ends with a blank: it would be lost", value->str);
     return false;
 }
 
-char *
-rule_expand(const char *text, const RuleContext *context, size_t max_bytes, GError **error)
+char *rule_expand(const char *text, const RuleContext *context, size_t max_bytes, GError **error)
 {
     g_autoptr(GString) value = g_string_new(NULL);
     g_autoptr(GError) failure = NULL;
@@ -251,19 +254,18 @@ rule_expand(const char *text, const RuleContext *context, size_t max_bytes, GErr
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
-    return check_value(value, max_bytes, error) ? g_string_free(g_steal_pointer(&value), FALSE) : NULL;
+    return check_value(value, max_bytes, error) ? g_string_free(g_steal_pointer(&value), FALSE)
+                                                : NULL;
 }
 
 /* paths */
 
-static bool
-is_for_writing(VirtualFileMode mode)
+static bool is_for_writing(VirtualFileMode mode)
 {
     return mode == VIRTUAL_FILE_SEND || mode == VIRTUAL_FILE_OFFER;
 }
 
-const VirtualFile *
-rule_find_by_path(GPtrArray *files, const char *path, bool for_writing)
+const VirtualFile *rule_find_by_path(GPtrArray *files, const char *path, bool for_writing)
 {
     for (int exact = 1; exact >= 0; exact--) {
         for (guint i = 0; i < files->len; i++) {
@@ -280,8 +282,7 @@ rule_find_by_path(GPtrArray *files, const char *path, bool for_writing)
 }
 
 /* Noon of a day some days away, so that no change of the clock moves the date. */
-static bool
-shift_day(RuleContext *context, int days)
+static bool shift_day(RuleContext *context, int days)
 {
     g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(context->wall_s);
     g_autoptr(GDateTime) local = g_date_time_to_timezone(utc, context->zone);
@@ -296,8 +297,7 @@ shift_day(RuleContext *context, int days)
     return true;
 }
 
-static bool
-set_day(RuleContext *context, const char *name, bool *ret_is_day, GError **error)
+static bool set_day(RuleContext *context, const char *name, bool *ret_is_day, GError **error)
 {
     int year, month, day;
     char end;
@@ -308,7 +308,8 @@ set_day(RuleContext *context, const char *name, bool *ret_is_day, GError **error
         return shift_day(context, 0);
     if (strcmp(name, "yesterday") == 0)
         return shift_day(context, -1);
-    *ret_is_day = strlen(name) == 10 && sscanf(name, "%4d-%2d-%2d%c", &year, &month, &day, &end) == 3;
+    *ret_is_day =
+            strlen(name) == 10 && sscanf(name, "%4d-%2d-%2d%c", &year, &month, &day, &end) == 3;
     if (!*ret_is_day)
         return true;
     noon = g_date_time_new(context->zone, year, month, day, 12, 0, 0);
@@ -320,8 +321,8 @@ set_day(RuleContext *context, const char *name, bool *ret_is_day, GError **error
     return true;
 }
 
-bool
-rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *context, char **ret_path, GError **error)
+bool rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *context,
+                        char **ret_path, GError **error)
 {
     g_autofree char *name = g_path_get_basename(path);
     g_autofree char *folder = g_path_get_dirname(path);
@@ -342,8 +343,7 @@ rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *conte
 
 /* names on the wire */
 
-static bool
-is_safe_name(const char *name)
+static bool is_safe_name(const char *name)
 {
     size_t length = strlen(name);
 
@@ -357,8 +357,7 @@ is_safe_name(const char *name)
 }
 
 /* Reads a value by its template. ret_name: what {name} stood for, NULL when it is not used. */
-static bool
-read_backwards(const char *text, const char *value, char **ret_name)
+static bool read_backwards(const char *text, const char *value, char **ret_name)
 {
     g_autoptr(GString) pattern = g_string_new("^");
     g_autoptr(GRegex) regex = NULL;
@@ -385,8 +384,7 @@ read_backwards(const char *text, const char *value, char **ret_name)
 }
 
 /* The path of a name: what the pattern leaves open is filled with it. */
-static char *
-fill_pattern(const char *pattern, const char *name)
+static char *fill_pattern(const char *pattern, const char *name)
 {
     const char *open = strpbrk(pattern, "*?[");
     const char *slash = strrchr(pattern, '/');
@@ -401,8 +399,7 @@ fill_pattern(const char *pattern, const char *name)
 }
 
 /* The path that a partner's names mean for one virtual file, NULL when they do not mean it. Returns new. */
-static char *
-match_wire(const VirtualFile *file, const char *file_name, const char *label)
+static char *match_wire(const VirtualFile *file, const char *file_name, const char *label)
 {
     g_autofree char *name = NULL;
     g_autofree char *label_name = NULL;
@@ -417,9 +414,9 @@ match_wire(const VirtualFile *file, const char *file_name, const char *label)
     return is_safe_name(file_name) ? fill_pattern(file->pattern, file_name) : NULL;
 }
 
-const VirtualFile *
-rule_find_by_wire(GPtrArray *files, unsigned file_type, const char *file_name, const char *label,
-                  const RuleContext *context, bool for_create, char **ret_path, GError **error)
+const VirtualFile *rule_find_by_wire(GPtrArray *files, unsigned file_type, const char *file_name,
+                                     const char *label, const RuleContext *context, bool for_create,
+                                     char **ret_path, GError **error)
 {
     VirtualFileMode mode = for_create ? VIRTUAL_FILE_RECEIVE : VIRTUAL_FILE_OFFER;
 
@@ -441,11 +438,10 @@ rule_find_by_wire(GPtrArray *files, unsigned file_type, const char *file_name, c
     return NULL;
 }
 
-bool
-rule_is_scratch(const char *name)
+bool rule_is_scratch(const char *name)
 {
-    static const char *const PATTERNS[] = { ".*", "*~", "*.swp", "*.swx", "*.tmp", "*.part", "*.bak", "#*#",
-                                            "4913", "sed??????" };
+    static const char *const PATTERNS[] = {".*",     "*~",    "*.swp", "*.swx", "*.tmp",
+                                           "*.part", "*.bak", "#*#",   "4913",  "sed??????"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(PATTERNS); i++) {
         if (fnmatch(PATTERNS[i], name, 0) == 0)

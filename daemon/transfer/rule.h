@@ -13,17 +13,17 @@
 #include <stdint.h>
 
 typedef enum {
-    VIRTUAL_FILE_SEND,      /* writing calls the partner (CREATE) */
-    VIRTUAL_FILE_FETCH,     /* reading calls the partner (SELECT) */
-    VIRTUAL_FILE_OFFER,     /* written files wait for the partner's SELECT */
-    VIRTUAL_FILE_RECEIVE,   /* the partner pushes to us (CREATE) */
+    VIRTUAL_FILE_SEND,    /* writing calls the partner (CREATE) */
+    VIRTUAL_FILE_FETCH,   /* reading calls the partner (SELECT) */
+    VIRTUAL_FILE_OFFER,   /* written files wait for the partner's SELECT */
+    VIRTUAL_FILE_RECEIVE, /* the partner pushes to us (CREATE) */
 } VirtualFileMode;
 
 typedef enum {
-    RECORD_BINARY,          /* stream: "undefined", PI 31 variable, articles of record_length */
-    RECORD_BINARY_FIXED,    /* PI 31 fixed */
-    RECORD_TEXT,            /* lines, PI 31 variable */
-    RECORD_TEXT_FIXED,      /* lines padded, PI 31 fixed */
+    RECORD_BINARY,       /* stream: "undefined", PI 31 variable, articles of record_length */
+    RECORD_BINARY_FIXED, /* PI 31 fixed */
+    RECORD_TEXT,         /* lines, PI 31 variable */
+    RECORD_TEXT_FIXED,   /* lines padded, PI 31 fixed */
 } RecordFormat;
 
 typedef enum { COMMIT_ON_CLOSE, COMMIT_ON_RENAME } CommitMode;
@@ -31,40 +31,40 @@ typedef enum { ACK_SPOOL, ACK_SENT } AckMode;
 typedef enum { EXISTING_REFUSE, EXISTING_REPLACE, EXISTING_NUMBER } ExistingPolicy;
 
 typedef struct {
-    char *pattern;            /* path below the partner's folder: with * and ?, as in a shell */
+    char *pattern; /* path below the partner's folder: with * and ?, as in a shell */
     VirtualFileMode mode;
-    char *file_name;          /* PI 12 template, default "{name}" */
-    char *label;              /* PI 37 template or NULL */
-    char *free_text;          /* PI 99 template or NULL */
-    uint16_t file_type;       /* PI 11 */
-    uint8_t data_code;        /* PI 16: 0 ASCII, 2 binary */
-    uint8_t priority;         /* PI 17: 0..2 */
+    char *file_name;    /* PI 12 template, default "{name}" */
+    char *label;        /* PI 37 template or NULL */
+    char *free_text;    /* PI 99 template or NULL */
+    uint16_t file_type; /* PI 11 */
+    uint8_t data_code;  /* PI 16: 0 ASCII, 2 binary */
+    uint8_t priority;   /* PI 17: 0..2 */
     RecordFormat format;
-    uint16_t record_length;   /* PI 32; 0: automatic for binary streams */
+    uint16_t record_length; /* PI 32; 0: automatic for binary streams */
     PesitEmptyLine empty_line;
     PesitLongLine long_line;
     PesitLineEnd line_end;
     bool trim;
     CommitMode commit;
     AckMode ack;
-    uint32_t wait_s;          /* ack = sent: how long close() waits at most */
-    uint64_t max_bytes;       /* refuse larger files, 0: no limit */
-    ExistingPolicy existing;  /* receive: the target is already there */
-    bool allow_empty;         /* send a file closed without a byte */
-    bool replace_queued;      /* a new version replaces one still queued */
-    char *client;             /* PI 61 or NULL */
-    char *bank;               /* PI 62 or NULL */
+    uint32_t wait_s;         /* ack = sent: how long close() waits at most */
+    uint64_t max_bytes;      /* refuse larger files, 0: no limit */
+    ExistingPolicy existing; /* receive: the target is already there */
+    bool allow_empty;        /* send a file closed without a byte */
+    bool replace_queued;     /* a new version replaces one still queued */
+    char *client;            /* PI 61 or NULL */
+    char *bank;              /* PI 62 or NULL */
 } VirtualFile;
 
 void virtual_file_free(VirtualFile *file);
 
 /* What a template may use. */
 typedef struct {
-    const char *name;         /* last component of the path in the mount, or NULL */
-    const char *partner;      /* partner's name */
-    int64_t wall_s;           /* time for {date…}, {time…} */
-    GTimeZone *zone;          /* partner's zone */
-    uint64_t counter;         /* {counter}, {counter:N} */
+    const char *name;    /* last component of the path in the mount, or NULL */
+    const char *partner; /* partner's name */
+    int64_t wall_s;      /* time for {date…}, {time…} */
+    GTimeZone *zone;     /* partner's zone */
+    uint64_t counter;    /* {counter}, {counter:N} */
 } RuleContext;
 
 /* Checks a template at load: unknown words, unbalanced braces. INVALID names the culprit. */

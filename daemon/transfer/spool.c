@@ -19,12 +19,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define DATA_FILE "data"
-#define CONTEXT_FILE "context"
-#define FOLDER_MODE 0700
+#define DATA_FILE         "data"
+#define CONTEXT_FILE      "context"
+#define FOLDER_MODE       0700
 #define INBOX_FOLDER_MODE 0750
-#define INBOX_FILE_MODE 0640
-#define NAME_BYTES 32
+#define INBOX_FILE_MODE   0640
+#define NAME_BYTES        32
 
 struct Spool {
     Fd staging_fd;
@@ -34,8 +34,8 @@ struct Spool {
     _Atomic int64_t last_name;
 };
 
-static bool
-open_folders(Spool *self, const char *spool_path, const char *inbox_path, GError **error)
+static bool open_folders(Spool *self, const char *spool_path, const char *inbox_path,
+                         GError **error)
 {
     g_autofree char *staging = g_build_filename(spool_path, "staging", NULL);
     g_autofree char *transfers = g_build_filename(spool_path, "transfers", NULL);
@@ -50,8 +50,7 @@ open_folders(Spool *self, const char *spool_path, const char *inbox_path, GError
     return self->inbox_fd >= 0;
 }
 
-static bool
-check_same_filesystem(Spool *self, const char *inbox_path, GError **error)
+static bool check_same_filesystem(Spool *self, const char *inbox_path, GError **error)
 {
     struct stat spool_stat, inbox_stat;
 
@@ -68,8 +67,8 @@ check_same_filesystem(Spool *self, const char *inbox_path, GError **error)
     return true;
 }
 
-Spool *
-spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes, GError **error)
+Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes,
+                  GError **error)
 {
     g_autoptr(Spool) self = g_new0(Spool, 1);
 
@@ -82,8 +81,7 @@ spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_byte
     return g_steal_pointer(&self);
 }
 
-void
-spool_close(Spool *self)
+void spool_close(Spool *self)
 {
     if (self == NULL)
         return;
@@ -93,21 +91,18 @@ spool_close(Spool *self)
     g_free(self);
 }
 
-int64_t
-spool_next_name(Spool *self)
+int64_t spool_next_name(Spool *self)
 {
     return atomic_fetch_add(&self->last_name, 1) + 1;
 }
 
-static void
-format_name(int64_t name, char text[NAME_BYTES])
+static void format_name(int64_t name, char text[NAME_BYTES])
 {
     (void)snprintf(text, NAME_BYTES, "%" PRId64, name); /* always fits */
 }
 
 /* Creates FOLDER/data below a tree and opens it. */
-static int
-create_data(int tree_fd, const char *name, GError **error)
+static int create_data(int tree_fd, const char *name, GError **error)
 {
     g_auto(Fd) folder_fd = -1;
     int fd;
@@ -125,20 +120,18 @@ create_data(int tree_fd, const char *name, GError **error)
     return fd;
 }
 
-static void
-remove_folder(int tree_fd, const char *name)
+static void remove_folder(int tree_fd, const char *name)
 {
     g_auto(Fd) folder_fd = openat(tree_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     if (folder_fd < 0)
         return;
-    (void)unlinkat(folder_fd, DATA_FILE, 0);    /* may be published or gone */
-    (void)unlinkat(folder_fd, CONTEXT_FILE, 0); /* may never have been written */
+    (void)unlinkat(folder_fd, DATA_FILE, 0);     /* may be published or gone */
+    (void)unlinkat(folder_fd, CONTEXT_FILE, 0);  /* may never have been written */
     (void)unlinkat(tree_fd, name, AT_REMOVEDIR); /* what cannot go now goes at the next start */
 }
 
-int
-spool_stage(Spool *self, int64_t name, GError **error)
+int spool_stage(Spool *self, int64_t name, GError **error)
 {
     char text[NAME_BYTES];
     uint64_t available = 0;
@@ -153,8 +146,7 @@ spool_stage(Spool *self, int64_t name, GError **error)
     return create_data(self->staging_fd, text, error);
 }
 
-void
-spool_discard_staged(Spool *self, int64_t name)
+void spool_discard_staged(Spool *self, int64_t name)
 {
     char text[NAME_BYTES];
 
@@ -162,8 +154,7 @@ spool_discard_staged(Spool *self, int64_t name)
     remove_folder(self->staging_fd, text);
 }
 
-bool
-spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error)
+bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error)
 {
     char text[NAME_BYTES];
     g_auto(Fd) folder_fd = -1;
@@ -188,8 +179,7 @@ spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **erro
     return true;
 }
 
-int
-spool_create(Spool *self, const char *name, GError **error)
+int spool_create(Spool *self, const char *name, GError **error)
 {
     uint64_t available = 0;
 
@@ -202,29 +192,25 @@ spool_create(Spool *self, const char *name, GError **error)
     return create_data(self->transfers_fd, name, error);
 }
 
-int
-spool_open_transfer(Spool *self, const char *name, GError **error)
+int spool_open_transfer(Spool *self, const char *name, GError **error)
 {
     return file_open_beneath(self->transfers_fd, name, O_DIRECTORY | O_RDONLY, 0, error);
 }
 
-int
-spool_open_data(Spool *self, const char *name, int flags, GError **error)
+int spool_open_data(Spool *self, const char *name, int flags, GError **error)
 {
     g_autofree char *path = g_build_filename(name, DATA_FILE, NULL);
 
     return file_open_beneath(self->transfers_fd, path, flags, 0, error);
 }
 
-void
-spool_remove(Spool *self, const char *name)
+void spool_remove(Spool *self, const char *name)
 {
     if (name != NULL && name[0] != '\0')
         remove_folder(self->transfers_fd, name);
 }
 
-static GPtrArray *
-list_folder(int tree_fd)
+static GPtrArray *list_folder(int tree_fd)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     int fd = openat(tree_fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -241,14 +227,12 @@ list_folder(int tree_fd)
     return names;
 }
 
-GPtrArray *
-spool_list(Spool *self)
+GPtrArray *spool_list(Spool *self)
 {
     return list_folder(self->transfers_fd);
 }
 
-unsigned
-spool_clear_staging(Spool *self)
+unsigned spool_clear_staging(Spool *self)
 {
     g_autoptr(GPtrArray) names = list_folder(self->staging_fd);
 
@@ -257,24 +241,21 @@ spool_clear_staging(Spool *self)
     return names->len;
 }
 
-static char *
-inbox_path(const char *partner, const char *path)
+static char *inbox_path(const char *partner, const char *path)
 {
     return g_build_filename(partner, path, NULL);
 }
 
 /* Folders of the target, made when missing. */
-static bool
-make_target_folders(Spool *self, const char *target, GError **error)
+static bool make_target_folders(Spool *self, const char *target, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(target);
 
     return file_make_folders(self->inbox_fd, folder, INBOX_FOLDER_MODE, error);
 }
 
-bool
-spool_publish(Spool *self, const char *name, const char *partner, const char *path, bool replace,
-              GError **error)
+bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,
+                   bool replace, GError **error)
 {
     g_autofree char *target = inbox_path(partner, path);
     g_autofree char *folder = g_path_get_dirname(target);
@@ -287,7 +268,8 @@ spool_publish(Spool *self, const char *name, const char *partner, const char *pa
     folder_fd = file_open_beneath(self->inbox_fd, folder, O_DIRECTORY | O_RDONLY, 0, error);
     if (folder_fd < 0)
         return false;
-    if (renameat2(self->transfers_fd, source, folder_fd, leaf, replace ? 0 : RENAME_NOREPLACE) != 0) {
+    if (renameat2(self->transfers_fd, source, folder_fd, leaf, replace ? 0 : RENAME_NOREPLACE) !=
+        0) {
         error_set_errno(error, errno, "publish '%s'", target);
         return false;
     }
@@ -297,24 +279,21 @@ spool_publish(Spool *self, const char *name, const char *partner, const char *pa
     return true;
 }
 
-bool
-spool_inbox_has(Spool *self, const char *partner, const char *path)
+bool spool_inbox_has(Spool *self, const char *partner, const char *path)
 {
     g_auto(Fd) fd = spool_open_inbox(self, partner, path, NULL);
 
     return fd >= 0;
 }
 
-int
-spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error)
+int spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error)
 {
     g_autofree char *target = inbox_path(partner, path);
 
     return file_open_beneath(self->inbox_fd, target, O_RDONLY, 0, error);
 }
 
-bool
-spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error)
+bool spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error)
 {
     g_autofree char *target = inbox_path(partner, path);
     g_autofree char *folder = g_path_get_dirname(target);
@@ -331,8 +310,7 @@ spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **
     return file_sync_folder(folder_fd, error);
 }
 
-bool
-spool_space(Spool *self, uint64_t *ret_total, uint64_t *ret_available, GError **error)
+bool spool_space(Spool *self, uint64_t *ret_total, uint64_t *ret_available, GError **error)
 {
     struct statvfs stat;
     uint64_t free_bytes;

@@ -16,7 +16,8 @@
 typedef struct Spool Spool;
 
 /* Opens both trees, creating them. The inbox must be on the spool's filesystem. */
-Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes, GError **error);
+Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes,
+                  GError **error);
 void spool_close(Spool *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Spool, spool_close)
 
@@ -49,8 +50,8 @@ unsigned spool_clear_staging(Spool *self);
 
 /* Publishes the bytes of a transfer under inbox/PARTNER/PATH and syncs; then its folder in the spool is
  * gone. EXISTS: the target is there and replace is false. */
-bool spool_publish(Spool *self, const char *name, const char *partner, const char *path, bool replace,
-                   GError **error);
+bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,
+                   bool replace, GError **error);
 bool spool_inbox_has(Spool *self, const char *partner, const char *path);
 int spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error);
 bool spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error);

@@ -9,11 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     static uint8_t padding[65535], joined[1 << 17];
-    PesitTextRules rules = { .article_bytes = 1 };
+    PesitTextRules rules = {.article_bytes = 1};
     size_t pending = 0, written = 0;
 
     if (length < 2)
@@ -28,13 +27,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         const uint8_t *article;
         size_t article_length, taken = 0;
 
-        if (pesit_article_cut(&rules, bytes, length, true, padding, &article, &article_length, &taken) != PESIT_OK)
+        if (pesit_article_cut(&rules, bytes, length, true, padding, &article, &article_length,
+                              &taken) != PESIT_OK)
             break;
         if (taken == 0 || taken > length || article_length > rules.article_bytes)
             abort();
         pending = 0;
-        if (pesit_article_join(&rules, article, article_length, true, &pending, joined, article_length + pending + 2,
-                               &written) != PESIT_OK ||
+        if (pesit_article_join(&rules, article, article_length, true, &pending, joined,
+                               article_length + pending + 2, &written) != PESIT_OK ||
             written > article_length + 2)
             abort();
         bytes += taken;

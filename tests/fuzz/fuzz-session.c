@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVENTS_MAX 4096
+#define EVENTS_MAX   4096
 #define BUFFER_BYTES (1u << 17)
-#define SECOND_US 1000000
+#define SECOND_US    1000000
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -20,8 +20,7 @@ typedef struct {
     uint64_t data;
 } Story;
 
-static void
-note(Story *story, const PesitEvent *event)
+static void note(Story *story, const PesitEvent *event)
 {
     if (event->kind == PESIT_EVENT_PIECES) {
         for (size_t i = 0; i < event->count; i++)
@@ -33,19 +32,23 @@ note(Story *story, const PesitEvent *event)
 }
 
 /* Says yes to whatever is asked. */
-static void
-answer(PesitSession *session, const PesitEvent *event)
+static void answer(PesitSession *session, const PesitEvent *event)
 {
     static const struct {
         PesitFpduType asked, answer;
     } ANSWERS[] = {
-        { PESIT_FPDU_CONNECT, PESIT_FPDU_ACONNECT },       { PESIT_FPDU_CREATE, PESIT_FPDU_ACK_CREATE },
-        { PESIT_FPDU_ORF, PESIT_FPDU_ACK_ORF },            { PESIT_FPDU_WRITE, PESIT_FPDU_ACK_WRITE },
-        { PESIT_FPDU_TRANS_END, PESIT_FPDU_ACK_TRANS_END }, { PESIT_FPDU_CRF, PESIT_FPDU_ACK_CRF },
-        { PESIT_FPDU_DESELECT, PESIT_FPDU_ACK_DESELECT },  { PESIT_FPDU_RELEASE, PESIT_FPDU_RELCONF },
-        { PESIT_FPDU_IDT, PESIT_FPDU_ACK_IDT },            { PESIT_FPDU_READ, PESIT_FPDU_ACK_READ },
+            {PESIT_FPDU_CONNECT, PESIT_FPDU_ACONNECT},
+            {PESIT_FPDU_CREATE, PESIT_FPDU_ACK_CREATE},
+            {PESIT_FPDU_ORF, PESIT_FPDU_ACK_ORF},
+            {PESIT_FPDU_WRITE, PESIT_FPDU_ACK_WRITE},
+            {PESIT_FPDU_TRANS_END, PESIT_FPDU_ACK_TRANS_END},
+            {PESIT_FPDU_CRF, PESIT_FPDU_ACK_CRF},
+            {PESIT_FPDU_DESELECT, PESIT_FPDU_ACK_DESELECT},
+            {PESIT_FPDU_RELEASE, PESIT_FPDU_RELCONF},
+            {PESIT_FPDU_IDT, PESIT_FPDU_ACK_IDT},
+            {PESIT_FPDU_READ, PESIT_FPDU_ACK_READ},
     };
-    PesitCommand command = { 0 };
+    PesitCommand command = {0};
 
     if (event->kind == PESIT_EVENT_POINT) {
         command.type = PESIT_FPDU_ACK_SYN;
@@ -53,7 +56,8 @@ answer(PesitSession *session, const PesitEvent *event)
         (void)pesit_session_command(session, &command, 0); /* any answer will do */
         return;
     }
-    for (size_t i = 0; event->kind == PESIT_EVENT_INDICATION && i < sizeof ANSWERS / sizeof ANSWERS[0]; i++) {
+    for (size_t i = 0;
+         event->kind == PESIT_EVENT_INDICATION && i < sizeof ANSWERS / sizeof ANSWERS[0]; i++) {
         if (ANSWERS[i].asked == event->type) {
             command.type = ANSWERS[i].answer;
             (void)pesit_session_command(session, &command, 0); /* any answer will do */
@@ -61,8 +65,7 @@ answer(PesitSession *session, const PesitEvent *event)
     }
 }
 
-static void
-drain(PesitSession *session, Story *story)
+static void drain(PesitSession *session, Story *story)
 {
     PesitEvent event;
     size_t length;
@@ -75,13 +78,19 @@ drain(PesitSession *session, Story *story)
         pesit_session_output_sent(session, length, 0);
 }
 
-static void
-feed(PesitRole role, const uint8_t *bytes, size_t length, size_t step, Story *story)
+static void feed(PesitRole role, const uint8_t *bytes, size_t length, size_t step, Story *story)
 {
-    PesitSessionOptions options = { .role = role, .framing = PESIT_FRAMING_AUTO, .own_id = 1, .sync_interval_kb = 32,
-                                    .sync_window = 2, .read_supported = true, .segmentation = true,
-                                    .multi_article = true, .concatenation = true, .max_entity_bytes = 4096,
-                                    .check_slack_bytes = UINT32_MAX };
+    PesitSessionOptions options = {.role = role,
+                                   .framing = PESIT_FRAMING_AUTO,
+                                   .own_id = 1,
+                                   .sync_interval_kb = 32,
+                                   .sync_window = 2,
+                                   .read_supported = true,
+                                   .segmentation = true,
+                                   .multi_article = true,
+                                   .concatenation = true,
+                                   .max_entity_bytes = 4096,
+                                   .check_slack_bytes = UINT32_MAX};
     PesitSession *session;
     size_t from = 0, to = 0;
 
@@ -90,7 +99,7 @@ feed(PesitRole role, const uint8_t *bytes, size_t length, size_t step, Story *st
     session = pesit_session_new(&options, 0);
     if (role == PESIT_ROLE_REQUESTER) {
         PesitFpdu fpdu;
-        PesitCommand connect = { .type = PESIT_FPDU_CONNECT, .params = &fpdu };
+        PesitCommand connect = {.type = PESIT_FPDU_CONNECT, .params = &fpdu};
 
         pesit_fpdu_init(&fpdu, PESIT_FPDU_CONNECT);
         pesit_fpdu_set_text(&fpdu, PESIT_PI_REQUESTER, "A");
@@ -118,8 +127,7 @@ feed(PesitRole role, const uint8_t *bytes, size_t length, size_t step, Story *st
     pesit_session_free(session);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     static Story whole, slow;
     PesitRole role;

@@ -10,10 +10,9 @@
 #include <string.h>
 
 #define PARTNER "partners = ( { name = \"B\"; identifier = \"BANK\"; "
-#define FILES "files = ( { pattern = \"out/*\"; mode = \"send\"; "
+#define FILES   "files = ( { pattern = \"out/*\"; mode = \"send\"; "
 
-static Config *
-load(const char *text, GError **error)
+static Config *load(const char *text, GError **error)
 {
     g_autofree char *folder = g_dir_make_tmp("config-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "pesitd.conf", NULL);
@@ -26,8 +25,7 @@ load(const char *text, GError **error)
     return config;
 }
 
-static void
-test_defaults(void)
+static void test_defaults(void)
 {
     GError *error = NULL;
     g_autoptr(Config) config = load("node = \"A\";\n" PARTNER FILES "} ); } );", &error);
@@ -55,15 +53,17 @@ test_defaults(void)
     g_assert_cmpuint(file->wait_s, ==, 600);
 }
 
-static void
-test_values(void)
+static void test_values(void)
 {
     GError *error = NULL;
-    g_autoptr(Config) config =
-            load("node = \"A\"; paths: { spool = \"s\"; socket_mode = \"0600\"; }; log: { level = \"debug\"; format = \"json\"; };\n"
-                 PARTNER "profile = \"pesit-wizard\"; sync_window = 3; strict = true; retry_delays_s = [1, 2];\n"
-                 "addresses = [\"192.0.2.0/24\"]; time_zone = \"Europe/Paris\"; tls: { enabled = true; min_version = \"1.3\"; };\n"
-                 FILES "format = \"text\"; max_mb = 3; existing = \"number\"; line_end = \"crlf\"; } ); } );", &error);
+    g_autoptr(Config) config = load(
+            "node = \"A\"; paths: { spool = \"s\"; socket_mode = \"0600\"; }; log: { level = "
+            "\"debug\"; format = \"json\"; };\n" PARTNER
+            "profile = \"pesit-wizard\"; sync_window = 3; strict = true; retry_delays_s = [1, 2];\n"
+            "addresses = [\"192.0.2.0/24\"]; time_zone = \"Europe/Paris\"; tls: { enabled = true; "
+            "min_version = \"1.3\"; };\n" FILES
+            "format = \"text\"; max_mb = 3; existing = \"number\"; line_end = \"crlf\"; } ); } );",
+            &error);
     const Partner *partner;
     const VirtualFile *file;
 
@@ -74,7 +74,8 @@ test_values(void)
     g_assert_cmpint(config->log_format, ==, LOG_FORMAT_JSON);
     partner = config_find_partner(config, "B");
     g_assert_cmpuint(partner->profile.sync_window, ==, 3);
-    g_assert_cmpuint(partner->profile.sync_interval_kb, ==, pesit_profile_find("pesit-wizard")->sync_interval_kb);
+    g_assert_cmpuint(partner->profile.sync_interval_kb, ==,
+                     pesit_profile_find("pesit-wizard")->sync_interval_kb);
     g_assert_true(partner->profile.strict);
     g_assert_cmpuint(g_array_index(partner->retry_delays_s, uint32_t, 1), ==, 2);
     g_assert_cmpuint(partner->tls.min_version, ==, 0x0304);
@@ -85,42 +86,51 @@ test_values(void)
     g_assert_cmpuint(file->data_code, ==, 0);
 }
 
-static void
-test_complaints(void)
+static void test_complaints(void)
 {
     static const struct {
         const char *text, *line, *what;
     } CASES[] = {
-        { "nod = \"A\";", ":1:", "did you mean 'node'" },
-        { "node = \"A\";\ntimers: { protocol_s = 3; };", ":2:", "did you mean 'timers.protocol_ms'" },
-        { "timers: { protocol_ms = -1; };", ":1:", "must be 0 to" },
-        { "timers: { protocol_ms = \"1\"; };", ":1:", "whole number" },
-        { "timers = 3;", ":1:", "must be a group" },
-        { "server: { read_supported = 1; };", ":1:", "true or false" },
-        { "log: { level = \"loud\"; };", ":1:", "\"notice\"" },
-        { "paths: { socket_mode = \"rw\"; };", ":1:", "permission bits" },
-        { "paths: { key_file = \"/nowhere/key\"; };", ":1:", "/nowhere/key" },
-        { "node = \"0123456789012345678901234\";", ":1:", "25 characters" },
-        { "listeners = ( { port = 1; tls: { certificate = \"/nowhere/c\"; key = \"/nowhere/k\"; }; } );", ":1:", "/nowhere/c" },
-        { "listeners = ( { port = 1; tls: { client_certificate = \"required\"; }; } );", ":1:", "authorities" },
-        { "listeners = ( 3 );", ":1:", "must be a group" },
-        { "partners = 3;", ":1:", "must be a list" },
-        { "partners = ( { name = \"B\"; } );", ":1:", "identifier" },
-        { "partners = ( { name = \"a/b\"; identifier = \"B\"; } );", ":1:", "a/b" },
-        { PARTNER "} );", ":1:", "local_identifier" },
-        { "node = \"A\";" PARTNER "profile = \"cfd\"; } );", ":1:", "cfd" },
-        { "node = \"A\";" PARTNER "time_zone = \"Mars/Olympus\"; } );", ":1:", "Mars/Olympus" },
-        { "node = \"A\";" PARTNER "addresses = [\"192.0.2.0/33\"]; } );", ":1:", "192.0.2.0/33" },
-        { "node = \"A\";" PARTNER "active_hours = \"8:00-18:00x\"; } );", ":1:", "08:00-20:00" },
-        { "node = \"A\";" PARTNER "}, { name = \"B\"; identifier = \"C\"; } );", ":1:", "two partners" },
-        { "node = \"A\";" PARTNER "}, { name = \"C\"; identifier = \"BANK\"; } );", ":1:", "same identifier" },
-        { "node = \"A\";" PARTNER FILES "format = \"text-fixed\"; } ); } );", ":1:", "record_length" },
-        { "node = \"A\";" PARTNER FILES "file_name = \"{nme}\"; } ); } );", ":1:", "{nme}" },
-        { "node = \"A\";" PARTNER FILES "patern = 1; } ); } );", ":1:", "did you mean 'pattern'" },
-        { "node = \"A\";" PARTNER "files = ( { pattern = \"../x\"; mode = \"send\"; } ); } );", ":1:", "../x" },
-        { "node = \"A\";" PARTNER "files = ( { pattern = \"x\"; } ); } );", ":1:", "mode" },
-        { "node = \"A\";" PARTNER FILES "}, { pattern = \"out/*\"; mode = \"send\"; } ); } );", ":1:", "twice" },
-        { "node = ", ":1:", "syntax error" },
+            {"nod = \"A\";", ":1:", "did you mean 'node'"},
+            {"node = \"A\";\ntimers: { protocol_s = 3; };",
+             ":2:", "did you mean 'timers.protocol_ms'"},
+            {"timers: { protocol_ms = -1; };", ":1:", "must be 0 to"},
+            {"timers: { protocol_ms = \"1\"; };", ":1:", "whole number"},
+            {"timers = 3;", ":1:", "must be a group"},
+            {"server: { read_supported = 1; };", ":1:", "true or false"},
+            {"log: { level = \"loud\"; };", ":1:", "\"notice\""},
+            {"paths: { socket_mode = \"rw\"; };", ":1:", "permission bits"},
+            {"paths: { key_file = \"/nowhere/key\"; };", ":1:", "/nowhere/key"},
+            {"node = \"0123456789012345678901234\";", ":1:", "25 characters"},
+            {"listeners = ( { port = 1; tls: { certificate = \"/nowhere/c\"; key = \"/nowhere/k\"; "
+             "}; } );",
+             ":1:", "/nowhere/c"},
+            {"listeners = ( { port = 1; tls: { client_certificate = \"required\"; }; } );",
+             ":1:", "authorities"},
+            {"listeners = ( 3 );", ":1:", "must be a group"},
+            {"partners = 3;", ":1:", "must be a list"},
+            {"partners = ( { name = \"B\"; } );", ":1:", "identifier"},
+            {"partners = ( { name = \"a/b\"; identifier = \"B\"; } );", ":1:", "a/b"},
+            {PARTNER "} );", ":1:", "local_identifier"},
+            {"node = \"A\";" PARTNER "profile = \"cfd\"; } );", ":1:", "cfd"},
+            {"node = \"A\";" PARTNER "time_zone = \"Mars/Olympus\"; } );", ":1:", "Mars/Olympus"},
+            {"node = \"A\";" PARTNER "addresses = [\"192.0.2.0/33\"]; } );", ":1:", "192.0.2.0/33"},
+            {"node = \"A\";" PARTNER "active_hours = \"8:00-18:00x\"; } );", ":1:", "08:00-20:00"},
+            {"node = \"A\";" PARTNER "}, { name = \"B\"; identifier = \"C\"; } );",
+             ":1:", "two partners"},
+            {"node = \"A\";" PARTNER "}, { name = \"C\"; identifier = \"BANK\"; } );",
+             ":1:", "same identifier"},
+            {"node = \"A\";" PARTNER FILES "format = \"text-fixed\"; } ); } );",
+             ":1:", "record_length"},
+            {"node = \"A\";" PARTNER FILES "file_name = \"{nme}\"; } ); } );", ":1:", "{nme}"},
+            {"node = \"A\";" PARTNER FILES "patern = 1; } ); } );",
+             ":1:", "did you mean 'pattern'"},
+            {"node = \"A\";" PARTNER "files = ( { pattern = \"../x\"; mode = \"send\"; } ); } );",
+             ":1:", "../x"},
+            {"node = \"A\";" PARTNER "files = ( { pattern = \"x\"; } ); } );", ":1:", "mode"},
+            {"node = \"A\";" PARTNER FILES "}, { pattern = \"out/*\"; mode = \"send\"; } ); } );",
+             ":1:", "twice"},
+            {"node = ", ":1:", "syntax error"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
@@ -136,8 +146,7 @@ test_complaints(void)
     }
 }
 
-static void
-test_no_file(void)
+static void test_no_file(void)
 {
     g_autoptr(GError) error = NULL;
 
@@ -145,8 +154,7 @@ test_no_file(void)
     g_assert_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/config/defaults", test_defaults);

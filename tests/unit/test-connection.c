@@ -22,7 +22,7 @@ typedef struct {
     Spool *spool;
     Mailbox *notices;
     ConnectionServices services;
-    Job *done;                /* what came back */
+    Job *done; /* what came back */
     unsigned closed;
 } Node;
 
@@ -33,14 +33,12 @@ typedef struct {
     uint16_t port;
 } Pair;
 
-static void
-free_notice(gpointer message)
+static void free_notice(gpointer message)
 {
     notice_free(message);
 }
 
-static void
-open_node(Node *node, const char *folder, const char *name, const char *text)
+static void open_node(Node *node, const char *folder, const char *name, const char *text)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
@@ -56,11 +54,10 @@ open_node(Node *node, const char *folder, const char *name, const char *text)
     node->spool = spool_open(node->config->spool_path, node->config->inbox_path, 0, &error);
     g_assert_no_error(error);
     node->notices = mailbox_new(free_notice);
-    node->services = (ConnectionServices){ node->store, node->spool, node->notices };
+    node->services = (ConnectionServices){node->store, node->spool, node->notices};
 }
 
-static void
-close_node(Node *node)
+static void close_node(Node *node)
 {
     job_free(node->done);
     store_close(node->store);
@@ -70,10 +67,9 @@ close_node(Node *node)
     g_free(node->folder);
 }
 
-static void
-set_up(Pair *pair, gconstpointer data)
+static void set_up(Pair *pair, gconstpointer data)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     g_autofree char *company = NULL;
 
@@ -85,25 +81,32 @@ set_up(Pair *pair, gconstpointer data)
     g_assert_cmpint(getsockname(pair->listen_fd, (struct sockaddr *)&address, &length), ==, 0);
     pair->port = ntohs(address.sin_port);
     company = g_strdup_printf(
-            "node = \"COMPANY\"; paths: { spool = \"spool\"; inbox = \"inbox\"; store = \"store.db\"; };\n"
-            "partners = ( { name = \"BANK1\"; identifier = \"BANK1\"; address = \"127.0.0.1\"; port = %u;\n"
+            "node = \"COMPANY\"; paths: { spool = \"spool\"; inbox = \"inbox\"; store = "
+            "\"store.db\"; };\n"
+            "partners = ( { name = \"BANK1\"; identifier = \"BANK1\"; address = \"127.0.0.1\"; "
+            "port = %u;\n"
             "  password_sent = \"secret\"; sync_interval_kb = 32; sync_window = 2;\n"
             "  files = ( { pattern = \"out/*\"; mode = \"send\"; },\n"
-            "            { pattern = \"texte/*\"; mode = \"send\"; format = \"text\"; file_name = \"T.{name}\"; },\n"
-            "            { pattern = \"inconnu/*\"; mode = \"send\"; file_name = \"NO.{name}\"; file_type = 9; },\n"
-            "            { pattern = \"releves/*\"; mode = \"fetch\"; file_name = \"RELEVE\"; } ); } );\n",
+            "            { pattern = \"texte/*\"; mode = \"send\"; format = \"text\"; file_name = "
+            "\"T.{name}\"; },\n"
+            "            { pattern = \"inconnu/*\"; mode = \"send\"; file_name = \"NO.{name}\"; "
+            "file_type = 9; },\n"
+            "            { pattern = \"releves/*\"; mode = \"fetch\"; file_name = \"RELEVE\"; } ); "
+            "} );\n",
             pair->port);
     open_node(&pair->company, pair->folder, "company", company);
     open_node(&pair->bank, pair->folder, "bank",
-              "node = \"BANK1\"; paths: { spool = \"spool\"; inbox = \"inbox\"; store = \"store.db\"; };\n"
-              "partners = ( { name = \"COMPANY\"; identifier = \"COMPANY\"; password_received = \"secret\";\n"
-              "  files = ( { pattern = \"texte/*\"; mode = \"receive\"; format = \"text\"; file_name = \"T.{name}\"; },\n"
+              "node = \"BANK1\"; paths: { spool = \"spool\"; inbox = \"inbox\"; store = "
+              "\"store.db\"; };\n"
+              "partners = ( { name = \"COMPANY\"; identifier = \"COMPANY\"; password_received = "
+              "\"secret\";\n"
+              "  files = ( { pattern = \"texte/*\"; mode = \"receive\"; format = \"text\"; "
+              "file_name = \"T.{name}\"; },\n"
               "            { pattern = \"in/*\"; mode = \"receive\"; },\n"
               "            { pattern = \"dispo/*\"; mode = \"offer\"; } ); } );\n");
 }
 
-static void
-remove_tree(const char *path)
+static void remove_tree(const char *path)
 {
     g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
     const char *name;
@@ -116,8 +119,7 @@ remove_tree(const char *path)
     g_assert_cmpint(g_remove(path), ==, 0);
 }
 
-static void
-tear_down(Pair *pair, gconstpointer data)
+static void tear_down(Pair *pair, gconstpointer data)
 {
     (void)data;
     close_node(&pair->company);
@@ -128,8 +130,7 @@ tear_down(Pair *pair, gconstpointer data)
 }
 
 /* What a main loop does, until a connection has closed. */
-static void
-serve_notices(Node *node)
+static void serve_notices(Node *node)
 {
     while (node->closed == 0) {
         Notice *notice = mailbox_wait(node->notices, clock_now_us() + 20 * USEC_PER_SEC);
@@ -149,8 +150,7 @@ serve_notices(Node *node)
     }
 }
 
-static gpointer
-run_bank(gpointer data)
+static gpointer run_bank(gpointer data)
 {
     Pair *pair = data;
     int fd = accept4(pair->listen_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -161,21 +161,20 @@ run_bank(gpointer data)
     return NULL;
 }
 
-static char *
-make_bytes(size_t length, bool text)
+static char *make_bytes(size_t length, bool text)
 {
     char *bytes = g_malloc(length + 1);
 
     for (size_t i = 0; i < length; i++)
-        bytes[i] = text ? (i % 71 == 70 ? '\n' : (char)('a' + i % 26)) : (char)(i * 2654435761u >> 13);
+        bytes[i] =
+                text ? (i % 71 == 70 ? '\n' : (char)('a' + i % 26)) : (char)(i * 2654435761u >> 13);
     bytes[length] = '\0';
     return bytes;
 }
 
 /* A committed transfer of a node, as the mount would leave it. */
-static Transfer *
-commit(Node *node, TransferDirection direction, const char *partner, const char *path, const char *file_name,
-       const char *bytes, size_t length)
+static Transfer *commit(Node *node, TransferDirection direction, const char *partner,
+                        const char *path, const char *file_name, const char *bytes, size_t length)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Transfer) transfer = transfer_new();
@@ -201,8 +200,7 @@ commit(Node *node, TransferDirection direction, const char *partner, const char 
 }
 
 /* One job through one connection. */
-static void
-exchange(Pair *pair, Transfer *transfer, bool writing)
+static void exchange(Pair *pair, Transfer *transfer, bool writing)
 {
     Node *company = &pair->company;
     const Partner *partner = config_find_partner(company->config, "BANK1");
@@ -219,8 +217,7 @@ exchange(Pair *pair, Transfer *transfer, bool writing)
         g_test_message("%s", company->done->transfer->error);
 }
 
-static void
-assert_file(const char *folder, const char *path, const char *bytes, size_t length)
+static void assert_file(const char *folder, const char *path, const char *bytes, size_t length)
 {
     g_autofree char *full = g_build_filename(folder, path, NULL);
     g_autofree char *got = NULL;
@@ -230,8 +227,7 @@ assert_file(const char *folder, const char *path, const char *bytes, size_t leng
     g_assert_cmpmem(got, got_length, bytes, length);
 }
 
-static TransferState
-bank_state(Pair *pair, TransferDirection direction)
+static TransferState bank_state(Pair *pair, TransferDirection direction)
 {
     g_autoptr(StoreResult) result =
             store_execute(pair->bank.store, store_request_history(NULL, 0, 1u << direction, 0, 1));
@@ -241,22 +237,23 @@ bank_state(Pair *pair, TransferDirection direction)
     return ((Transfer *)result->transfers->pdata[0])->state;
 }
 
-static void
-test_send(Pair *pair, gconstpointer data)
+static void test_send(Pair *pair, gconstpointer data)
 {
     size_t length = 3 * 1024 * 1024 + 17;
     g_autofree char *bytes = make_bytes(length, false);
 
     (void)data;
-    exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "out/virement.xml", NULL, bytes, length), true);
+    exchange(pair,
+             commit(&pair->company, DIRECTION_SEND, "BANK1", "out/virement.xml", NULL, bytes,
+                    length),
+             true);
     g_assert_cmpint(pair->company.done->outcome, ==, OUTCOME_DONE);
     g_assert_cmpuint(pair->company.done->transfer->wire_bytes, ==, length);
     assert_file(pair->bank.folder, "inbox/COMPANY/in/virement.xml", bytes, length);
     g_assert_cmpint(bank_state(pair, DIRECTION_RECEIVE), ==, TRANSFER_DONE);
 }
 
-static void
-test_send_empty(Pair *pair, gconstpointer data)
+static void test_send_empty(Pair *pair, gconstpointer data)
 {
     (void)data;
     exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "out/vide", NULL, "", 0), true);
@@ -264,31 +261,31 @@ test_send_empty(Pair *pair, gconstpointer data)
     assert_file(pair->bank.folder, "inbox/COMPANY/in/vide", "", 0);
 }
 
-static void
-test_send_text(Pair *pair, gconstpointer data)
+static void test_send_text(Pair *pair, gconstpointer data)
 {
     size_t length = 71 * 5000;
     g_autofree char *bytes = make_bytes(length, true);
 
     (void)data;
-    exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "texte/releve", NULL, bytes, length), true);
+    exchange(pair,
+             commit(&pair->company, DIRECTION_SEND, "BANK1", "texte/releve", NULL, bytes, length),
+             true);
     g_assert_cmpint(pair->company.done->outcome, ==, OUTCOME_DONE);
     g_assert_cmpuint(pair->company.done->transfer->articles, ==, 5000);
     assert_file(pair->bank.folder, "inbox/COMPANY/texte/releve", bytes, length);
 }
 
-static void
-test_refused(Pair *pair, gconstpointer data)
+static void test_refused(Pair *pair, gconstpointer data)
 {
     (void)data;
-    exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "inconnu/a", NULL, "x", 1), true);
+    exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "inconnu/a", NULL, "x", 1),
+             true);
     g_assert_cmpint(pair->company.done->outcome, ==, OUTCOME_FAILED);
     g_assert_cmpuint(pair->company.done->transfer->diag_type, ==, 2);
     g_assert_cmpuint(pair->company.done->transfer->diag_code, ==, 226);
 }
 
-static void
-test_exists(Pair *pair, gconstpointer data)
+static void test_exists(Pair *pair, gconstpointer data)
 {
     g_autofree char *folder = g_build_filename(pair->bank.folder, "inbox", "COMPANY", "in", NULL);
     g_autofree char *path = g_build_filename(folder, "a", NULL);
@@ -296,14 +293,14 @@ test_exists(Pair *pair, gconstpointer data)
     (void)data;
     g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
     g_assert_true(g_file_set_contents(path, "first", -1, NULL));
-    exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "out/a", NULL, "second", 6), true);
+    exchange(pair, commit(&pair->company, DIRECTION_SEND, "BANK1", "out/a", NULL, "second", 6),
+             true);
     g_assert_cmpint(pair->company.done->outcome, ==, OUTCOME_FAILED);
     g_assert_cmpuint(pair->company.done->transfer->diag_code, ==, 204);
     assert_file(folder, "a", "first", 5);
 }
 
-static Transfer *
-make_fetch(Pair *pair)
+static Transfer *make_fetch(Pair *pair)
 {
     g_autoptr(Transfer) transfer = transfer_new();
     g_autoptr(StoreResult) result = NULL;
@@ -317,8 +314,7 @@ make_fetch(Pair *pair)
     return g_steal_pointer(&result->transfer);
 }
 
-static void
-test_fetch(Pair *pair, gconstpointer data)
+static void test_fetch(Pair *pair, gconstpointer data)
 {
     size_t length = 1024 * 1024 + 1;
     g_autofree char *bytes = make_bytes(length, false);
@@ -326,7 +322,8 @@ test_fetch(Pair *pair, gconstpointer data)
     Transfer *fetched;
 
     (void)data;
-    transfer_free(commit(&pair->bank, DIRECTION_OFFER, "COMPANY", "dispo/releve", "RELEVE", bytes, length));
+    transfer_free(commit(&pair->bank, DIRECTION_OFFER, "COMPANY", "dispo/releve", "RELEVE", bytes,
+                         length));
     exchange(pair, make_fetch(pair), false);
     g_assert_cmpint(pair->company.done->outcome, ==, OUTCOME_DONE);
     fetched = pair->company.done->transfer;
@@ -335,8 +332,7 @@ test_fetch(Pair *pair, gconstpointer data)
     g_assert_cmpint(bank_state(pair, DIRECTION_SERVE), ==, TRANSFER_DONE);
 }
 
-static void
-test_fetch_nothing(Pair *pair, gconstpointer data)
+static void test_fetch_nothing(Pair *pair, gconstpointer data)
 {
     (void)data;
     exchange(pair, make_fetch(pair), false);
@@ -345,8 +341,7 @@ test_fetch_nothing(Pair *pair, gconstpointer data)
 }
 
 /* nobody answers: the job comes back to be tried again */
-static void
-test_unreachable(Pair *pair, gconstpointer data)
+static void test_unreachable(Pair *pair, gconstpointer data)
 {
     Node *company = &pair->company;
     const Partner *partner = config_find_partner(company->config, "BANK1");
@@ -357,27 +352,27 @@ test_unreachable(Pair *pair, gconstpointer data)
     pair->listen_fd = -1;
     (void)connection_start_outgoing(&company->services, company->config, partner, NULL,
                                     job_new(company->config, partner,
-                                            rule_find_by_path(partner->files, "out/a", true), transfer));
+                                            rule_find_by_path(partner->files, "out/a", true),
+                                            transfer));
     serve_notices(company);
     g_assert_cmpint(company->done->outcome, ==, OUTCOME_RETRY);
     g_assert_nonnull(strstr(company->done->transfer->error, "127.0.0.1"));
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
         void (*run)(Pair *pair, gconstpointer data);
     } TESTS[] = {
-        { "/connection/send", test_send },
-        { "/connection/send-empty", test_send_empty },
-        { "/connection/send-text", test_send_text },
-        { "/connection/refused", test_refused },
-        { "/connection/exists", test_exists },
-        { "/connection/fetch", test_fetch },
-        { "/connection/fetch-nothing", test_fetch_nothing },
-        { "/connection/unreachable", test_unreachable },
+            {"/connection/send", test_send},
+            {"/connection/send-empty", test_send_empty},
+            {"/connection/send-text", test_send_text},
+            {"/connection/refused", test_refused},
+            {"/connection/exists", test_exists},
+            {"/connection/fetch", test_fetch},
+            {"/connection/fetch-nothing", test_fetch_nothing},
+            {"/connection/unreachable", test_unreachable},
     };
 
     g_test_init(&argc, &argv, NULL);

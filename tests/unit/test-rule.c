@@ -10,34 +10,36 @@
 
 #define NOON INT64_C(1795608000) /* 2026-11-25T12:00:00Z */
 
-static RuleContext
-context_of(const char *name)
+static RuleContext context_of(const char *name)
 {
-    return (RuleContext){
-        .name = name, .partner = "BANK1", .wall_s = NOON, .zone = g_time_zone_new_utc(), .counter = 42
-    };
+    return (RuleContext){.name = name,
+                         .partner = "BANK1",
+                         .wall_s = NOON,
+                         .zone = g_time_zone_new_utc(),
+                         .counter = 42};
 }
 
-static void
-test_expand(void)
+static void test_expand(void)
 {
     static const struct {
         const char *template, *name, *value; /* value NULL: refused */
     } CASES[] = {
-        { "{name}", "virement.xml", "virement.xml" },
-        { "{stem}", "a.b.xml", "a.b" },
-        { "{ext}", "a.b.xml", "xml" },
-        { "{ext}x", "noext", "x" },
-        { "{partner}.{date}", "n", "BANK1.20261125" },
-        { "{date:%y%j}", "n", "26329" },
-        { "{time}", "n", "120000" },
-        { "F{counter:6}", "n", "F000042" },
-        { "F{counter}", "n", "F42" },
-        { "{name}", "paie\xC3\xA9.xml", NULL },
-        { "{name}", "tab\there", NULL },
-        { "{name}", "blank ", NULL },
-        { "{name}", "0123456789012345678901234567890123456789012345678901234567890123456789012345678", NULL },
-        { "{name}", "", NULL },
+            {"{name}", "virement.xml", "virement.xml"},
+            {"{stem}", "a.b.xml", "a.b"},
+            {"{ext}", "a.b.xml", "xml"},
+            {"{ext}x", "noext", "x"},
+            {"{partner}.{date}", "n", "BANK1.20261125"},
+            {"{date:%y%j}", "n", "26329"},
+            {"{time}", "n", "120000"},
+            {"F{counter:6}", "n", "F000042"},
+            {"F{counter}", "n", "F42"},
+            {"{name}", "paie\xC3\xA9.xml", NULL},
+            {"{name}", "tab\there", NULL},
+            {"{name}", "blank ", NULL},
+            {"{name}",
+             "0123456789012345678901234567890123456789012345678901234567890123456789012345678",
+             NULL},
+            {"{name}", "", NULL},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
@@ -53,11 +55,11 @@ test_expand(void)
     }
 }
 
-static void
-test_templates(void)
+static void test_templates(void)
 {
-    static const char *const GOOD[] = { "", "X", "{name}", "{date:%Y}", "{counter:18}{stem}" };
-    static const char *const BAD[] = { "{", "}", "{nme}", "{name:3}", "{counter:0}", "{counter:x}", "a}b" };
+    static const char *const GOOD[] = {"", "X", "{name}", "{date:%Y}", "{counter:18}{stem}"};
+    static const char *const BAD[] = {"{",           "}",           "{nme}", "{name:3}",
+                                      "{counter:0}", "{counter:x}", "a}b"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(GOOD); i++)
         g_assert_true(rule_check_template(GOOD[i], NULL));
@@ -70,8 +72,8 @@ test_templates(void)
     }
 }
 
-static VirtualFile *
-file_of(const char *pattern, VirtualFileMode mode, const char *file_name, const char *label, uint16_t type)
+static VirtualFile *file_of(const char *pattern, VirtualFileMode mode, const char *file_name,
+                            const char *label, uint16_t type)
 {
     VirtualFile *file = g_new0(VirtualFile, 1);
 
@@ -83,8 +85,7 @@ file_of(const char *pattern, VirtualFileMode mode, const char *file_name, const 
     return file;
 }
 
-static GPtrArray *
-make_files(void)
+static GPtrArray *make_files(void)
 {
     GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify)virtual_file_free);
 
@@ -93,22 +94,22 @@ make_files(void)
     g_ptr_array_add(files, file_of("releves/*", VIRTUAL_FILE_FETCH, "RELEVE.{date}", NULL, 0));
     g_ptr_array_add(files, file_of("in/*", VIRTUAL_FILE_RECEIVE, "IN.{name}", NULL, 0));
     g_ptr_array_add(files, file_of("flux/*.xml", VIRTUAL_FILE_RECEIVE, "FLUX", "{name}", 0));
-    g_ptr_array_add(files, file_of("jour/fichier", VIRTUAL_FILE_RECEIVE, "JOUR{date:%Y%m%d}", NULL, 7));
+    g_ptr_array_add(files,
+                    file_of("jour/fichier", VIRTUAL_FILE_RECEIVE, "JOUR{date:%Y%m%d}", NULL, 7));
     return files;
 }
 
-static void
-test_paths(void)
+static void test_paths(void)
 {
     static const struct {
         const char *path;
         bool writing;
         const char *file_name;
     } CASES[] = {
-        { "out/a", true, "{name}" },          { "out/paie", true, "PAIE" },
-        { "out/a/b", true, NULL },            { "out/.hidden", true, NULL },
-        { "releves/today", true, NULL },      { "releves/today", false, "RELEVE.{date}" },
-        { "nowhere/a", true, NULL },
+            {"out/a", true, "{name}"},     {"out/paie", true, "PAIE"},
+            {"out/a/b", true, NULL},       {"out/.hidden", true, NULL},
+            {"releves/today", true, NULL}, {"releves/today", false, "RELEVE.{date}"},
+            {"nowhere/a", true, NULL},
     };
     g_autoptr(GPtrArray) files = make_files();
 
@@ -120,24 +121,23 @@ test_paths(void)
     }
 }
 
-static void
-test_wire(void)
+static void test_wire(void)
 {
     static const struct {
         unsigned type;
         const char *file_name, *label, *path; /* path NULL: nobody's */
     } CASES[] = {
-        { 0, "IN.virement", NULL, "in/virement" },
-        { 0, "IN.../../x", NULL, NULL },
-        { 0, "IN.a/b", NULL, NULL },
-        { 0, "IN..hidden", NULL, NULL },
-        { 0, "OTHER", NULL, NULL },
-        { 0, "FLUX", "a.xml", "flux/a.xml" },
-        { 0, "FLUX", "../a.xml", NULL },
-        { 0, "FLUX", "a.txt", NULL },
-        { 7, "JOUR20261125", NULL, "jour/fichier" },
-        { 0, "JOUR20261125", NULL, NULL },
-        { 0xFFFD, "IN.virement", NULL, NULL },
+            {0, "IN.virement", NULL, "in/virement"},
+            {0, "IN.../../x", NULL, NULL},
+            {0, "IN.a/b", NULL, NULL},
+            {0, "IN..hidden", NULL, NULL},
+            {0, "OTHER", NULL, NULL},
+            {0, "FLUX", "a.xml", "flux/a.xml"},
+            {0, "FLUX", "../a.xml", NULL},
+            {0, "FLUX", "a.txt", NULL},
+            {7, "JOUR20261125", NULL, "jour/fichier"},
+            {0, "JOUR20261125", NULL, NULL},
+            {0xFFFD, "IN.virement", NULL, NULL},
     };
     g_autoptr(GPtrArray) files = make_files();
 
@@ -146,33 +146,32 @@ test_wire(void)
         RuleContext context = context_of(NULL);
 
         g_test_message("%s %s", CASES[i].file_name, CASES[i].label);
-        (void)rule_find_by_wire(files, CASES[i].type, CASES[i].file_name, CASES[i].label, &context, true, &path,
-                                NULL);
+        (void)rule_find_by_wire(files, CASES[i].type, CASES[i].file_name, CASES[i].label, &context,
+                                true, &path, NULL);
         g_assert_cmpstr(path, ==, CASES[i].path);
         g_time_zone_unref(context.zone);
     }
 }
 
 /* the day after the clock goes back in Paris: 25 hours lie between two noons */
-static void
-test_days(void)
+static void test_days(void)
 {
     static const struct {
         const char *path, *kept, *value;
     } CASES[] = {
-        { "releves/today", "releves/2026-10-25", "RELEVE.20261025" },
-        { "releves/yesterday", "releves/2026-10-24", "RELEVE.20261024" },
-        { "releves/latest", "releves/2026-10-25", "RELEVE.20261025" },
-        { "releves/2024-02-29", "releves/2024-02-29", "RELEVE.20240229" },
-        { "releves/special", "releves/special", "RELEVE.20261025" },
-        { "releves/2023-02-29", NULL, NULL },
+            {"releves/today", "releves/2026-10-25", "RELEVE.20261025"},
+            {"releves/yesterday", "releves/2026-10-24", "RELEVE.20261024"},
+            {"releves/latest", "releves/2026-10-25", "RELEVE.20261025"},
+            {"releves/2024-02-29", "releves/2024-02-29", "RELEVE.20240229"},
+            {"releves/special", "releves/special", "RELEVE.20261025"},
+            {"releves/2023-02-29", NULL, NULL},
     };
     VirtualFile *file = file_of("releves/*", VIRTUAL_FILE_FETCH, "RELEVE.{date}", NULL, 0);
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        RuleContext context = { .name = "x",
-                                .wall_s = 1792962000 /* 2026-10-25 22:00 in Paris */,
-                                .zone = g_time_zone_new_identifier("Europe/Paris") };
+        RuleContext context = {.name = "x",
+                               .wall_s = 1792962000 /* 2026-10-25 22:00 in Paris */,
+                               .zone = g_time_zone_new_identifier("Europe/Paris")};
         g_autofree char *kept = NULL;
         g_autofree char *value = NULL;
 
@@ -185,22 +184,25 @@ test_days(void)
     virtual_file_free(file);
 }
 
-static void
-test_partner(void)
+static void test_partner(void)
 {
     static const struct {
         const char *range, *address;
         bool accepted;
     } CASES[] = {
-        { "192.0.2.7", "192.0.2.7", true },       { "192.0.2.7", "192.0.2.8", false },
-        { "192.0.2.0/24", "192.0.2.200", true },  { "192.0.2.0/25", "192.0.2.200", false },
-        { "192.0.2.0/24", "::ffff:192.0.2.9", true }, { "2001:db8::/33", "2001:db8:7fff::1", true },
-        { "2001:db8::/33", "2001:db8:8000::1", false }, { "0.0.0.0/0", "203.0.113.1", true },
-        { "0.0.0.0/0", "::1", false },
+            {"192.0.2.7", "192.0.2.7", true},
+            {"192.0.2.7", "192.0.2.8", false},
+            {"192.0.2.0/24", "192.0.2.200", true},
+            {"192.0.2.0/25", "192.0.2.200", false},
+            {"192.0.2.0/24", "::ffff:192.0.2.9", true},
+            {"2001:db8::/33", "2001:db8:7fff::1", true},
+            {"2001:db8::/33", "2001:db8:8000::1", false},
+            {"0.0.0.0/0", "203.0.113.1", true},
+            {"0.0.0.0/0", "::1", false},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        Partner partner = { .addresses = g_ptr_array_new_with_free_func(g_free) };
+        Partner partner = {.addresses = g_ptr_array_new_with_free_func(g_free)};
 
         g_ptr_array_add(partner.addresses, g_strdup(CASES[i].range));
         g_test_message("%s %s", CASES[i].range, CASES[i].address);
@@ -208,8 +210,9 @@ test_partner(void)
         g_ptr_array_unref(partner.addresses);
     }
     for (int night = 0; night < 2; night++) {
-        Partner partner = { .active_hours = night ? g_strdup("22:00-06:00") : g_strdup("08:00-18:00"),
-                            .zone = g_time_zone_new_utc() };
+        Partner partner = {.active_hours =
+                                   night ? g_strdup("22:00-06:00") : g_strdup("08:00-18:00"),
+                           .zone = g_time_zone_new_utc()};
 
         g_assert_cmpint(partner_is_open_at(&partner, NOON), ==, !night);
         g_assert_cmpint(partner_is_open_at(&partner, NOON + 11 * 3600), ==, night);
@@ -218,11 +221,11 @@ test_partner(void)
     }
 }
 
-static void
-test_scratch(void)
+static void test_scratch(void)
 {
-    static const char *const YES[] = { ".virement.xml.AbC123", "a.xml~", ".a.swp", "4913", "sedAbCdEf" };
-    static const char *const NO[] = { "virement.xml", "sed.xml", "part1" };
+    static const char *const YES[] = {".virement.xml.AbC123", "a.xml~", ".a.swp", "4913",
+                                      "sedAbCdEf"};
+    static const char *const NO[] = {"virement.xml", "sed.xml", "part1"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(YES); i++)
         g_assert_true(rule_is_scratch(YES[i]));
@@ -230,8 +233,7 @@ test_scratch(void)
         g_assert_false(rule_is_scratch(NO[i]));
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rule/expand", test_expand);

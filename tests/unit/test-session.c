@@ -10,11 +10,11 @@
 #include <string.h>
 
 #define WIRE_BYTES (1024u * 1024u)
-#define SECOND INT64_C(1000000)
+#define SECOND     INT64_C(1000000)
 
 typedef struct {
     PesitSession *session;
-    uint8_t wire[WIRE_BYTES];     /* towards this side */
+    uint8_t wire[WIRE_BYTES]; /* towards this side */
     size_t from, to;
     GByteArray *received;
     unsigned points, acked, pieces;
@@ -27,35 +27,37 @@ typedef struct {
 typedef struct {
     Side requester, server;
     int64_t now_us;
-    size_t step;                  /* bytes delivered at a time */
+    size_t step; /* bytes delivered at a time */
     uint16_t article_bytes;
     bool fixed;
     size_t file_bytes;
     GByteArray *file;
 } Pair;
 
-static PesitSessionOptions
-options_for(PesitRole role)
+static PesitSessionOptions options_for(PesitRole role)
 {
     return (PesitSessionOptions){
-        .role = role,
-        .framing = role == PESIT_ROLE_SERVER ? PESIT_FRAMING_AUTO : PESIT_FRAMING_PREFIXED,
-        .own_id = role == PESIT_ROLE_SERVER ? 0x61 : 1,
-        .sync_interval_kb = 32,
-        .sync_window = 2,
-        .read_supported = true,
-        .segmentation = true,
-        .multi_article = true,
-        .concatenation = true,
-        .max_entity_bytes = 4096,
-        .check_slack_bytes = UINT32_MAX,
-        .timers = { .accept_us = 30 * SECOND, .connect_us = 60 * SECOND, .protocol_us = 120 * SECOND,
-                    .protocol_long_us = 600 * SECOND, .idle_us = 300 * SECOND, .release_us = 10 * SECOND },
+            .role = role,
+            .framing = role == PESIT_ROLE_SERVER ? PESIT_FRAMING_AUTO : PESIT_FRAMING_PREFIXED,
+            .own_id = role == PESIT_ROLE_SERVER ? 0x61 : 1,
+            .sync_interval_kb = 32,
+            .sync_window = 2,
+            .read_supported = true,
+            .segmentation = true,
+            .multi_article = true,
+            .concatenation = true,
+            .max_entity_bytes = 4096,
+            .check_slack_bytes = UINT32_MAX,
+            .timers = {.accept_us = 30 * SECOND,
+                       .connect_us = 60 * SECOND,
+                       .protocol_us = 120 * SECOND,
+                       .protocol_long_us = 600 * SECOND,
+                       .idle_us = 300 * SECOND,
+                       .release_us = 10 * SECOND},
     };
 }
 
-static Pair *
-pair_new(const PesitSessionOptions *requester, const PesitSessionOptions *server)
+static Pair *pair_new(const PesitSessionOptions *requester, const PesitSessionOptions *server)
 {
     Pair *pair = g_new0(Pair, 1);
 
@@ -70,8 +72,7 @@ pair_new(const PesitSessionOptions *requester, const PesitSessionOptions *server
     return pair;
 }
 
-static void
-pair_free(Pair *pair)
+static void pair_free(Pair *pair)
 {
     pesit_session_free(pair->requester.session);
     pesit_session_free(pair->server.session);
@@ -81,8 +82,7 @@ pair_free(Pair *pair)
     g_free(pair);
 }
 
-static void
-put_wire(Side *to, const uint8_t *bytes, size_t length)
+static void put_wire(Side *to, const uint8_t *bytes, size_t length)
 {
     if (to->from > 0) {
         memmove(to->wire, to->wire + to->from, to->to - to->from);
@@ -94,8 +94,7 @@ put_wire(Side *to, const uint8_t *bytes, size_t length)
     to->to += length;
 }
 
-static void
-flush(Pair *pair, Side *from, Side *to)
+static void flush(Pair *pair, Side *from, Side *to)
 {
     size_t length;
     const uint8_t *bytes = pesit_session_pending_output(from->session, &length);
@@ -106,19 +105,20 @@ flush(Pair *pair, Side *from, Side *to)
     pesit_session_output_sent(from->session, length, pair->now_us);
 }
 
-static void
-command(Pair *pair, Side *side, PesitFpduType type, PesitDiag diag, const PesitFpdu *params)
+static void command(Pair *pair, Side *side, PesitFpduType type, PesitDiag diag,
+                    const PesitFpdu *params)
 {
-    PesitCommand what = { .type = type, .diag = diag, .params = params,
-                          .end_code = PESIT_END_CANCELLED_REQUESTER };
+    PesitCommand what = {.type = type,
+                         .diag = diag,
+                         .params = params,
+                         .end_code = PESIT_END_CANCELLED_REQUESTER};
 
     g_assert_cmpint(pesit_session_command(side->session, &what, pair->now_us), ==, PESIT_OK);
     flush(pair, &pair->requester, &pair->server);
     flush(pair, &pair->server, &pair->requester);
 }
 
-static void
-note_event(Pair *pair, Side *side, const PesitEvent *event)
+static void note_event(Pair *pair, Side *side, const PesitEvent *event)
 {
     switch ((int)event->kind) {
     case PESIT_EVENT_PIECES:
@@ -129,7 +129,7 @@ note_event(Pair *pair, Side *side, const PesitEvent *event)
     case PESIT_EVENT_POINT:
         side->points++;
         if (side->ack_points) {
-            PesitCommand ack = { .type = PESIT_FPDU_ACK_SYN, .point = event->point };
+            PesitCommand ack = {.type = PESIT_FPDU_ACK_SYN, .point = event->point};
 
             g_assert_cmpint(pesit_session_command(side->session, &ack, pair->now_us), ==, PESIT_OK);
         }
@@ -152,8 +152,7 @@ note_event(Pair *pair, Side *side, const PesitEvent *event)
 }
 
 /* Delivers what is on the wire to one side, in steps. */
-static void
-deliver(Pair *pair, Side *side)
+static void deliver(Pair *pair, Side *side)
 {
     size_t visible = side->from;
 
@@ -177,8 +176,7 @@ deliver(Pair *pair, Side *side)
     }
 }
 
-static void
-run(Pair *pair)
+static void run(Pair *pair)
 {
     for (int i = 0; i < 4; i++) {
         flush(pair, &pair->requester, &pair->server);
@@ -189,15 +187,13 @@ run(Pair *pair)
     }
 }
 
-static void
-expect(Side *side, PesitEventKind kind, PesitFpduType type)
+static void expect(Side *side, PesitEventKind kind, PesitFpduType type)
 {
     g_assert_cmpint(side->last.kind, ==, kind);
     g_assert_cmpstr(pesit_fpdu_name(side->last.type), ==, pesit_fpdu_name(type));
 }
 
-static void
-connect_pair(Pair *pair)
+static void connect_pair(Pair *pair)
 {
     PesitFpdu fpdu;
 
@@ -213,8 +209,7 @@ connect_pair(Pair *pair)
     g_assert_cmpstr(pesit_session_state_name(pair->server.session), ==, "CN03");
 }
 
-static void
-fill_file_values(const Pair *pair, PesitFpdu *fpdu)
+static void fill_file_values(const Pair *pair, PesitFpdu *fpdu)
 {
     pesit_fpdu_set_number(fpdu, PESIT_PI_FILE_TYPE, 0);
     pesit_fpdu_set_text(fpdu, PESIT_PI_FILE_NAME, "FILE");
@@ -228,8 +223,8 @@ fill_file_values(const Pair *pair, PesitFpdu *fpdu)
     pesit_fpdu_set_text(fpdu, PESIT_PI_CREATED, "261124093000");
 }
 
-static void
-exchange(Pair *pair, PesitFpduType request, PesitFpduType answer, const PesitFpdu *params, const PesitFpdu *reply)
+static void exchange(Pair *pair, PesitFpduType request, PesitFpduType answer,
+                     const PesitFpdu *params, const PesitFpdu *reply)
 {
     command(pair, &pair->requester, request, PESIT_DIAG_OK, params);
     run(pair);
@@ -239,8 +234,7 @@ exchange(Pair *pair, PesitFpduType request, PesitFpduType answer, const PesitFpd
     expect(&pair->requester, PESIT_EVENT_CONFIRMATION, answer);
 }
 
-static void
-select_file(Pair *pair, bool reading)
+static void select_file(Pair *pair, bool reading)
 {
     PesitFpdu fpdu, reply;
 
@@ -258,8 +252,7 @@ select_file(Pair *pair, bool reading)
              reading ? PESIT_FPDU_ACK_READ : PESIT_FPDU_ACK_WRITE, NULL, NULL);
 }
 
-static void
-make_file(Pair *pair, size_t length)
+static void make_file(Pair *pair, size_t length)
 {
     pair->file_bytes = length;
     g_byte_array_set_size(pair->file, (guint)length);
@@ -268,11 +261,10 @@ make_file(Pair *pair, size_t length)
 }
 
 /* Sends the file as the daemon does: plan, fill the slots, write the batch. */
-static void
-send_file(Pair *pair, Side *from, Side *to)
+static void send_file(Pair *pair, Side *from, Side *to)
 {
     static uint8_t buffer[128 * 1024];
-    PesitBatch batch = { .buffer = buffer, .capacity = sizeof buffer };
+    PesitBatch batch = {.buffer = buffer, .capacity = sizeof buffer};
     size_t at = 0;
     unsigned stalls = 0;
 
@@ -280,7 +272,8 @@ send_file(Pair *pair, Side *from, Side *to)
         PesitStatus status;
 
         pesit_batch_clear(&batch);
-        status = pesit_session_plan_data(from->session, &batch, pair->file_bytes - at, pair->now_us);
+        status =
+                pesit_session_plan_data(from->session, &batch, pair->file_bytes - at, pair->now_us);
         if (status == PESIT_LIMIT) {
             g_assert_true(batch.window_full);
             g_assert_cmpuint(stalls++, <, 10000);
@@ -297,8 +290,7 @@ send_file(Pair *pair, Side *from, Side *to)
     }
 }
 
-static void
-transfer(Pair *pair, bool reading)
+static void transfer(Pair *pair, bool reading)
 {
     Side *from = reading ? &pair->server : &pair->requester;
     Side *to = reading ? &pair->requester : &pair->server;
@@ -318,8 +310,7 @@ transfer(Pair *pair, bool reading)
     g_byte_array_set_size(to->received, 0);
 }
 
-static void
-release_pair(Pair *pair)
+static void release_pair(Pair *pair)
 {
     command(pair, &pair->requester, PESIT_FPDU_RELEASE, PESIT_DIAG_OK, NULL);
     run(pair);
@@ -340,24 +331,24 @@ typedef struct {
 } Form;
 
 /* cases 1, 2, 3, 166, 167, 206, 207, 319, 325, 405 */
-static void
-test_forms(void)
+static void test_forms(void)
 {
     static const Form FORMS[] = {
-        { "empty", 0, WIRE_BYTES, 1024, 32, true, true, false, false, false },
-        { "one byte", 1, WIRE_BYTES, 1024, 32, true, true, false, false, false },
-        { "1 MiB", 1048576, WIRE_BYTES, 1024, 32, true, true, false, false, false },
-        { "byte by byte", 100000, 1, 1000, 32, true, true, false, false, false },
-        { "raw framing", 100000, 7, 1000, 32, true, true, true, false, false },
-        { "mono articles", 100000, WIRE_BYTES, 1000, 32, false, true, false, false, false },
-        { "one per entity", 100000, WIRE_BYTES, 1000, 32, false, false, false, false, false },
-        { "segmented", 200000, 3, 20000, 32, true, true, false, false, false },
-        { "tiny articles", 20000, WIRE_BYTES, 1, 32, true, true, false, false, false },
-        { "fixed", 80 * 500, WIRE_BYTES, 80, 32, true, true, false, true, false },
-        { "no points", 300000, WIRE_BYTES, 4000, 0, true, true, false, false, false },
-        { "undefined interval", 3000000, WIRE_BYTES, 4000, 65535, true, true, false, false, false },
-        { "read", 500000, WIRE_BYTES, 1024, 32, true, true, false, false, true },
-        { "read byte by byte", 70000, 1, 9000, 32, true, true, false, false, true },
+            {"empty", 0, WIRE_BYTES, 1024, 32, true, true, false, false, false},
+            {"one byte", 1, WIRE_BYTES, 1024, 32, true, true, false, false, false},
+            {"1 MiB", 1048576, WIRE_BYTES, 1024, 32, true, true, false, false, false},
+            {"byte by byte", 100000, 1, 1000, 32, true, true, false, false, false},
+            {"raw framing", 100000, 7, 1000, 32, true, true, true, false, false},
+            {"mono articles", 100000, WIRE_BYTES, 1000, 32, false, true, false, false, false},
+            {"one per entity", 100000, WIRE_BYTES, 1000, 32, false, false, false, false, false},
+            {"segmented", 200000, 3, 20000, 32, true, true, false, false, false},
+            {"tiny articles", 20000, WIRE_BYTES, 1, 32, true, true, false, false, false},
+            {"fixed", 80 * 500, WIRE_BYTES, 80, 32, true, true, false, true, false},
+            {"no points", 300000, WIRE_BYTES, 4000, 0, true, true, false, false, false},
+            {"undefined interval", 3000000, WIRE_BYTES, 4000, 65535, true, true, false, false,
+             false},
+            {"read", 500000, WIRE_BYTES, 1024, 32, true, true, false, false, true},
+            {"read byte by byte", 70000, 1, 9000, 32, true, true, false, false, true},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(FORMS); i++) {
@@ -384,10 +375,10 @@ test_forms(void)
 }
 
 /* case 206: SYN after exactly 32 articles of 1024, 31 points for 1 MiB */
-static void
-test_point_positions(void)
+static void test_point_positions(void)
 {
-    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
+    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                        server = options_for(PESIT_ROLE_SERVER);
     Pair *pair = pair_new(&requester, &server);
 
     make_file(pair, 1048576);
@@ -399,12 +390,12 @@ test_point_positions(void)
 }
 
 /* cases 210, 379: the window stops data, the timer ends it */
-static void
-test_window_full(void)
+static void test_window_full(void)
 {
     static uint8_t buffer[128 * 1024];
-    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
-    PesitBatch batch = { .buffer = buffer, .capacity = sizeof buffer };
+    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                        server = options_for(PESIT_ROLE_SERVER);
+    PesitBatch batch = {.buffer = buffer, .capacity = sizeof buffer};
     Pair *pair = pair_new(&requester, &server);
     PesitEvent event;
 
@@ -412,7 +403,8 @@ test_window_full(void)
     connect_pair(pair);
     select_file(pair, false);
     pesit_batch_clear(&batch);
-    g_assert_cmpint(pesit_session_plan_data(pair->requester.session, &batch, 1048576, 0), ==, PESIT_OK);
+    g_assert_cmpint(pesit_session_plan_data(pair->requester.session, &batch, 1048576, 0), ==,
+                    PESIT_OK);
     g_assert_true(batch.window_full);
     g_assert_cmpuint(batch.point_count, ==, 2);
     g_assert_cmpuint(batch.slot_bytes, ==, 65536);
@@ -424,8 +416,7 @@ test_window_full(void)
     pair_free(pair);
 }
 
-static void
-assert_aborts(Pair *pair, Side *side, const char *hex, unsigned code)
+static void assert_aborts(Pair *pair, Side *side, const char *hex, unsigned code)
 {
     GByteArray *bytes = g_byte_array_new();
     size_t length;
@@ -455,8 +446,7 @@ assert_aborts(Pair *pair, Side *side, const char *hex, unsigned code)
 typedef enum { FROM_IDLE, FROM_CONNECTED, FROM_WRITING } Start;
 
 /* cases 5, 6, 9, 10, 11, 13, 14, 78, 79, 85, 86, 89, 173, 174, 215, 326, 327, 30, 31 */
-static void
-test_violations(void)
+static void test_violations(void)
 {
     static const struct {
         const char *what;
@@ -464,30 +454,33 @@ test_violations(void)
         const char *hex;
         unsigned code;
     } CASES[] = {
-        { "CONNECT with source 0", FROM_IDLE, "0012 0012 4020 0000 030141 040142 060102 160100", 311 },
-        { "CREATE first", FROM_IDLE, "0006 0006 C011 0000", 311 },
-        { "RELEASE first", FROM_IDLE, "000B 000B 4023 6101 0203000000", 311 },
-        { "unknown type", FROM_CONNECTED, "0006 0006 C077 6100", 311 },
-        { "phase of another", FROM_CONNECTED, "0006 0006 0011 6100", 311 },
-        { "wrong identifier", FROM_CONNECTED, "0006 0006 C014 6200", 311 },
-        { "ORF without selection", FROM_CONNECTED, "0006 0006 C014 6100", 311 },
-        { "DTF without WRITE", FROM_CONNECTED, "0007 0007 0000 6100 41", 311 },
-        { "length above the entity", FROM_CONNECTED, "0006 0008 C014 6100", 318 },
-        { "stray octets", FROM_CONNECTED, "0009 0006 C014 6100 000000", 318 },
-        { "entity of 5", FROM_CONNECTED, "0005 0005 C01461", 318 },
-        { "RELEASE with a file", FROM_WRITING, "000B 000B 4023 6101 0203000000", 311 },
-        { "SYN 2 first", FROM_WRITING, "0009 0009 C003 6100 140102", 311 },
-        { "SYN without number", FROM_WRITING, "0006 0006 C003 6100", 318 },
-        { "DTFFA first", FROM_WRITING, "0007 0007 0042 6100 41", 311 },
-        { "DTFDA, DTF", FROM_WRITING, "000E 0007 0041 6100 41 0007 0000 6100 42", 311 },
-        { "lengths do not fill", FROM_WRITING, "000A 000A 0000 6102 0001 4100", 318 },
-        { "RESYN", FROM_WRITING, "000E 000E C005 6100 0203010064 120100", 311 },
-        { "TRANS.END in the data", FROM_WRITING, "0006 0006 C008 6100", 311 },
-        { "CRF sharing an entity", FROM_WRITING, "0012 0007 0000 6100 41 000B C015 6100 0203000000", 311 },
+            {"CONNECT with source 0", FROM_IDLE, "0012 0012 4020 0000 030141 040142 060102 160100",
+             311},
+            {"CREATE first", FROM_IDLE, "0006 0006 C011 0000", 311},
+            {"RELEASE first", FROM_IDLE, "000B 000B 4023 6101 0203000000", 311},
+            {"unknown type", FROM_CONNECTED, "0006 0006 C077 6100", 311},
+            {"phase of another", FROM_CONNECTED, "0006 0006 0011 6100", 311},
+            {"wrong identifier", FROM_CONNECTED, "0006 0006 C014 6200", 311},
+            {"ORF without selection", FROM_CONNECTED, "0006 0006 C014 6100", 311},
+            {"DTF without WRITE", FROM_CONNECTED, "0007 0007 0000 6100 41", 311},
+            {"length above the entity", FROM_CONNECTED, "0006 0008 C014 6100", 318},
+            {"stray octets", FROM_CONNECTED, "0009 0006 C014 6100 000000", 318},
+            {"entity of 5", FROM_CONNECTED, "0005 0005 C01461", 318},
+            {"RELEASE with a file", FROM_WRITING, "000B 000B 4023 6101 0203000000", 311},
+            {"SYN 2 first", FROM_WRITING, "0009 0009 C003 6100 140102", 311},
+            {"SYN without number", FROM_WRITING, "0006 0006 C003 6100", 318},
+            {"DTFFA first", FROM_WRITING, "0007 0007 0042 6100 41", 311},
+            {"DTFDA, DTF", FROM_WRITING, "000E 0007 0041 6100 41 0007 0000 6100 42", 311},
+            {"lengths do not fill", FROM_WRITING, "000A 000A 0000 6102 0001 4100", 318},
+            {"RESYN", FROM_WRITING, "000E 000E C005 6100 0203010064 120100", 311},
+            {"TRANS.END in the data", FROM_WRITING, "0006 0006 C008 6100", 311},
+            {"CRF sharing an entity", FROM_WRITING,
+             "0012 0007 0000 6100 41 000B C015 6100 0203000000", 311},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
+        PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                            server = options_for(PESIT_ROLE_SERVER);
         Pair *pair = pair_new(&requester, &server);
 
         g_test_message("%s", CASES[i].what);
@@ -501,18 +494,18 @@ test_violations(void)
 }
 
 /* case 390: nothing valid can be answered */
-static void
-test_not_pesit(void)
+static void test_not_pesit(void)
 {
-    static const char *const INPUTS[] = { "GET / HTTP/1.1\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01", "\x01\x02\x03\x04\x05\x06\x07\x08" };
+    static const char *const INPUTS[] = {"GET / HTTP/1.1\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01",
+                                         "\x01\x02\x03\x04\x05\x06\x07\x08"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(INPUTS); i++) {
         PesitSessionOptions server = options_for(PESIT_ROLE_SERVER);
         PesitSession *session = pesit_session_new(&server, 0);
         size_t taken, length;
 
-        g_assert_cmpint(pesit_session_receive(session, (const uint8_t *)INPUTS[i], 8, 0, &taken), ==,
-                        PESIT_VIOLATION);
+        g_assert_cmpint(pesit_session_receive(session, (const uint8_t *)INPUTS[i], 8, 0, &taken),
+                        ==, PESIT_VIOLATION);
         g_assert_null(pesit_session_pending_output(session, &length));
         g_assert_true(pesit_session_is_finished(session));
         pesit_session_free(session);
@@ -520,11 +513,11 @@ test_not_pesit(void)
 }
 
 /* cases 57, 58: the pre-connection message with and without length */
-static void
-test_preconnection(void)
+static void test_preconnection(void)
 {
-    static const uint8_t MESSAGE[] = { 0x00, 0x18, 0xD7, 0xC5, 0xE2, 0xC9, 0xE3, 0x40, 0x40, 0x40, 0xC1, 0xC1, 0xC1,
-                                       0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1 };
+    static const uint8_t MESSAGE[] = {0x00, 0x18, 0xD7, 0xC5, 0xE2, 0xC9, 0xE3, 0x40, 0x40,
+                                      0x40, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1,
+                                      0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1, 0xC1};
 
     for (size_t prefix = 0; prefix <= 2; prefix += 2) {
         PesitSessionOptions server = options_for(PESIT_ROLE_SERVER);
@@ -532,7 +525,9 @@ test_preconnection(void)
         size_t taken, length;
         const uint8_t *output;
 
-        g_assert_cmpint(pesit_session_receive(session, MESSAGE + 2 - prefix, 24 + prefix, 0, &taken), ==, PESIT_OK);
+        g_assert_cmpint(
+                pesit_session_receive(session, MESSAGE + 2 - prefix, 24 + prefix, 0, &taken), ==,
+                PESIT_OK);
         g_assert_cmpuint(taken, ==, 24 + prefix);
         output = pesit_session_pending_output(session, &length);
         g_assert_cmpuint(length, ==, 4 + prefix);
@@ -542,12 +537,12 @@ test_preconnection(void)
 }
 
 /* cases 217, 307: the session interrupts by itself */
-static void
-test_own_interruptions(void)
+static void test_own_interruptions(void)
 {
-    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
+    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                        server = options_for(PESIT_ROLE_SERVER);
     Pair *pair = pair_new(&requester, &server);
-    static uint8_t dtf[2 + 6 + 1025] = { 0x04, 0x07, 0x04, 0x07, 0x00, 0x00, 0x61, 0x00 };
+    static uint8_t dtf[2 + 6 + 1025] = {0x04, 0x07, 0x04, 0x07, 0x00, 0x00, 0x61, 0x00};
 
     connect_pair(pair);
     select_file(pair, false);
@@ -568,10 +563,10 @@ test_own_interruptions(void)
 }
 
 /* case 250 */
-static void
-test_cancel(void)
+static void test_cancel(void)
 {
-    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
+    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                        server = options_for(PESIT_ROLE_SERVER);
     Pair *pair = pair_new(&requester, &server);
 
     connect_pair(pair);
@@ -584,19 +579,19 @@ test_cancel(void)
 }
 
 /* cases 66 to 71 */
-static void
-test_negotiation(void)
+static void test_negotiation(void)
 {
     static const struct {
         uint16_t proposed, own, expected;
         uint8_t proposed_window, own_window, expected_window;
     } CASES[] = {
-        { 32, 16, 16, 4, 2, 2 }, { 16, 32, 16, 2, 4, 2 }, { 65535, 65535, 65535, 4, 4, 4 },
-        { 32, 0, 0, 4, 4, 0 },   { 0, 32, 0, 2, 2, 0 },   { 65535, 64, 64, 3, 9, 3 },
+            {32, 16, 16, 4, 2, 2}, {16, 32, 16, 2, 4, 2}, {65535, 65535, 65535, 4, 4, 4},
+            {32, 0, 0, 4, 4, 0},   {0, 32, 0, 2, 2, 0},   {65535, 64, 64, 3, 9, 3},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
+        PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                            server = options_for(PESIT_ROLE_SERVER);
         PesitAgreement agreement;
         Pair *pair;
 
@@ -614,10 +609,10 @@ test_negotiation(void)
 }
 
 /* cases 373, 375, 377, 386, 387: every timer without waiting */
-static void
-test_timers(void)
+static void test_timers(void)
 {
-    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER), server = options_for(PESIT_ROLE_SERVER);
+    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                        server = options_for(PESIT_ROLE_SERVER);
     PesitSession *lonely = pesit_session_new(&server, 0);
     Pair *pair = pair_new(&requester, &server);
     PesitEvent event;
@@ -644,8 +639,7 @@ test_timers(void)
     pair_free(pair);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/session/forms", test_forms);

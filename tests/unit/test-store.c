@@ -15,8 +15,7 @@ typedef struct {
     Store *store;
 } Fixture;
 
-static void
-set_up(Fixture *fixture, gconstpointer data)
+static void set_up(Fixture *fixture, gconstpointer data)
 {
     GError *error = NULL;
 
@@ -27,10 +26,9 @@ set_up(Fixture *fixture, gconstpointer data)
     g_assert_no_error(error);
 }
 
-static void
-tear_down(Fixture *fixture, gconstpointer data)
+static void tear_down(Fixture *fixture, gconstpointer data)
 {
-    static const char *const NAMES[] = { "store.db", "store.db-wal", "store.db-shm" };
+    static const char *const NAMES[] = {"store.db", "store.db-wal", "store.db-shm"};
 
     (void)data;
     store_close(fixture->store);
@@ -44,8 +42,8 @@ tear_down(Fixture *fixture, gconstpointer data)
     g_free(fixture->folder);
 }
 
-static Transfer *
-make(TransferDirection direction, TransferState state, const char *path, const char *file_name)
+static Transfer *make(TransferDirection direction, TransferState state, const char *path,
+                      const char *file_name)
 {
     Transfer *transfer = transfer_new();
 
@@ -57,8 +55,7 @@ make(TransferDirection direction, TransferState state, const char *path, const c
     return transfer;
 }
 
-static int64_t
-insert(Store *store, Transfer *made)
+static int64_t insert(Store *store, Transfer *made)
 {
     g_autoptr(Transfer) transfer = made;
     g_autoptr(StoreResult) result = store_execute(store, store_request_insert(transfer, NULL, 0));
@@ -68,16 +65,14 @@ insert(Store *store, Transfer *made)
     return result->transfer->id;
 }
 
-static int64_t
-find(Store *store, const char *path)
+static int64_t find(Store *store, const char *path)
 {
     g_autoptr(StoreResult) result = store_execute(store, store_request_find_path("BANK1", path));
 
     return result->transfer != NULL ? result->transfer->id : 0;
 }
 
-static void
-test_every_field(Fixture *fixture, gconstpointer data)
+static void test_every_field(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(StoreResult) result = NULL;
     Transfer *made = make(DIRECTION_SEND, TRANSFER_WAITING, "out/a", "A");
@@ -108,8 +103,7 @@ test_every_field(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(result->transfer->updated_us, >, 0);
 }
 
-static void
-test_conflict(Fixture *fixture, gconstpointer data)
+static void test_conflict(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(Transfer) transfer = make(DIRECTION_SEND, TRANSFER_DONE, "out/a", "A");
     g_autoptr(StoreResult) refused = NULL;
@@ -118,17 +112,19 @@ test_conflict(Fixture *fixture, gconstpointer data)
 
     (void)data;
     transfer->id = insert(fixture->store, make(DIRECTION_SEND, TRANSFER_QUEUED, "out/a", "A"));
-    refused = store_execute(fixture->store, store_request_update(transfer, 1u << TRANSFER_RUNNING, NULL, 0));
+    refused = store_execute(fixture->store,
+                            store_request_update(transfer, 1u << TRANSFER_RUNNING, NULL, 0));
     g_assert_error(refused->error, BASE_ERROR, BASE_ERROR_CONFLICT);
     after = store_execute(fixture->store, store_request_get(transfer->id));
     g_assert_cmpint(after->transfer->state, ==, TRANSFER_QUEUED);
     taken = store_execute(fixture->store,
-                          store_request_update(transfer, 1u << TRANSFER_RUNNING | 1u << TRANSFER_QUEUED, NULL, 0));
+                          store_request_update(transfer,
+                                               1u << TRANSFER_RUNNING | 1u << TRANSFER_QUEUED, NULL,
+                                               0));
     g_assert_no_error(taken->error);
 }
 
-static void
-test_what_stands_in_the_mount(Fixture *fixture, gconstpointer data)
+static void test_what_stands_in_the_mount(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(StoreResult) list = NULL;
     g_autoptr(StoreResult) rest = NULL;
@@ -148,21 +144,21 @@ test_what_stands_in_the_mount(Fixture *fixture, gconstpointer data)
     g_assert_no_error(list->error);
     g_assert_cmpuint(list->transfers->len, ==, 2);
     g_assert_cmpint(((Transfer *)list->transfers->pdata[0])->id, ==, newest);
-    rest = store_execute(fixture->store, store_request_list_folder("BANK1", "out", 0xFF, "out/a", 10));
+    rest = store_execute(fixture->store,
+                         store_request_list_folder("BANK1", "out", 0xFF, "out/a", 10));
     g_assert_cmpuint(rest->transfers->len, ==, 1);
     g_assert_cmpstr(((Transfer *)rest->transfers->pdata[0])->path, ==, "out/b");
 }
 
-static int64_t
-offer(Store *store, const char *name)
+static int64_t offer(Store *store, const char *name)
 {
-    g_autoptr(StoreResult) result = store_execute(store, store_request_find_offer("BANK1", 0, name));
+    g_autoptr(StoreResult) result =
+            store_execute(store, store_request_find_offer("BANK1", 0, name));
 
     return result->transfer != NULL ? result->transfer->id : 0;
 }
 
-static void
-test_offers(Fixture *fixture, gconstpointer data)
+static void test_offers(Fixture *fixture, gconstpointer data)
 {
     Transfer *first = make(DIRECTION_OFFER, TRANSFER_QUEUED, "dispo/1", "RELEVE_1");
     Transfer *second = make(DIRECTION_OFFER, TRANSFER_QUEUED, "dispo/2", "RELEVE.2");
@@ -182,8 +178,7 @@ test_offers(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(offer(fixture->store, "RELEVE__"), ==, 0);
 }
 
-static void
-test_repeats(Fixture *fixture, gconstpointer data)
+static void test_repeats(Fixture *fixture, gconstpointer data)
 {
     Transfer *made = make(DIRECTION_RECEIVE, TRANSFER_DONE, "in/x", "X");
     g_autoptr(StoreResult) found = NULL;
@@ -193,14 +188,15 @@ test_repeats(Fixture *fixture, gconstpointer data)
     made->peer = g_strdup("BANK1");
     made->transfer_id = 7;
     insert(fixture->store, made);
-    found = store_execute(fixture->store, store_request_find_received("BANK1", "BANK1", 0, "X", 7, NULL, NULL));
+    found = store_execute(fixture->store,
+                          store_request_find_received("BANK1", "BANK1", 0, "X", 7, NULL, NULL));
     g_assert_no_error(found->error);
-    other = store_execute(fixture->store, store_request_find_received("BANK1", "BANK1", 0, "X", 7, "C", NULL));
+    other = store_execute(fixture->store,
+                          store_request_find_received("BANK1", "BANK1", 0, "X", 7, "C", NULL));
     g_assert_error(other->error, BASE_ERROR, BASE_ERROR_NOT_FOUND);
 }
 
-static gpointer
-count_many(gpointer data)
+static gpointer count_many(gpointer data)
 {
     for (int i = 0; i < 500; i++) {
         g_autoptr(StoreResult) result = store_execute(data, store_request_count("name/BANK1"));
@@ -210,8 +206,7 @@ count_many(gpointer data)
     return NULL;
 }
 
-static void
-test_threads(Fixture *fixture, gconstpointer data)
+static void test_threads(Fixture *fixture, gconstpointer data)
 {
     GThread *threads[4];
     g_autoptr(StoreResult) last = NULL;
@@ -225,8 +220,7 @@ test_threads(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(last->number, ==, 2001);
 }
 
-static void
-test_reopen(Fixture *fixture, gconstpointer data)
+static void test_reopen(Fixture *fixture, gconstpointer data)
 {
     int64_t id = insert(fixture->store, make(DIRECTION_SEND, TRANSFER_QUEUED, "out/a", "A"));
     g_autoptr(StoreResult) unfinished = NULL;
@@ -244,22 +238,21 @@ test_reopen(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(((Transfer *)unfinished->transfers->pdata[0])->id, ==, id);
 }
 
-static void
-test_not_a_database(Fixture *fixture, gconstpointer data)
+static void test_not_a_database(Fixture *fixture, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(fixture->folder, "garbage", NULL);
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    g_assert_true(g_file_set_contents(path, "this is certainly no database, however long one looks at it", -1, NULL));
+    g_assert_true(g_file_set_contents(
+            path, "this is certainly no database, however long one looks at it", -1, NULL));
     g_assert_null(store_open(path, &error));
     g_assert_error(error, BASE_ERROR, BASE_ERROR_INVALID);
     g_assert_nonnull(strstr(error->message, "garbage"));
     g_assert_cmpint(g_unlink(path), ==, 0);
 }
 
-static void
-on_result(StoreResult *result, gpointer data)
+static void on_result(StoreResult *result, gpointer data)
 {
     g_assert_no_error(result->error);
     g_assert_cmpuint(result->number, ==, 1);
@@ -267,8 +260,7 @@ on_result(StoreResult *result, gpointer data)
     g_main_loop_quit(data);
 }
 
-static void
-test_main_loop(Fixture *fixture, gconstpointer data)
+static void test_main_loop(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
 
@@ -277,15 +269,16 @@ test_main_loop(Fixture *fixture, gconstpointer data)
     g_main_loop_run(loop);
 }
 
-static void
-test_secrets(Fixture *fixture, gconstpointer data)
+static void test_secrets(Fixture *fixture, gconstpointer data)
 {
-    g_autoptr(StoreResult) set =
-            store_execute(fixture->store, store_request_set_secret("BANK1", "password_received", "verifier:x"));
-    g_autoptr(StoreResult) got = store_execute(fixture->store, store_request_get_secret("BANK1", "password_received"));
-    g_autoptr(StoreResult) removed =
-            store_execute(fixture->store, store_request_set_secret("BANK1", "password_received", NULL));
-    g_autoptr(StoreResult) gone = store_execute(fixture->store, store_request_get_secret("BANK1", "password_received"));
+    g_autoptr(StoreResult) set = store_execute(
+            fixture->store, store_request_set_secret("BANK1", "password_received", "verifier:x"));
+    g_autoptr(StoreResult) got =
+            store_execute(fixture->store, store_request_get_secret("BANK1", "password_received"));
+    g_autoptr(StoreResult) removed = store_execute(
+            fixture->store, store_request_set_secret("BANK1", "password_received", NULL));
+    g_autoptr(StoreResult) gone =
+            store_execute(fixture->store, store_request_get_secret("BANK1", "password_received"));
 
     (void)data;
     g_assert_no_error(set->error);
@@ -294,23 +287,22 @@ test_secrets(Fixture *fixture, gconstpointer data)
     g_assert_null(gone->transfer);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
         void (*run)(Fixture *fixture, gconstpointer data);
     } TESTS[] = {
-        { "/store/every-field", test_every_field },
-        { "/store/conflict", test_conflict },
-        { "/store/what-stands-in-the-mount", test_what_stands_in_the_mount },
-        { "/store/offers", test_offers },
-        { "/store/repeats", test_repeats },
-        { "/store/threads", test_threads },
-        { "/store/reopen", test_reopen },
-        { "/store/not-a-database", test_not_a_database },
-        { "/store/main-loop", test_main_loop },
-        { "/store/secrets", test_secrets },
+            {"/store/every-field", test_every_field},
+            {"/store/conflict", test_conflict},
+            {"/store/what-stands-in-the-mount", test_what_stands_in_the_mount},
+            {"/store/offers", test_offers},
+            {"/store/repeats", test_repeats},
+            {"/store/threads", test_threads},
+            {"/store/reopen", test_reopen},
+            {"/store/not-a-database", test_not_a_database},
+            {"/store/main-loop", test_main_loop},
+            {"/store/secrets", test_secrets},
     };
 
     g_test_init(&argc, &argv, NULL);
