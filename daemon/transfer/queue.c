@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Gives waiting transfers to connections, in order of their numbers, as many connections per partner as it
+ * allows; decides after each attempt whether there is another. procedures §9.10. Main loop only.
+ */
+#include "daemon/transfer/queue.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define UNFINISHED    (1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING | 1u << TRANSFER_WAITING)
+#define USEC_PER_MSEC 1000
+
+typedef struct {
+    Queue *queue;
+    Transfer *transfer;
+    Progress *progress; /* while a connection has it, else NULL */
+    bool cancelling;
+    guint timer; /* of a retry, 0 none */
+} Entry;
+
+/* A connection of ours. */
+typedef struct {
+    Connection *connection;
+    char *partner;
+    int64_t id; /* of the transfer it does, 0: idle */
+    bool leaving;
+} Link;
+
+struct Queue {
+    const ConnectionServices *services;
+    Config *config;
+    QueueCallback on_change;
+    gpointer data;
+    GTree *entries; /* id → Entry, in order */
+    GPtrArray *links;
+    GHashTable *tls; /* partner's name → TlsContext, of this configuration */
+    bool finishing;
+};
+
+static void pump(Queue *self, const char *partner);
+
+/* entries and links */
+
+static int compare_ids(gconstpointer a, gconstpointer b, gpointer data)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    (void)data;
+    return left < right ? -1 : left > right;
+}
+
+static void entry_free(gpointer data)
+{
+    Entry *entry = data;
+
+    if (entry->timer != 0)
+        g_source_remove(entry->timer);
+    transfer_free(entry->transfer);
+    progress_unref(entry->progress);
+    g_free(entry);
+}
+
+static void link_free(gpointer data)
+{
+    Link *link = data;
+
+    g_free(link->partner);
+    g_free(link);
+}
+
+static void unref_tls(gpointer data)
+{
+    tls_context_unref(data);
+}
+
+Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallback on_change,
+                 gpointer data)
+{
+    Queue *self = g_new0(Queue, 1);
+
+    self->services = services;
+    self->config = config_ref(config);
+    self->on_change = on_change;
+    self->data = data;
+    self->entries = g_tree_new_full(compare_ids, NULL, g_free, entry_free);
+    self->links = g_ptr_array_new_with_free_func(link_free);
+    self->tls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unref_tls);
+    return self;
+}
+
+void queue_free(Queue *self)
+{
+    if (self == NULL)
+        return;
+    g_tree_unref(self->entries);
+    g_ptr_array_unref(self->links);
+    g_hash_table_unref(self->tls);
+    config_unref(self->config);
+    g_free(self);
+}
+
+static Link *find_link(const Queue *self, const Connection *connection)
+{
+    for (guint i = 0; i < self->links->len; i++) {
+        Link *link = g_ptr_array_index(self->links, i);
+
+        if (link->connection == connection)
+            return link;
+    }
+    return NULL;
+}
+
+static Entry *find_entry(const Queue *self, int64_t id)
+{
+    return g_tree_lookup(self->entries, &id);
+}
+
+/* the store */
+
+typedef struct {
+    Queue *queue;
+    Transfer *transfer; /* as it was to be stored */
+} Recording;
+
+static void on_recorded(StoreResult *result, gpointer data)
+{
+    Recording *recording = data;
+
+    if (result->error != NULL)
+        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+    recording->queue->on_change(recording->transfer, recording->queue->data);
+    transfer_free(recording->transfer);
+    g_free(recording);
+    store_result_free(result);
+}
+
+static void record(Queue *self, const Transfer *transfer)
+{
+    Recording *recording = g_new0(Recording, 1);
+
+    recording->queue = self;
+    recording->transfer = transfer_copy(transfer);
+    store_submit(self->services->store, store_request_update(transfer, UNFINISHED, NULL, 0),
+                 on_recorded, recording);
+}
+
+static void log_transfer(LogEvent event, const Transfer *transfer)
+{
+    char id[24], bytes[24], attempts[12], diag[12];
+
+    (void)snprintf(id, sizeof id, "%" G_GINT64_FORMAT, transfer->id);                /* fits */
+    (void)snprintf(bytes, sizeof bytes, "%" G_GUINT64_FORMAT, transfer->size_bytes); /* fits */
+    (void)snprintf(attempts, sizeof attempts, "%u", transfer->attempts);             /* fits */
+    (void)snprintf(diag, sizeof diag, "%u-%03u", transfer->diag_type,
+                   transfer->diag_code); /* fits */
+    log_event(event, "TRANSFER", id, "PARTNER", transfer->partner, "DIRECTION",
+              transfer_direction_name(transfer->direction), "PATH", transfer->path, "BYTES", bytes,
+              "ATTEMPTS", attempts, "DIAG", transfer->diag_code != 0 ? diag : NULL, "REASON",
+              transfer->error, NULL);
+}
+
+/* ends of attempts */
+
+static void finish(Queue *self, Entry *entry, TransferState state)
+{
+    Transfer *transfer = entry->transfer;
+    LogEvent event = state == TRANSFER_DONE        ? LOG_TRANSFER_DONE
+                     : state == TRANSFER_CANCELLED ? LOG_TRANSFER_CANCELLED
+                                                   : LOG_TRANSFER_FAILED;
+
+    transfer->state = state;
+    transfer->finished_us = clock_wall_us();
+    transfer->next_retry_us = 0;
+    log_transfer(event, transfer);
+    record(self, transfer);
+    g_tree_remove(self->entries, &transfer->id);
+}
+
+static gboolean on_retry_time(gpointer data)
+{
+    Entry *entry = data;
+    Queue *self = entry->queue;
+    g_autofree char *partner = g_strdup(entry->transfer->partner);
+
+    entry->timer = 0;
+    entry->transfer->state = TRANSFER_QUEUED;
+    pump(self, partner);
+    return G_SOURCE_REMOVE;
+}
+
+static void wait_for_retry(Queue *self, Entry *entry, uint32_t delay_s)
+{
+    Transfer *transfer = entry->transfer;
+
+    transfer->state = TRANSFER_WAITING;
+    transfer->next_retry_us = clock_wall_us() + (int64_t)delay_s * USEC_PER_SEC;
+    log_transfer(LOG_TRANSFER_WAITING, transfer);
+    record(self, transfer);
+    entry->timer = g_timeout_add_seconds(delay_s, on_retry_time, entry);
+}
+
+static uint32_t choose_delay_s(const Partner *partner, uint32_t attempts)
+{
+    guint last = partner->retry_delays_s->len - 1;
+
+    return g_array_index(partner->retry_delays_s, uint32_t,
+                         MIN(attempts > 0 ? attempts - 1 : 0, last));
+}
+
+/* Whether the partner may have the whole file although it did not say so: TRANS.END leaves only behind the
+ * last byte. If it cannot have it, the next attempt is a new transfer and nothing can be doubled. */
+static bool may_have_arrived(const Entry *entry, const Transfer *transfer)
+{
+    return transfer->direction == DIRECTION_SEND && transfer->end_sent && entry->progress != NULL &&
+           atomic_load(&entry->progress->bytes) >= transfer->size_bytes;
+}
+
+static void retry(Queue *self, Entry *entry, const Job *job)
+{
+    Transfer *transfer = entry->transfer;
+    const Partner *partner = job->partner;
+
+    if (!may_have_arrived(entry, transfer)) {
+        transfer->end_sent = false;
+    } else if (!partner->profile.restart) {
+        g_autofree char *text =
+                g_strdup_printf("%s; the partner may have the file: ask it before sending again",
+                                transfer->error != NULL ? transfer->error : "answer lost");
+
+        g_free(transfer->error);
+        transfer->error = g_steal_pointer(&text);
+        finish(self, entry, TRANSFER_FAILED);
+        return;
+    }
+    transfer->attempts = job->progressed ? 1 : transfer->attempts + 1;
+    if (transfer->attempts >= partner->retry_attempts)
+        finish(self, entry, TRANSFER_FAILED);
+    else
+        wait_for_retry(self, entry, choose_delay_s(partner, transfer->attempts));
+}
+
+static void take_outcome(Queue *self, Entry *entry, Job *job)
+{
+    transfer_free(entry->transfer);
+    entry->transfer = g_steal_pointer(&job->transfer);
+    switch (job->outcome) {
+    case OUTCOME_DONE:
+        entry->transfer->attempts++;
+        finish(self, entry, TRANSFER_DONE);
+        return;
+    case OUTCOME_FAILED:
+        entry->transfer->attempts++;
+        finish(self, entry, TRANSFER_FAILED);
+        return;
+    case OUTCOME_CANCELLED:
+        finish(self, entry, TRANSFER_CANCELLED);
+        return;
+    case OUTCOME_RETRY:
+        if (entry->cancelling)
+            finish(self, entry, TRANSFER_CANCELLED);
+        else
+            retry(self, entry, job);
+        break;
+    case OUTCOME_RETRY_LATER:
+        wait_for_retry(self, entry, choose_delay_s(job->partner, entry->transfer->attempts));
+        break;
+    case OUTCOME_RETURNED:
+        entry->transfer->state = TRANSFER_QUEUED;
+        break;
+    }
+    /* the entry is gone when it was finished */
+}
+
+/* starting */
+
+static TlsContext *find_tls(Queue *self, const Partner *partner, GError **error)
+{
+    TlsContext *context = g_hash_table_lookup(self->tls, partner->name);
+
+    if (context != NULL || !partner->tls.enabled)
+        return context;
+    context = tls_context_new_client(&partner->tls, error);
+    if (context != NULL)
+        g_hash_table_insert(self->tls, g_strdup(partner->name), context);
+    return context;
+}
+
+/* Rules of a transfer in this configuration. False: it cannot be done, error says why. */
+static bool find_rules(const Queue *self, const Transfer *transfer, const Partner **ret_partner,
+                       const VirtualFile **ret_file, GError **error)
+{
+    *ret_partner = config_find_partner(self->config, transfer->partner);
+    *ret_file = *ret_partner != NULL ? rule_find_by_path((*ret_partner)->files, transfer->path,
+                                                         transfer->direction == DIRECTION_SEND)
+                                     : NULL;
+    if (*ret_file == NULL || (*ret_partner)->address == NULL || !(*ret_partner)->enabled) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED, "partner '%s' %s", transfer->partner,
+                    *ret_partner == NULL              ? "is not configured any more"
+                    : *ret_file == NULL               ? "has no virtual file for this path any more"
+                    : (*ret_partner)->address == NULL ? "has no address to call"
+                                                      : "is disabled");
+        return false;
+    }
+    return true;
+}
+
+static Link *find_idle(const Queue *self, const char *partner, unsigned *ret_open)
+{
+    Link *idle = NULL;
+
+    *ret_open = 0;
+    for (guint i = 0; i < self->links->len; i++) {
+        Link *link = g_ptr_array_index(self->links, i);
+
+        if (strcmp(link->partner, partner) != 0)
+            continue;
+        (*ret_open)++;
+        if (link->id == 0 && !link->leaving)
+            idle = link;
+    }
+    return idle;
+}
+
+static void give(Queue *self, Link *link, Entry *entry, const Partner *partner,
+                 const VirtualFile *file, TlsContext *tls)
+{
+    Job *job = job_new(self->config, partner, file, transfer_copy(entry->transfer));
+
+    entry->progress = progress_ref(job->progress);
+    entry->transfer->state = TRANSFER_RUNNING;
+    log_transfer(LOG_TRANSFER_STARTED, entry->transfer);
+    if (link == NULL) {
+        link = g_new0(Link, 1);
+        link->partner = g_strdup(partner->name);
+        link->connection =
+                connection_start_outgoing(self->services, self->config, partner, tls, job);
+        g_ptr_array_add(self->links, link);
+    } else {
+        Order *order = order_new(ORDER_JOB);
+
+        order->job = job;
+        connection_order(link->connection, order);
+    }
+    link->id = entry->transfer->id;
+}
+
+typedef enum { START_DONE, START_FULL, START_FAILED } StartResult;
+
+static StartResult start(Queue *self, Entry *entry)
+{
+    g_autoptr(GError) error = NULL;
+    const Partner *partner = NULL;
+    const VirtualFile *file = NULL;
+    TlsContext *tls = NULL;
+    unsigned open = 0;
+    Link *link = find_idle(self, entry->transfer->partner, &open);
+
+    if (find_rules(self, entry->transfer, &partner, &file, &error)) {
+        if (link == NULL &&
+            (open >= partner->outgoing_connections || !partner_is_open_at(partner, clock_wall_s())))
+            return START_FULL;
+        tls = find_tls(self, partner, &error);
+    }
+    if (error != NULL) {
+        g_free(entry->transfer->error);
+        entry->transfer->error = g_strdup(error->message);
+        entry->transfer->cause = (uint8_t)(error->code + 1);
+        finish(self, entry, TRANSFER_FAILED);
+        return START_FAILED;
+    }
+    give(self, link, entry, partner, file, tls);
+    return START_DONE;
+}
+
+typedef struct {
+    const char *partner;
+    Entry *found;
+} Search;
+
+static gboolean is_next(gpointer key, gpointer value, gpointer data)
+{
+    Entry *entry = value;
+    Search *search = data;
+
+    (void)key;
+    if (entry->transfer->state != TRANSFER_QUEUED || entry->progress != NULL ||
+        strcmp(entry->transfer->partner, search->partner) != 0)
+        return FALSE;
+    search->found = entry;
+    return TRUE;
+}
+
+static void pump(Queue *self, const char *partner)
+{
+    while (!self->finishing) {
+        Search search = {.partner = partner};
+
+        g_tree_foreach(self->entries, is_next, &search);
+        if (search.found == NULL || start(self, search.found) == START_FULL)
+            return;
+    }
+}
+
+/* from outside */
+
+void queue_set_config(Queue *self, Config *config)
+{
+    config_unref(self->config);
+    self->config = config_ref(config);
+    g_hash_table_remove_all(self->tls);
+}
+
+void queue_add(Queue *self, Transfer *transfer)
+{
+    Entry *entry = g_new0(Entry, 1);
+    int64_t *id = g_new(int64_t, 1);
+    g_autofree char *partner = g_strdup(transfer->partner);
+
+    *id = transfer->id;
+    entry->queue = self;
+    entry->transfer = transfer;
+    transfer->state = TRANSFER_QUEUED;
+    g_tree_insert(self->entries, id, entry);
+    log_transfer(LOG_TRANSFER_QUEUED, transfer);
+    pump(self, partner);
+}
+
+bool queue_take_notice(Queue *self, Notice *notice)
+{
+    Link *link = find_link(self, notice->connection);
+    g_autofree char *partner = NULL;
+    Entry *entry;
+
+    if (link == NULL || (notice->kind != NOTICE_JOB_DONE && notice->kind != NOTICE_CLOSED))
+        return false;
+    partner = g_strdup(link->partner);
+    if (notice->kind == NOTICE_JOB_DONE) {
+        int64_t id = notice->job->transfer->id;
+
+        link->id = 0;
+        /* a connection that could not be opened closes next */
+        link->leaving = link->leaving || notice->job->outcome == OUTCOME_RETURNED;
+        entry = find_entry(self, id);
+        if (entry != NULL)
+            take_outcome(self, entry, notice->job);
+        entry = find_entry(self, id); /* gone when it was finished */
+        if (entry != NULL)
+            g_clear_pointer(&entry->progress, progress_unref);
+    } else {
+        connection_free(link->connection);
+        g_ptr_array_remove(self->links, link);
+    }
+    pump(self, partner);
+    return true;
+}
+
+const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress_bytes)
+{
+    const Entry *entry = find_entry(self, id);
+
+    if (entry == NULL)
+        return NULL;
+    if (ret_progress_bytes != NULL)
+        *ret_progress_bytes = entry->progress != NULL ? atomic_load(&entry->progress->bytes) : 0;
+    return entry->transfer;
+}
+
+bool queue_cancel(Queue *self, int64_t id, GError **error)
+{
+    Entry *entry = find_entry(self, id);
+
+    if (entry == NULL) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
+                    "transfer %" G_GINT64_FORMAT " is not waiting or running", id);
+        return false;
+    }
+    if (entry->progress == NULL) {
+        finish(self, entry, TRANSFER_CANCELLED);
+        return true;
+    }
+    entry->cancelling = true;
+    atomic_store(&entry->progress->cancelled, true);
+    for (guint i = 0; i < self->links->len; i++) {
+        const Link *link = g_ptr_array_index(self->links, i);
+        Order *order;
+
+        if (link->id != id)
+            continue;
+        order = order_new(ORDER_CANCEL);
+        order->id = id;
+        connection_order(link->connection, order);
+    }
+    return true;
+}
+
+bool queue_retry(Queue *self, int64_t id, GError **error)
+{
+    Entry *entry = find_entry(self, id);
+
+    if (entry == NULL || entry->transfer->state != TRANSFER_WAITING) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
+                    "transfer %" G_GINT64_FORMAT " does not wait for a retry", id);
+        return false;
+    }
+    if (entry->timer != 0)
+        g_source_remove(entry->timer);
+    (void)on_retry_time(entry); /* the same as when its time comes */
+    return true;
+}
+
+static void order_all(Queue *self, OrderKind kind, PesitDiag diag)
+{
+    for (guint i = 0; i < self->links->len; i++) {
+        Link *link = g_ptr_array_index(self->links, i);
+        Order *order = order_new(kind);
+
+        order->diag = diag;
+        link->leaving = true;
+        connection_order(link->connection, order);
+    }
+}
+
+void queue_finish(Queue *self)
+{
+    self->finishing = true;
+    order_all(self, ORDER_FINISH, PESIT_DIAG_OK);
+}
+
+void queue_abort(Queue *self, PesitDiag diag)
+{
+    order_all(self, ORDER_ABORT, diag);
+}
+
+void queue_cut(Queue *self)
+{
+    for (guint i = 0; i < self->links->len; i++)
+        connection_cut(((Link *)g_ptr_array_index(self->links, i))->connection);
+}
+
+unsigned queue_count_connections(const Queue *self)
+{
+    return self->links->len;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we call partners for: transfers that wait, the connections that do them, retries and their delays.
+ * Rows in the store decide; the queue holds those that are not final. Main loop only; never waits.
+ */
+#pragma once
+
+#include "daemon/net/connection.h"
+
+typedef struct Queue Queue;
+
+/* Told of every change of a transfer that the queue makes, once it is in the store. transfer: borrowed. */
+typedef void (*QueueCallback)(const Transfer *transfer, gpointer data);
+
+/* services: borrowed, longer-lived. config: referenced. */
+Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallback on_change,
+                 gpointer data);
+/* Only when no connection is left. */
+void queue_free(Queue *self);
+/* New partners and rules for the jobs that start from now on. */
+void queue_set_config(Queue *self, Config *config);
+/* A stored transfer, queued or waiting, of direction send or fetch. transfer: taken. */
+void queue_add(Queue *self, Transfer *transfer);
+/* A notice of a connection of ours: JOB_DONE or CLOSED. True when it was one; then it is dealt with, and the
+ * connection is freed after CLOSED. The notice stays the caller's. */
+bool queue_take_notice(Queue *self, Notice *notice);
+/* The newest known values, NULL when it is not here (final, or never queued). progress: bytes so far. Borrowed. */
+const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress_bytes);
+/* Cancels; a running transfer is interrupted first. NOT_FOUND. */
+bool queue_cancel(Queue *self, int64_t id, GError **error);
+/* A waiting transfer is tried at once. NOT_FOUND. */
+bool queue_retry(Queue *self, int64_t id, GError **error);
+/* No new job; connections finish what they do and leave. */
+void queue_finish(Queue *self);
+/* Ends all connections: with ABORT, or by their sockets. */
+void queue_abort(Queue *self, PesitDiag diag);
+void queue_cut(Queue *self);
+unsigned queue_count_connections(const Queue *self);
