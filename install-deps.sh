@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libconfig-dev
-          libfuse3-dev fuse3 tzdata)
+          libfuse3-dev fuse3 libjansson-dev tzdata)
 if [ "${1:-}" = --test ]; then
     packages+=(clang clang-format libclang-rt-14-dev python3-pytest openssl)
     . /etc/os-release

@@ -14,11 +14,20 @@
 #define PAGE_ROWS   500
 #define INTERRUPTED "interrupted: the daemon stopped"
 
-static bool fail_row(Store *store, Spool *spool, Transfer *transfer, GError **error)
+/* Ends a row that the stop interrupted; a fetched file that was complete here before TRANS.END left is ours. */
+static bool end_row(Store *store, Spool *spool, Transfer *transfer, GError **error)
 {
     g_autoptr(StoreResult) result = NULL;
     TransferState before = transfer->state;
 
+    if (transfer->direction == DIRECTION_FETCH && transfer->end_sent && transfer->data_kept) {
+        transfer->state = TRANSFER_DONE;
+        transfer->finished_us = clock_wall_us();
+        result = store_execute(store, store_request_update(transfer, 1u << before, NULL, 0));
+        if (result->error != NULL)
+            g_propagate_error(error, g_steal_pointer(&result->error));
+        return error == NULL || *error == NULL;
+    }
     if (transfer->direction == DIRECTION_RECEIVE || transfer->direction == DIRECTION_FETCH) {
         spool_remove(spool, transfer->spool_name);
         transfer->data_kept = false;
@@ -34,7 +43,6 @@ static bool fail_row(Store *store, Spool *spool, Transfer *transfer, GError **er
     return false;
 }
 
-/* A fetch that was complete here before TRANS.END left is ours: the partner may think otherwise, we have it. */
 static bool settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, GError **error)
 {
     g_autoptr(StoreResult) rows = store_execute(store, store_request_unfinished());
@@ -51,7 +59,7 @@ static bool settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, 
 
         if (!lost)
             continue;
-        if (!fail_row(store, spool, transfer, error))
+        if (!end_row(store, spool, transfer, error))
             return false;
         (*ret_failed)++;
     }

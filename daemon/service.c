@@ -10,8 +10,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/gate.h"
+#include "daemon/local/desk.h"
 #include "daemon/net/listener.h"
 #include "daemon/recovery.h"
+#include "daemon/transfer/queue.h"
+#include "daemon/watch.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -38,8 +41,12 @@ struct Service {
     guint notices_source;
     ConnectionServices services;
     GPtrArray *entrances;   /* Entrance * */
-    GPtrArray *connections; /* Connection * */
+    GPtrArray *connections; /* Connection *: those that called in */
+    Queue *queue;
+    Desk *desk;
+    Watch *watch;
     GMainLoop *loop;
+    int64_t started_us; /* wall */
     bool stopping;
 };
 
@@ -67,13 +74,16 @@ static void answer(const Notice *notice, Verdict verdict)
     reply_post(notice->reply, GINT_TO_POINTER(verdict));
 }
 
+static unsigned count_connections(const Service *self)
+{
+    return self->connections->len + queue_count_connections(self->queue);
+}
+
 static void close_connection(Service *self, Connection *connection)
 {
     gate_remove(self->gate, connection);
     g_ptr_array_remove_fast(self->connections, connection);
     connection_free(connection);
-    if (self->stopping && self->connections->len == 0)
-        g_main_loop_quit(self->loop);
 }
 
 static void on_offer_marked(StoreResult *result, gpointer data)
@@ -95,6 +105,8 @@ static void on_offer_found(StoreResult *result, gpointer data)
                      store_request_update(result->transfer, 1u << TRANSFER_QUEUED, NULL, 0),
                      on_offer_marked, self);
     }
+    if (result->error == NULL)
+        desk_take_change(self->desk, result->transfer);
     store_result_free(result);
 }
 
@@ -102,9 +114,18 @@ static void take_incoming(Service *self, const Notice *notice)
 {
     const Transfer *transfer = notice->transfer;
 
-    if (notice->progress == NULL && transfer->direction == DIRECTION_SERVE &&
-        transfer->state == TRANSFER_DONE)
+    if (notice->progress != NULL)
+        return;
+    if (transfer->direction != DIRECTION_SERVE)
+        desk_take_change(self->desk, transfer);
+    else if (transfer->state == TRANSFER_DONE)
         store_submit(self->store, store_request_get(transfer->offer_id), on_offer_found, self);
+}
+
+static void quit_when_empty(Service *self)
+{
+    if (self->stopping && count_connections(self) == 0)
+        g_main_loop_quit(self->loop);
 }
 
 static void on_notice(gpointer message, gpointer data)
@@ -112,6 +133,11 @@ static void on_notice(gpointer message, gpointer data)
     Notice *notice = message;
     Service *self = data;
 
+    if (queue_take_notice(self->queue, notice)) {
+        notice_free(notice);
+        quit_when_empty(self);
+        return;
+    }
     switch (notice->kind) {
     case NOTICE_ADMIT:
         answer(notice, self->stopping ? VERDICT_STOPPING
@@ -139,6 +165,7 @@ static void on_notice(gpointer message, gpointer data)
         break;
     }
     notice_free(notice);
+    quit_when_empty(self);
 }
 
 /* calls */
@@ -203,6 +230,7 @@ static gboolean on_cut(gpointer data)
 
     for (guint i = 0; i < self->connections->len; i++)
         connection_cut(g_ptr_array_index(self->connections, i));
+    queue_cut(self->queue);
     return G_SOURCE_CONTINUE;
 }
 
@@ -216,6 +244,7 @@ static gboolean on_drained(gpointer data)
         order->diag = DIAG_STOPPING;
         connection_order(g_ptr_array_index(self->connections, i), order);
     }
+    queue_abort(self->queue, DIAG_STOPPING);
     g_timeout_add(CUT_AFTER_MS, on_cut, self);
     return G_SOURCE_REMOVE;
 }
@@ -230,23 +259,62 @@ static gboolean on_terminate(gpointer data)
     log_event(LOG_STOPPING, NULL);
     for (guint i = 0; i < self->connections->len; i++)
         connection_order(g_ptr_array_index(self->connections, i), order_new(ORDER_FINISH));
-    if (self->connections->len == 0)
+    queue_finish(self->queue);
+    if (count_connections(self) == 0)
         g_main_loop_quit(self->loop);
     else
         g_timeout_add(self->config->drain_ms, on_drained, self);
     return G_SOURCE_CONTINUE;
 }
 
-/* New partners and virtual files count for the next connections; listeners and paths need a restart. */
-static gboolean on_reload(gpointer data)
+/* reload */
+
+/* The listeners' certificates as they are now in their files; a bad one keeps what was loaded before. */
+static bool renew_certificates(Service *self, GError **error)
+{
+    for (guint i = 0; i < self->entrances->len; i++) {
+        Entrance *entrance = g_ptr_array_index(self->entrances, i);
+        const ListenerConfig *settings = g_ptr_array_index(self->config->listeners, i);
+        TlsContext *fresh;
+
+        if (entrance->tls == NULL)
+            continue;
+        fresh = tls_context_new_server(&settings->tls, error);
+        if (fresh == NULL)
+            return false;
+        tls_context_unref(entrance->tls);
+        entrance->tls = fresh;
+    }
+    return true;
+}
+
+static void watch_tls(Service *self, const TlsSettings *settings)
+{
+    watch_add(self->watch, settings->certificate);
+    watch_add(self->watch, settings->key);
+    watch_add(self->watch, settings->authorities);
+}
+
+static void watch_files(Service *self)
+{
+    watch_add(self->watch, self->path);
+    for (guint i = 0; i < self->config->listeners->len; i++)
+        watch_tls(self,
+                  &((const ListenerConfig *)g_ptr_array_index(self->config->listeners, i))->tls);
+    for (guint i = 0; i < self->config->partners->len; i++)
+        watch_tls(self, &((const Partner *)g_ptr_array_index(self->config->partners, i))->tls);
+}
+
+/* New partners, virtual files and certificates count for the next connections; addresses of listeners and
+ * paths need a restart. */
+static bool reload(gpointer data, GError **error)
 {
     Service *self = data;
-    g_autoptr(GError) error = NULL;
-    Config *loaded = config_load(self->path, &error);
+    Config *loaded = config_load(self->path, error);
 
-    if (loaded == NULL) {
-        log_event(LOG_CONFIG_REFUSED, "REASON", error->message, NULL);
-        return G_SOURCE_CONTINUE;
+    if (loaded == NULL || !renew_certificates(self, error)) {
+        config_unref(loaded);
+        return false;
     }
     /* a listener reads its settings for its whole life: the old listeners stay with the new partners */
     g_ptr_array_unref(loaded->listeners);
@@ -254,14 +322,90 @@ static gboolean on_reload(gpointer data)
     config_unref(self->config);
     self->config = loaded;
     log_configure(loaded->log_level, loaded->log_format);
+    queue_set_config(self->queue, loaded);
+    desk_set_config(self->desk, loaded);
+    watch_files(self);
     log_event(LOG_CONFIG_LOADED, "PATH", self->path, NULL);
+    return true;
+}
+
+static void reload_by_itself(gpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!reload(data, &error))
+        log_event(LOG_CONFIG_REFUSED, "REASON", error->message, NULL);
+}
+
+static gboolean on_hang_up(gpointer data)
+{
+    reload_by_itself(data);
     return G_SOURCE_CONTINUE;
+}
+
+/* status */
+
+static GVariant *describe_listener(const Entrance *entrance, const ListenerConfig *settings)
+{
+    GVariantDict d;
+
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "address", "s", settings->address);
+    g_variant_dict_insert(&d, "port", "u", (guint32)listener_port(entrance->listener));
+    g_variant_dict_insert(&d, "tls", "b", (gboolean)(entrance->tls != NULL));
+    return g_variant_dict_end(&d);
+}
+
+static void describe(GVariantDict *status, gpointer data)
+{
+    const Service *self = data;
+    GVariantBuilder listeners;
+
+    g_variant_builder_init(&listeners, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < self->entrances->len; i++)
+        g_variant_builder_add_value(
+                &listeners, describe_listener(g_ptr_array_index(self->entrances, i),
+                                              g_ptr_array_index(self->config->listeners, i)));
+    g_variant_dict_insert(status, "state", "s", self->stopping ? "stopping" : "running");
+    g_variant_dict_insert(status, "version", "s", PESITFS_VERSION);
+    g_variant_dict_insert(status, "node", "s", self->config->node_name);
+    g_variant_dict_insert(status, "pid", "u", (guint32)getpid());
+    g_variant_dict_insert(status, "started_us", "x", self->started_us);
+    g_variant_dict_insert(status, "config", "s", self->path);
+    g_variant_dict_insert(status, "connections", "u", (guint32)count_connections(self));
+    g_variant_dict_insert_value(status, "listeners", g_variant_builder_end(&listeners));
 }
 
 /* life */
 
+static void on_queue_change(const Transfer *transfer, gpointer data)
+{
+    const Service *self = data;
+
+    desk_take_change(self->desk, transfer);
+}
+
+/* What was on its way to a partner when the daemon stopped. */
+static bool resume_transfers(Service *self, GError **error)
+{
+    g_autoptr(StoreResult) rows = store_execute(self->store, store_request_unfinished());
+
+    if (rows->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&rows->error));
+        return false;
+    }
+    for (guint i = 0; i < rows->transfers->len; i++) {
+        const Transfer *transfer = g_ptr_array_index(rows->transfers, i);
+
+        if (transfer->direction == DIRECTION_SEND)
+            queue_add(self->queue, transfer_copy(transfer));
+    }
+    return true;
+}
+
 static bool open_parts(Service *self, GError **error)
 {
+    const DeskHost host = {reload, describe, self};
     const Config *config = self->config;
 
     self->spool =
@@ -273,6 +417,12 @@ static bool open_parts(Service *self, GError **error)
         return false;
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);
     self->services = (ConnectionServices){self->store, self->spool, self->notices};
+    self->queue = queue_new(&self->services, self->config, on_queue_change, self);
+    self->desk = desk_open(&self->services, self->config, self->queue, &host, error);
+    self->watch = self->desk != NULL ? watch_new(reload_by_itself, self, error) : NULL;
+    if (self->watch == NULL || !resume_transfers(self, error))
+        return false;
+    watch_files(self);
     for (guint i = 0; i < config->listeners->len; i++) {
         if (!open_entrance(self, g_ptr_array_index(config->listeners, i), error))
             return false;
@@ -290,6 +440,7 @@ Service *service_start(const char *path, Config *config, int ready_fd, GError **
     Service *self = g_new0(Service, 1);
 
     self->path = g_strdup(path);
+    self->started_us = clock_wall_us();
     self->config = config;
     self->gate = gate_new();
     self->notices = mailbox_new(free_notice);
@@ -302,7 +453,7 @@ Service *service_start(const char *path, Config *config, int ready_fd, GError **
     }
     g_unix_signal_add(SIGTERM, on_terminate, self);
     g_unix_signal_add(SIGINT, on_terminate, self);
-    g_unix_signal_add(SIGHUP, on_reload, self);
+    g_unix_signal_add(SIGHUP, on_hang_up, self);
     if (ready_fd >= 0 && write(ready_fd, "READY\n", 6) != 6) {
         error_set_errno(error, errno, "tell readiness");
         service_stop(self);
@@ -322,11 +473,14 @@ void service_stop(Service *self)
     if (self == NULL)
         return;
     g_ptr_array_unref(self->entrances);
+    watch_free(self->watch);
+    desk_close(self->desk);
     if (self->notices_source != 0)
         g_source_remove(self->notices_source);
     mailbox_close(self->notices);
     mailbox_unref(self->notices);
     store_close(self->store);
+    queue_free(self->queue);
     spool_close(self->spool);
     gate_free(self->gate);
     g_ptr_array_unref(self->connections);

@@ -12,8 +12,9 @@
     "next_retry_us, "                                                                              \
     "diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, "       \
     "data_kept, end_sent"
-/* what stands in the mount: not removed, not cancelled, not a service, received only when complete */
-#define VISIBLE "hidden = 0 AND state <> 6 AND direction <> 4 AND (direction <> 2 OR state = 4)"
+/* what stands in the mount: not removed, not cancelled, not a service, from a partner only when complete */
+#define VISIBLE                                                                                    \
+    "hidden = 0 AND state <> 6 AND direction <> 4 AND (direction NOT IN (1, 2) OR state = 4)"
 
 /* clang-format off */
 const char *const SQL_STATEMENTS[SQL_COUNT] = {

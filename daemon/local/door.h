@@ -35,9 +35,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_close)
 DoorPeer *door_call_peer(DoorCall *call);
 /* User id of the caller. */
 unsigned door_call_uid(DoorCall *call);
-/* The one descriptor that came with the call, or -1; borrowed. */
-int door_call_fd(DoorCall *call);
-/* Answers. value: tuple of the method's results, floating or taken; fds: n descriptors, duplicated, that the
+/* Answers. value: tuple of the method's results, floating, or NULL for none; fds: n descriptors, duplicated, that the
  * value names by index as handles. */
 void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n);
 /* error: borrowed; a BaseError travels with its code. */

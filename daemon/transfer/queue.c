@@ -246,6 +246,10 @@ static void retry(Queue *self, Entry *entry, const Job *job)
 
 static void take_outcome(Queue *self, Entry *entry, Job *job)
 {
+    if (entry->transfer->direction == DIRECTION_SEND) { /* touched while it ran */
+        job->transfer->mode = entry->transfer->mode;
+        job->transfer->mtime_us = entry->transfer->mtime_us;
+    }
     transfer_free(entry->transfer);
     entry->transfer = g_steal_pointer(&job->transfer);
     switch (job->outcome) {
@@ -304,6 +308,12 @@ static bool find_rules(const Queue *self, const Transfer *transfer, const Partne
                     : *ret_file == NULL               ? "has no virtual file for this path any more"
                     : (*ret_partner)->address == NULL ? "has no address to call"
                                                       : "is disabled");
+        return false;
+    }
+    if (transfer->end_sent && !(*ret_partner)->profile.restart) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT,
+                    "interrupted: partner '%s' may have the file: ask it before sending again",
+                    transfer->partner);
         return false;
     }
     return true;
@@ -511,6 +521,16 @@ bool queue_retry(Queue *self, int64_t id, GError **error)
         g_source_remove(entry->timer);
     (void)on_retry_time(entry); /* the same as when its time comes */
     return true;
+}
+
+void queue_touch(Queue *self, int64_t id, uint32_t mode, int64_t mtime_us)
+{
+    Entry *entry = find_entry(self, id);
+
+    if (entry == NULL)
+        return;
+    entry->transfer->mode = mode;
+    entry->transfer->mtime_us = mtime_us;
 }
 
 static void order_all(Queue *self, OrderKind kind, PesitDiag diag)

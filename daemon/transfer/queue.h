@@ -30,6 +30,8 @@ const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress
 bool queue_cancel(Queue *self, int64_t id, GError **error);
 /* A waiting transfer is tried at once. NOT_FOUND. */
 bool queue_retry(Queue *self, int64_t id, GError **error);
+/* Permission bits and time shown in the mount, kept through what runs; nothing when it is not here. */
+void queue_touch(Queue *self, int64_t id, uint32_t mode, int64_t mtime_us);
 /* No new job; connections finish what they do and leave. */
 void queue_finish(Queue *self);
 /* Ends all connections: with ABORT, or by their sockets. */

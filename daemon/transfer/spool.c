@@ -146,6 +146,16 @@ int spool_stage(Spool *self, int64_t name, GError **error)
     return create_data(self->staging_fd, text, error);
 }
 
+int spool_open_staged(Spool *self, int64_t name, GError **error)
+{
+    char text[NAME_BYTES];
+    g_autofree char *path = NULL;
+
+    format_name(name, text);
+    path = g_strconcat(text, "/" DATA_FILE, NULL);
+    return file_open_beneath(self->staging_fd, path, O_RDONLY, 0, error);
+}
+
 void spool_discard_staged(Spool *self, int64_t name)
 {
     char text[NAME_BYTES];

@@ -28,6 +28,8 @@ int64_t spool_next_name(Spool *self);
 
 /* New empty staged file, open for reading and writing. NO_SPACE below the reserve. */
 int spool_stage(Spool *self, int64_t name, GError **error);
+/* Another descriptor of a staged file, for reading. */
+int spool_open_staged(Spool *self, int64_t name, GError **error);
 void spool_discard_staged(Spool *self, int64_t name);
 /* Moves a staged file among the transfers. ret_folders: two descriptors to sync before its row commits. */
 bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error);

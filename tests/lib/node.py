@@ -1,27 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a real pesitd in a folder of its own, on a free port, and ends it by its process id."""
+import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
 
+PATHS = 'paths: { spool = "spool"; inbox = "inbox"; store = "store.db"; socket = "door"; };'
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", "build"))
 FILES = '{ pattern = "in/*"; mode = "receive"; }, { pattern = "max/*"; mode = "receive"; file_type = 5; max_mb = 1; }'
 
 
-class Node:
-    def __init__(self, folder, files=FILES, partner="", extra="", tls=""):
+class Bare:
+    """A pesitd with the configuration it is given; paths and log are added."""
+
+    def __init__(self, folder, name, text):
         self.folder = pathlib.Path(folder)
-        self.config = self.folder / "pesitd.conf"
-        self.log_path = self.folder / "pesitd.log"
+        self.folder.mkdir(exist_ok=True)
+        self.config, self.log_path = self.folder / "pesitd.conf", self.folder / "pesitd.log"
         self.process, self.port = None, 0
-        self.config.write_text(
-            'node = "BANK1"; paths: { spool = "spool"; inbox = "inbox"; store = "store.db"; };\n'
-            'log: { level = "info"; };\n%s\n'
-            'listeners = ( { address = "127.0.0.1"; port = 0; %s } );\n'
-            'partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; %s\n'
-            '  files = ( %s ); } );\n' % (extra, tls, partner, files), encoding="utf-8")
+        self.configure(name, text)
+
+    def configure(self, name, text):
+        """Writes the configuration, as an editor does: whole, then renamed."""
+        fresh = self.folder / "pesitd.conf.new"
+        fresh.write_text('node = "%s"; %s log: { level = "info"; };\n%s' % (name, PATHS, text), encoding="utf-8")
+        fresh.rename(self.config)
+
+    def control(self, *arguments, check=True, timeout=60):
+        """pesitctl --json on this node: what it printed, or its whole result when it may fail."""
+        program = [BUILD / "pesitctl/pesitctl", "--socket", self.folder / "door", "--json"]
+        done = subprocess.run([*program, *map(str, arguments)], capture_output=True, timeout=timeout, check=False)
+        if not check:
+            return done
+        assert done.returncode == 0, (done.returncode, done.stderr, self.log())
+        return json.loads(done.stdout) if done.stdout else None
 
     def start(self):
         reader, writer = os.pipe()
@@ -33,7 +47,8 @@ class Node:
         os.close(writer)
         with os.fdopen(reader, "rb") as ready:
             assert ready.readline() == b"READY\n", self.log()
-        self.port = int(re.findall(r"PORT=(\d+)", self.log_path.read_text(encoding="utf-8")[start:])[0])
+        ports = re.findall(r"PORT=(\d+)", self.log_path.read_text(encoding="utf-8")[start:])
+        self.port = int(ports[0]) if ports else 0
         return self
 
     def log(self):
@@ -56,3 +71,13 @@ class Node:
             self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0, self.log()
         assert "ERROR: " not in self.log() and "runtime error" not in self.log(), self.log()
+
+
+class Node(Bare):
+    """BANK1, that knows one partner COMPANY."""
+
+    def __init__(self, folder, files=FILES, partner="", extra="", tls=""):
+        super().__init__(folder, "BANK1", '%s\n'
+                         'listeners = ( { address = "127.0.0.1"; port = 0; %s } );\n'
+                         'partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; %s\n'
+                         '  files = ( %s ); } );\n' % (extra, tls, partner, files))

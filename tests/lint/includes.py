@@ -22,6 +22,7 @@ FOREIGN = {
     "openssl/evp.h": {"base/secret.c", "daemon/net/tls.c"},
     "sqlite3.h": {"sql/sqlite.c"},
     "libconfig.h": {"daemon/config.c"},
+    "jansson.h": {"pesitctl"},
     "fuse_lowlevel.h": {"pesitfs"},
     "gio/gio.h": {"daemon/local", "daemon/local/client.h"},
 }

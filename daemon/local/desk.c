@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The desk's table of methods, and those that only read or pass on an order. Every answer that needs the
+ * store is given when the store has answered.
+ */
+#include "daemon/local/desk-private.h"
+
+#include "base/clock.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ROWS   1000
+#define ALL_STATES 0xFFu
+
+/* small answers */
+
+void desk_fail(DoorCall *call, BaseError code, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    error = g_error_new_literal(BASE_ERROR, (int)code, text);
+    door_call_fail(call, error);
+}
+
+static void insert_text(GVariantDict *dictionary, const char *key, const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text != NULL ? text : "", -1);
+
+    g_variant_dict_insert(dictionary, key, "s", valid);
+}
+
+GVariant *desk_describe(const Desk *self, const Transfer *stored)
+{
+    uint64_t progress = 0;
+    const Transfer *newest = queue_find(self->queue, stored->id, &progress);
+    const Transfer *t = newest != NULL ? newest : stored;
+    g_autofree char *diag =
+            t->diag_code != 0 ? g_strdup_printf("%u-%03u", t->diag_type, t->diag_code) : NULL;
+    GVariantDict d;
+
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "id", "x", t->id);
+    insert_text(&d, "direction", transfer_direction_name(t->direction));
+    insert_text(&d, "state", transfer_state_name(t->state));
+    insert_text(&d, "partner", t->partner);
+    insert_text(&d, "path", t->path);
+    insert_text(&d, "file_name", t->file_name);
+    g_variant_dict_insert(&d, "file_type", "u", (guint32)t->file_type);
+    g_variant_dict_insert(&d, "transfer_id", "u", t->transfer_id);
+    g_variant_dict_insert(&d, "size_bytes", "t", t->size_bytes);
+    g_variant_dict_insert(&d, "wire_bytes", "t", t->wire_bytes);
+    g_variant_dict_insert(&d, "articles", "t", t->articles);
+    g_variant_dict_insert(&d, "mode", "u", t->mode);
+    g_variant_dict_insert(&d, "mtime_us", "x", t->mtime_us);
+    g_variant_dict_insert(&d, "created_us", "x", t->created_us);
+    g_variant_dict_insert(&d, "updated_us", "x", t->updated_us);
+    g_variant_dict_insert(&d, "finished_us", "x", t->finished_us);
+    g_variant_dict_insert(&d, "attempts", "u", t->attempts);
+    g_variant_dict_insert(&d, "next_retry_us", "x", t->next_retry_us);
+    insert_text(&d, "diag", diag);
+    insert_text(&d, "cause", t->cause != 0 ? base_error_name((BaseError)(t->cause - 1)) : NULL);
+    insert_text(&d, "error", t->error);
+    insert_text(&d, "sha256", t->sha256);
+    insert_text(&d, "peer", t->peer);
+    g_variant_dict_insert(&d, "data_kept", "b",
+                          (gboolean)(t->data_kept || (t->direction == DIRECTION_RECEIVE &&
+                                                      t->state == TRANSFER_DONE)));
+    g_variant_dict_insert(&d, "progress_bytes", "t",
+                          newest != NULL              ? progress
+                          : t->state == TRANSFER_DONE ? t->size_bytes
+                                                      : (guint64)0);
+    return g_variant_dict_end(&d);
+}
+
+GVariant *desk_describe_tuple(const Desk *self, const Transfer *transfer)
+{
+    return g_variant_new("(@a{sv})", desk_describe(self, transfer));
+}
+
+const Partner *desk_find_partner(const Desk *self, const char *name, GError **error)
+{
+    const Partner *partner = config_find_partner(self->config, name);
+
+    if (partner == NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no partner '%s'", name);
+    else if (!partner->enabled)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED, "partner '%s' is disabled", name);
+    else
+        return partner;
+    return NULL;
+}
+
+int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error)
+{
+    if (transfer->direction == DIRECTION_RECEIVE)
+        return spool_open_inbox(self->spool, transfer->partner, transfer->path, error);
+    if (transfer->data_kept && transfer->spool_name != NULL)
+        return spool_open_data(self->spool, transfer->spool_name, O_RDONLY, error);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
+                "the bytes of transfer %" G_GINT64_FORMAT " are not kept any more", transfer->id);
+    return -1;
+}
+
+void desk_emit_change(Desk *self, const char *partner, const char *path)
+{
+    door_emit(self->door, "EntryChanged", g_variant_new("(ss)", partner, path));
+}
+
+/* questions to the store: one call, one request */
+
+typedef struct {
+    Desk *desk;
+    DoorCall *call;
+} Question;
+
+static void ask(Desk *self, DoorCall *call, StoreRequest *request, StoreCallback on_result)
+{
+    Question *question = g_new0(Question, 1);
+
+    question->desk = self;
+    question->call = call;
+    store_submit(self->store, request, on_result, question);
+}
+
+/* True: the answer was an error, and the caller has it. */
+static bool answer_error(Question *question, StoreResult *result)
+{
+    if (result->error == NULL)
+        return false;
+    door_call_fail(question->call, result->error);
+    store_result_free(result);
+    g_free(question);
+    return true;
+}
+
+static void answer_transfer(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+
+    if (answer_error(question, result))
+        return;
+    door_call_return(question->call, desk_describe_tuple(question->desk, result->transfer), NULL,
+                     0);
+    store_result_free(result);
+    g_free(question);
+}
+
+static void answer_transfers(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+    GVariantBuilder list;
+
+    if (answer_error(question, result))
+        return;
+    g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < result->transfers->len; i++)
+        g_variant_builder_add_value(
+                &list, desk_describe(question->desk, g_ptr_array_index(result->transfers, i)));
+    door_call_return(question->call, g_variant_new("(aa{sv})", &list), NULL, 0);
+    store_result_free(result);
+    g_free(question);
+}
+
+static void find(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const char *partner, *path;
+
+    g_variant_get(parameters, "(&s&s)", &partner, &path);
+    ask(data, call, store_request_find_path(partner, path), answer_transfer);
+}
+
+static void list(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const char *partner, *folder, *after;
+    guint32 limit;
+
+    g_variant_get(parameters, "(&s&s&su)", &partner, &folder, &after, &limit);
+    ask(data, call,
+        store_request_list_folder(partner, folder, ALL_STATES, after[0] != '\0' ? after : NULL,
+                                  MIN(limit, MAX_ROWS)),
+        answer_transfers);
+}
+
+static void get(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    gint64 id;
+
+    g_variant_get(parameters, "(x)", &id);
+    ask(data, call, store_request_get(id), answer_transfer);
+}
+
+static void answer_open(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+    g_autoptr(GError) error = NULL;
+    int fd;
+
+    if (answer_error(question, result))
+        return;
+    fd = desk_open_bytes(question->desk, result->transfer, &error);
+    if (fd < 0) {
+        door_call_fail(question->call, error);
+    } else {
+        door_call_return(question->call, g_variant_new("(h)", 0), &fd, 1);
+        (void)close(fd);
+    }
+    store_result_free(result);
+    g_free(question);
+}
+
+static void open_file(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    gint64 id;
+
+    g_variant_get(parameters, "(x)", &id);
+    ask(data, call, store_request_get(id), answer_open);
+}
+
+typedef bool (*NameParser)(const char *text, unsigned *ret_bit);
+
+static bool parse_state_bit(const char *text, unsigned *ret_bit)
+{
+    TransferState state;
+
+    if (!transfer_state_parse(text, &state))
+        return false;
+    *ret_bit = 1u << state;
+    return true;
+}
+
+static bool parse_direction_bit(const char *text, unsigned *ret_bit)
+{
+    TransferDirection direction;
+
+    if (!transfer_direction_parse(text, &direction))
+        return false;
+    *ret_bit = 1u << direction;
+    return true;
+}
+
+/* A list of names in a filter as a mask; 0 when the filter is not there. */
+static bool parse_mask(GVariant *filters, const char *key, NameParser parse, unsigned *ret_mask,
+                       GError **error)
+{
+    g_autofree const char **names = NULL;
+
+    *ret_mask = 0;
+    if (!g_variant_lookup(filters, key, "^a&s", &names))
+        return true;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        unsigned bit;
+
+        if (!parse(names[i], &bit)) {
+            g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: no such name '%s'", key,
+                        names[i]);
+            return false;
+        }
+        *ret_mask |= bit;
+    }
+    return true;
+}
+
+static void history(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    g_autoptr(GVariant) filters = g_variant_get_child_value(parameters, 0);
+    g_autoptr(GError) error = NULL;
+    unsigned states, directions;
+    const char *partner = NULL;
+    gint64 before_id = 0;
+    guint32 limit = 50;
+
+    g_variant_lookup(filters, "partner", "&s", &partner);
+    g_variant_lookup(filters, "before_id", "x", &before_id);
+    g_variant_lookup(filters, "limit", "u", &limit);
+    if (!parse_mask(filters, "states", parse_state_bit, &states, &error) ||
+        !parse_mask(filters, "directions", parse_direction_bit, &directions, &error)) {
+        door_call_fail(call, error);
+        return;
+    }
+    ask(data, call,
+        store_request_history(partner, states, directions, before_id, MIN(limit, MAX_ROWS)),
+        answer_transfers);
+}
+
+/* orders */
+
+static void answer_requeued(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+
+    if (answer_error(question, result))
+        return;
+    queue_add(question->desk->queue, g_steal_pointer(&result->transfer));
+    door_call_return(question->call, NULL, NULL, 0);
+    store_result_free(result);
+    g_free(question);
+}
+
+/* A transfer that had failed for good is queued again, when its bytes are still there. */
+static void requeue(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+    Transfer *transfer;
+
+    if (answer_error(question, result))
+        return;
+    transfer = result->transfer;
+    if ((transfer->direction != DIRECTION_SEND && transfer->direction != DIRECTION_FETCH) ||
+        (transfer->state != TRANSFER_FAILED && transfer->state != TRANSFER_CANCELLED)) {
+        desk_fail(question->call, BASE_ERROR_CONFLICT,
+                  "transfer %" G_GINT64_FORMAT " is a %s, %s: only a send or fetch that failed or "
+                  "was cancelled can be tried again",
+                  transfer->id, transfer_direction_name(transfer->direction),
+                  transfer_state_name(transfer->state));
+    } else if (transfer->direction == DIRECTION_SEND && !transfer->data_kept) {
+        desk_fail(question->call, BASE_ERROR_NOT_FOUND,
+                  "the bytes of transfer %" G_GINT64_FORMAT " are not kept any more", transfer->id);
+    } else {
+        unsigned before = 1u << transfer->state;
+
+        transfer->state = TRANSFER_QUEUED;
+        transfer->attempts = 0;
+        transfer->finished_us = 0;
+        transfer->hidden = false;
+        transfer->end_sent = false;
+        transfer->diag_code = transfer->diag_type = 0;
+        transfer->cause = 0;
+        g_clear_pointer(&transfer->error, g_free);
+        ask(question->desk, question->call, store_request_update(transfer, before, NULL, 0),
+            answer_requeued);
+    }
+    store_result_free(result);
+    g_free(question);
+}
+
+static void retry(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+    gint64 id;
+
+    g_variant_get(parameters, "(x)", &id);
+    if (queue_retry(self->queue, id, NULL))
+        door_call_return(call, NULL, NULL, 0);
+    else
+        ask(self, call, store_request_get(id), requeue);
+}
+
+static void answer_cancelled(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+
+    if (answer_error(question, result))
+        return;
+    desk_take_change(question->desk, result->transfer);
+    door_call_return(question->call, NULL, NULL, 0);
+    store_result_free(result);
+    g_free(question);
+}
+
+/* An offer that nobody has taken yet; all else that is final stays as it is. */
+static void cancel_offer(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+    Transfer *transfer;
+
+    if (answer_error(question, result))
+        return;
+    transfer = result->transfer;
+    if (transfer->direction == DIRECTION_OFFER && transfer->state == TRANSFER_QUEUED) {
+        transfer->state = TRANSFER_CANCELLED;
+        transfer->finished_us = clock_wall_us();
+        ask(question->desk, question->call,
+            store_request_update(transfer, 1u << TRANSFER_QUEUED, NULL, 0), answer_cancelled);
+    } else {
+        desk_fail(question->call, BASE_ERROR_CONFLICT,
+                  "transfer %" G_GINT64_FORMAT " is a %s, %s: nothing to cancel", transfer->id,
+                  transfer_direction_name(transfer->direction),
+                  transfer_state_name(transfer->state));
+    }
+    store_result_free(result);
+    g_free(question);
+}
+
+static void cancel(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+    gint64 id;
+
+    g_variant_get(parameters, "(x)", &id);
+    if (queue_cancel(self->queue, id, NULL))
+        door_call_return(call, NULL, NULL, 0);
+    else
+        ask(self, call, store_request_get(id), cancel_offer);
+}
+
+static void reload(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+    g_autoptr(GError) error = NULL;
+
+    (void)parameters;
+    if (self->host.reload(self->host.data, &error))
+        door_call_return(call, NULL, NULL, 0);
+    else
+        door_call_fail(call, error);
+}
+
+/* the house */
+
+static GVariant *describe_file(const VirtualFile *file)
+{
+    static const char *const MODES[] = {"send", "fetch", "offer", "receive"};
+    static const char *const EXISTING[] = {"refuse", "replace", "number"};
+    GVariantDict d;
+
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "pattern", "s", file->pattern);
+    g_variant_dict_insert(&d, "mode", "s", MODES[file->mode]);
+    g_variant_dict_insert(&d, "commit", "s", file->commit == COMMIT_ON_RENAME ? "rename" : "close");
+    g_variant_dict_insert(&d, "ack", "s", file->ack == ACK_SENT ? "sent" : "spool");
+    g_variant_dict_insert(&d, "existing", "s", EXISTING[file->existing]);
+    g_variant_dict_insert(&d, "wait_s", "u", file->wait_s);
+    g_variant_dict_insert(&d, "allow_empty", "b", (gboolean)file->allow_empty);
+    return g_variant_dict_end(&d);
+}
+
+static GVariant *describe_partner(const Partner *partner)
+{
+    GVariantBuilder files;
+    GVariantDict d;
+
+    g_variant_builder_init(&files, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < partner->files->len; i++)
+        g_variant_builder_add_value(&files, describe_file(g_ptr_array_index(partner->files, i)));
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "name", "s", partner->name);
+    g_variant_dict_insert(&d, "enabled", "b", (gboolean)partner->enabled);
+    g_variant_dict_insert_value(&d, "files", g_variant_builder_end(&files));
+    return g_variant_dict_end(&d);
+}
+
+static void tree(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Desk *self = data;
+    GVariantBuilder partners;
+
+    (void)parameters;
+    g_variant_builder_init(&partners, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < self->config->partners->len; i++)
+        g_variant_builder_add_value(&partners,
+                                    describe_partner(g_ptr_array_index(self->config->partners, i)));
+    door_call_return(call, g_variant_new("(taa{sv})", self->generation, &partners), NULL, 0);
+}
+
+static void space(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Desk *self = data;
+    g_autoptr(GError) error = NULL;
+    uint64_t total, available;
+
+    (void)parameters;
+    if (spool_space(self->spool, &total, &available, &error))
+        door_call_return(call, g_variant_new("(tt)", total, available), NULL, 0);
+    else
+        door_call_fail(call, error);
+}
+
+static void answer_status(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+    Desk *self = question->desk;
+    unsigned counts[TRANSFER_CANCELLED + 1] = {0};
+    uint64_t total = 0, available = 0;
+    GVariantDict status;
+
+    g_variant_dict_init(&status, NULL);
+    self->host.describe(&status, self->host.data);
+    if (result->error == NULL) {
+        for (guint i = 0; i < result->transfers->len; i++) {
+            const Transfer *stored = g_ptr_array_index(result->transfers, i);
+            const Transfer *newest = queue_find(self->queue, stored->id, NULL);
+
+            if (stored->direction != DIRECTION_OFFER)
+                counts[newest != NULL ? newest->state : stored->state]++;
+        }
+    }
+    (void)spool_space(self->spool, &total, &available, NULL); /* shown as 0 */
+    g_variant_dict_insert(&status, "queued", "u", counts[TRANSFER_QUEUED]);
+    g_variant_dict_insert(&status, "running", "u", counts[TRANSFER_RUNNING]);
+    g_variant_dict_insert(&status, "waiting", "u", counts[TRANSFER_WAITING]);
+    g_variant_dict_insert(&status, "spool_available_bytes", "t", available);
+    g_variant_dict_insert(&status, "store", "s",
+                          result->error != NULL ? result->error->message : "ok");
+    door_call_return(question->call, g_variant_new("(@a{sv})", g_variant_dict_end(&status)), NULL,
+                     0);
+    store_result_free(result);
+    g_free(question);
+}
+
+static void status(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    (void)parameters;
+    ask(data, call, store_request_unfinished(), answer_status);
+}
+
+/* life */
+
+static const DoorMethod METHODS[] = {
+        {"Tree", tree},
+        {"Stage", desk_stage},
+        {"Commit", desk_commit},
+        {"Wait", desk_wait},
+        {"Discard", desk_discard},
+        {"Find", find},
+        {"List", list},
+        {"Open", open_file},
+        {"Fetch", desk_fetch},
+        {"Space", space},
+        {"Remove", desk_remove},
+        {"Touch", desk_touch},
+        {"History", history},
+        {"Get", get},
+        {"Retry", retry},
+        {"Cancel", cancel},
+        {"Status", status},
+        {"Reload", reload},
+        {NULL, NULL},
+};
+
+Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue,
+                const DeskHost *host, GError **error)
+{
+    Desk *self = g_new0(Desk, 1);
+
+    self->store = services->store;
+    self->spool = services->spool;
+    self->queue = queue;
+    self->config = config_ref(config);
+    self->host = *host;
+    self->generation = (uint64_t)clock_wall_us(); /* differs from an earlier daemon's */
+    self->staged = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, desk_stage_free);
+    self->writers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->waiters = g_ptr_array_new_with_free_func(desk_waiter_free);
+    self->fetching = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->door = door_open(config->socket_path, config->socket_mode, METHODS, self,
+                           desk_drop_staged, error);
+    if (self->door == NULL) {
+        desk_close(self);
+        return NULL;
+    }
+    return self;
+}
+
+void desk_close(Desk *self)
+{
+    if (self == NULL)
+        return;
+    g_ptr_array_unref(self->waiters);
+    door_close(self->door);
+    g_hash_table_unref(self->staged);
+    g_hash_table_unref(self->writers);
+    g_hash_table_unref(self->fetching);
+    config_unref(self->config);
+    g_free(self);
+}
+
+void desk_set_config(Desk *self, Config *config)
+{
+    config_unref(self->config);
+    self->config = config_ref(config);
+    self->generation++;
+    door_emit(self->door, "TreeChanged", g_variant_new("(t)", self->generation));
+}
+
+void desk_take_change(Desk *self, const Transfer *transfer)
+{
+    desk_tell_waiters(self, transfer);
+    desk_emit_change(self, transfer->partner, transfer->path);
+}

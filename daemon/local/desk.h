@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers what comes through the local door: names and preflight checks for the mount, staged files, waiting,
+ * fetching, history, and what an operator orders. Reads the store, gives work to the queue. Main loop only.
+ */
+#pragma once
+
+#include "daemon/transfer/queue.h"
+
+#include <gio/gio.h>
+
+typedef struct Desk Desk;
+
+/* What the desk asks of the service. */
+typedef struct {
+    /* Reads the configuration again; false: refused, the old one stays. */
+    bool (*reload)(gpointer data, GError **error);
+    /* Adds what interface.xml says of Status, except the numbers of transfers. */
+    void (*describe)(GVariantDict *status, gpointer data);
+    gpointer data;
+} DeskHost;
+
+/* services, queue: borrowed, longer-lived. config: referenced. Opens the door at its paths.socket. */
+Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue,
+                const DeskHost *host, GError **error);
+/* Waiting calls are answered with CANCELLED; staged files go. */
+void desk_close(Desk *self);
+/* New partners and virtual files. */
+void desk_set_config(Desk *self, Config *config);
+/* A transfer changed, and the change is in the store. transfer: borrowed. */
+void desk_take_change(Desk *self, const Transfer *transfer);

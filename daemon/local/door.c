@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Unix socket's other end, over GDBus peer to peer without a bus. Who may connect is decided by the
+ * socket's permission bits; the kernel says who called. Main loop only.
+ */
+#include "daemon/local/door.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "daemon/local/interface.h"
+
+#include <errno.h>
+#include <gio/gunixconnection.h>
+#include <gio/gunixfdlist.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct DoorPeer {
+    Door *door;
+    GDBusConnection *connection;
+    gulong closed_handler;
+    unsigned uid;
+};
+
+struct DoorCall {
+    DoorPeer *peer;
+    GDBusMethodInvocation *invocation;
+    unsigned uid;
+};
+
+struct Door {
+    char *path;
+    GDBusServer *server;
+    GDBusNodeInfo *info;
+    const DoorMethod *methods;
+    gpointer data;
+    void (*on_peer_closed)(DoorPeer *peer, gpointer data);
+    GPtrArray *peers; /* DoorPeer * */
+};
+
+static void peer_free(gpointer data)
+{
+    DoorPeer *peer = data;
+
+    g_signal_handler_disconnect(peer->connection, peer->closed_handler);
+    g_object_unref(peer->connection);
+    g_free(peer);
+}
+
+static void on_method(GDBusConnection *connection, const char *sender, const char *path,
+                      const char *interface, const char *method, GVariant *parameters,
+                      GDBusMethodInvocation *invocation, gpointer data)
+{
+    DoorPeer *peer = data;
+
+    (void)connection, (void)sender, (void)path, (void)interface;
+    for (const DoorMethod *row = peer->door->methods; row->method != NULL; row++) {
+        DoorCall *call;
+
+        if (strcmp(row->method, method) != 0)
+            continue;
+        call = g_new0(DoorCall, 1);
+        call->peer = peer;
+        call->uid = peer->uid;
+        call->invocation = invocation;
+        row->handler(call, parameters, peer->door->data);
+        return;
+    }
+    g_dbus_method_invocation_return_error(invocation, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD,
+                                          "no method '%s'", method);
+}
+
+static void on_closed(GDBusConnection *connection, gboolean vanished, GError *error, gpointer data)
+{
+    DoorPeer *peer = data;
+    Door *door = peer->door;
+
+    (void)connection, (void)vanished, (void)error;
+    door->on_peer_closed(peer, door->data);
+    g_ptr_array_remove_fast(door->peers, peer);
+}
+
+static gboolean on_connection(GDBusServer *server, GDBusConnection *connection, gpointer data)
+{
+    static const GDBusInterfaceVTable TABLE = {.method_call = on_method};
+    Door *self = data;
+    GCredentials *credentials = g_dbus_connection_get_peer_credentials(connection);
+    DoorPeer *peer;
+
+    (void)server;
+    if (credentials == NULL) {
+        log_event(LOG_DOOR_REFUSED, "REASON", "the peer shows no credentials", NULL);
+        return FALSE;
+    }
+    peer = g_new0(DoorPeer, 1);
+    peer->door = self;
+    peer->connection = g_object_ref(connection);
+    peer->uid = (unsigned)g_credentials_get_unix_user(credentials, NULL);
+    peer->closed_handler = g_signal_connect(connection, "closed", G_CALLBACK(on_closed), peer);
+    g_ptr_array_add(self->peers, peer);
+    /* cannot fail: the path is free on a new connection */
+    (void)g_dbus_connection_register_object(connection, DOOR_OBJECT, self->info->interfaces[0],
+                                            &TABLE, peer, NULL, NULL);
+    return TRUE;
+}
+
+/* A socket left by a daemon that was killed is removed; one that answers belongs to somebody. */
+static bool clear_path(const char *path, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd;
+    bool answers;
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "paths.socket: '%s' is longer than %zu bytes", path,
+                    sizeof address.sun_path - 1);
+        return false;
+    }
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        error_set_errno(error, errno, "open a socket");
+        return false;
+    }
+    answers = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    (void)close(fd);
+    if (answers) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY, "another daemon answers at '%s'", path);
+        return false;
+    }
+    if (unlink(path) == 0 || errno == ENOENT)
+        return true;
+    error_set_errno(error, errno, "remove '%s'", path);
+    return false;
+}
+
+static bool listen_at(Door *self, unsigned mode, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(self->path);
+    g_autofree char *escaped = g_dbus_address_escape_value(self->path);
+    g_autofree char *address = g_strconcat("unix:path=", escaped, NULL);
+    g_autofree char *guid = g_dbus_generate_guid();
+    mode_t before;
+
+    if (g_mkdir_with_parents(folder, 0755) != 0) {
+        error_set_errno(error, errno, "make the folder '%s'", folder);
+        return false;
+    }
+    before = umask(0177); /* nobody else between bind and chmod */
+    self->server =
+            g_dbus_server_new_sync(address, G_DBUS_SERVER_FLAGS_NONE, guid, NULL, NULL, error);
+    (void)umask(before);
+    if (self->server == NULL) {
+        g_prefix_error(error, "paths.socket: ");
+        return false;
+    }
+    if (chmod(self->path, (mode_t)mode) != 0) {
+        error_set_errno(error, errno, "chmod '%s'", self->path);
+        return false;
+    }
+    g_signal_connect(self->server, "new-connection", G_CALLBACK(on_connection), self);
+    g_dbus_server_start(self->server);
+    return true;
+}
+
+Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod *methods,
+                gpointer data, void (*on_peer_closed)(DoorPeer *peer, gpointer data),
+                GError **error)
+{
+    Door *self = g_new0(Door, 1);
+
+    self->path = g_strdup(socket_path);
+    self->methods = methods;
+    self->data = data;
+    self->on_peer_closed = on_peer_closed;
+    self->peers = g_ptr_array_new_with_free_func(peer_free);
+    self->info = g_dbus_node_info_new_for_xml(LOCAL_INTERFACE[0], error);
+    if (self->info == NULL || !clear_path(socket_path, error) ||
+        !listen_at(self, socket_mode, error)) {
+        door_close(self);
+        return NULL;
+    }
+    log_event(LOG_DOOR_OPENED, "PATH", socket_path, NULL);
+    return self;
+}
+
+void door_close(Door *self)
+{
+    if (self == NULL)
+        return;
+    if (self->server != NULL) {
+        g_dbus_server_stop(self->server);
+        g_object_unref(self->server);
+        (void)unlink(self->path); /* ours: we listened there */
+    }
+    for (guint i = 0; i < self->peers->len; i++) {
+        DoorPeer *peer = g_ptr_array_index(self->peers, i);
+
+        /* what was answered last still leaves */
+        (void)g_dbus_connection_flush_sync(peer->connection, NULL, NULL);
+        g_signal_handler_block(peer->connection, peer->closed_handler);
+        (void)g_dbus_connection_close_sync(peer->connection, NULL, NULL);
+    }
+    g_ptr_array_unref(self->peers);
+    g_clear_pointer(&self->info, g_dbus_node_info_unref);
+    g_free(self->path);
+    g_free(self);
+}
+
+DoorPeer *door_call_peer(DoorCall *call)
+{
+    return call->peer;
+}
+
+unsigned door_call_uid(DoorCall *call)
+{
+    return call->uid;
+}
+
+void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n)
+{
+    g_autoptr(GUnixFDList) list = n > 0 ? g_unix_fd_list_new() : NULL;
+    g_autoptr(GVariant) owned = value != NULL ? g_variant_ref_sink(value) : NULL;
+    g_autoptr(GError) error = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (g_unix_fd_list_append(list, fds[i], &error) < 0) {
+            g_autoptr(GError) own = g_error_new(BASE_ERROR, BASE_ERROR_IO,
+                                                "hand over a descriptor: %s", error->message);
+
+            door_call_fail(call, own);
+            return;
+        }
+    }
+    g_dbus_method_invocation_return_value_with_unix_fd_list(call->invocation, owned, list);
+    g_free(call);
+}
+
+void door_call_fail(DoorCall *call, const GError *error)
+{
+    BaseError code = error->domain == BASE_ERROR ? (BaseError)error->code : BASE_ERROR_IO;
+    g_autofree char *name = g_strconcat(DOOR_ERROR_PREFIX, base_error_name(code), NULL);
+
+    g_strdelimit(name, "-", '_'); /* not allowed in names of errors */
+    g_dbus_method_invocation_return_dbus_error(call->invocation, name, error->message);
+    g_free(call);
+}
+
+void door_emit(Door *self, const char *signal, GVariant *parameters)
+{
+    g_autoptr(GVariant) owned = g_variant_ref_sink(parameters);
+
+    for (guint i = 0; i < self->peers->len; i++) {
+        DoorPeer *peer = g_ptr_array_index(self->peers, i);
+
+        /* a peer that goes now hears nothing: right */
+        (void)g_dbus_connection_emit_signal(peer->connection, NULL, DOOR_OBJECT, DOOR_INTERFACE,
+                                            signal, owned, NULL);
+    }
+}
