@@ -5,9 +5,9 @@
 set -euo pipefail
 
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libconfig-dev
-          libfuse3-dev fuse3 libjansson-dev tzdata)
+          libfuse3-dev fuse3 libjansson-dev openssl tzdata)
 if [ "${1:-}" = --test ]; then
-    packages+=(clang clang-format libclang-rt-14-dev python3-pytest openssl)
+    packages+=(clang clang-format libclang-rt-14-dev python3-pytest rsync busybox)
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi

@@ -122,6 +122,26 @@ StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_s
     return self;
 }
 
+static void run_hide_path(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    if (!db_start(db, SQL_TRANSFER_HIDE_PATH, &result->error))
+        return;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_text(db, 2, self->texts[1]);
+    db_bind_number(db, 3, self->numbers[0]);
+    (void)db_step(db, &result->error); /* the error says it */
+}
+
+StoreRequest *store_request_hide_path(const char *partner, const char *path, int64_t before_id)
+{
+    StoreRequest *self = request_new(run_hide_path);
+
+    self->texts[0] = g_strdup(partner);
+    self->texts[1] = g_strdup(path);
+    self->numbers[0] = before_id;
+    return self;
+}
+
 /* reading rows */
 
 static void run_get(const StoreRequest *self, Db *db, StoreResult *result)

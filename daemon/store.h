@@ -107,6 +107,8 @@ StoreRequest *store_request_insert(const Transfer *transfer, const int *folder_f
  * 1 << TransferState). CONFLICT otherwise. folder_fds as above. Result: transfer as stored. */
 StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_states,
                                    const int *folder_fds, size_t n);
+/* Removes older versions of a path from the mount: final rows and offers with a smaller id. */
+StoreRequest *store_request_hide_path(const char *partner, const char *path, int64_t before_id);
 /* Row by id. NOT_FOUND. */
 StoreRequest *store_request_get(int64_t id);
 /* Newest visible row of a path of the mount (not hidden, not cancelled). NOT_FOUND. */

@@ -34,6 +34,9 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "attempts = ?20, next_retry_us = ?21, diag_type = ?22, diag_code = ?23, cause = ?24, error = ?25, "
         "sha256 = ?26, spool_name = ?27, offer_path = ?28, offer_id = ?29, hidden = ?30, data_kept = ?31, "
         "end_sent = ?32 WHERE id = ?1 AND ((1 << state) & ?33) <> 0 RETURNING id",
+    [SQL_TRANSFER_HIDE_PATH] =
+        "UPDATE transfers SET hidden = 1 WHERE partner = ?1 AND path = ?2 AND id < ?3 AND hidden = 0 AND "
+        "(state >= 4 OR direction = 3)",
     [SQL_TRANSFER_GET] = "SELECT " COLUMNS " FROM transfers WHERE id = ?1",
     [SQL_TRANSFER_FIND_PATH] =
         "SELECT " COLUMNS " FROM transfers WHERE partner = ?1 AND path = ?2 AND " VISIBLE

@@ -10,6 +10,7 @@
 #include "daemon/local/interface.h"
 
 #include <gio/gunixfdlist.h>
+#include <pthread.h>
 #include <string.h>
 
 #define RETRY_US   50000
@@ -18,7 +19,7 @@
 
 struct Client {
     char *address;
-    GMutex lock; /* of connection */
+    pthread_mutex_t lock; /* of connection */
     GDBusConnection *connection;
     void (*on_change)(const char *partner, const char *path, gpointer data);
     gpointer data;
@@ -33,7 +34,7 @@ Client *client_new(const char *socket_path)
     g_autofree char *escaped = g_dbus_address_escape_value(socket_path);
 
     self->address = g_strconcat("unix:path=", escaped, NULL);
-    g_mutex_init(&self->lock);
+    pthread_mutex_init(&self->lock, NULL);
     self->stop = g_cancellable_new();
     return self;
 }
@@ -53,7 +54,7 @@ void client_free(Client *self)
         g_object_unref(self->connection);
     }
     g_object_unref(self->stop);
-    g_mutex_clear(&self->lock);
+    pthread_mutex_destroy(&self->lock);
     g_free(self->address);
     g_free(self);
 }
@@ -64,7 +65,7 @@ static GDBusConnection *ref_connection(Client *self, GError **error)
 {
     GDBusConnection *connection = NULL;
 
-    g_mutex_lock(&self->lock);
+    pthread_mutex_lock(&self->lock);
     if (self->connection != NULL && g_dbus_connection_is_closed(self->connection))
         g_clear_object(&self->connection);
     if (self->connection == NULL) {
@@ -75,7 +76,7 @@ static GDBusConnection *ref_connection(Client *self, GError **error)
     }
     if (self->connection != NULL)
         connection = g_object_ref(self->connection);
-    g_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&self->lock);
     return connection;
 }
 

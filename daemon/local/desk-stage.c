@@ -423,6 +423,7 @@ void desk_commit(DoorCall *call, GVariant *parameters, gpointer data)
     committing->transfer->path = g_strdup(path);
     committing->transfer->mode = mode & 0777;
     committing->transfer->mtime_us = mtime_us;
+    committing->transfer->created_us = clock_wall_us();
     committing->transfer->data_kept = true;
     staged = find_staged(self, call, id, &error);
     if (staged == NULL || !check_staged(self, committing, &error)) {
@@ -491,6 +492,8 @@ static void on_remove_found(StoreResult *result, gpointer data)
         transfer->finished_us = clock_wall_us();
     }
     transfer->hidden = true;
+    store_post(self->store,
+               store_request_hide_path(transfer->partner, transfer->path, transfer->id));
     store_submit(self->store, store_request_update(transfer, before, NULL, 0), on_changed, change);
 }
 

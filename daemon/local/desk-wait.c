@@ -276,6 +276,7 @@ static Transfer *make_fetch(const Desk *self, const char *name, const char *path
     transfer->path = g_steal_pointer(&canonical);
     transfer->file_type = file->file_type;
     transfer->mode = 0440;
+    transfer->created_us = clock_wall_us();
     return g_steal_pointer(&transfer);
 }
 

@@ -24,7 +24,7 @@ FOREIGN = {
     "libconfig.h": {"daemon/config.c"},
     "jansson.h": {"pesitctl"},
     "fuse_lowlevel.h": {"pesitfs"},
-    "gio/gio.h": {"daemon/local", "daemon/local/client.h"},
+    "gio/gio.h": {"daemon/local"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pesitfs: mounts the partners of a daemon. Exit codes: 0 unmounted in order, 1 could not mount, 2 wrong
+ * arguments.
+ */
+#include "base/log.h"
+#include "pesitfs/mount.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define EXIT_USAGE  2
+#define MAX_THREADS 512 /* each close() in synchronous mode holds one while it waits */
+
+typedef struct {
+    char *socket, *options;
+    int ready_fd, uid, gid;
+    gboolean foreground, version;
+    const char *mountpoint;
+} Arguments;
+
+static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GError **error)
+{
+    const GOptionEntry entries[] = {
+            {"socket", 's', 0, G_OPTION_ARG_FILENAME, &arguments->socket,
+             "The daemon's socket (" CLIENT_DEFAULT_SOCKET ")", "PATH"},
+            {"foreground", 'f', 0, G_OPTION_ARG_NONE, &arguments->foreground,
+             "Stay in the foreground", NULL},
+            {"option", 'o', 0, G_OPTION_ARG_STRING, &arguments->options,
+             "Mount options of FUSE, comma-separated", "OPTIONS"},
+            {"uid", 0, 0, G_OPTION_ARG_INT, &arguments->uid, "Owner of folders and files", "UID"},
+            {"gid", 0, 0, G_OPTION_ARG_INT, &arguments->gid, "Group of folders and files", "GID"},
+            {"ready-fd", 0, 0, G_OPTION_ARG_INT, &arguments->ready_fd,
+             "Write READY to this descriptor once mounted", "N"},
+            {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit",
+             NULL},
+            {NULL},
+    };
+    GOptionContext *context = g_option_context_new("MOUNTPOINT");
+    bool parsed;
+
+    g_option_context_set_summary(context,
+                                 "Mounts the partners of pesitd as folders: cp sends, cat fetches, "
+                                 "exit codes tell the truth.\nSIGTERM unmounts.");
+    g_option_context_add_main_entries(context, entries, NULL);
+    parsed = g_option_context_parse(context, argc, argv, error);
+    g_option_context_free(context);
+    if (parsed && !arguments->version && *argc != 2) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "exactly one mount point is expected");
+        return false;
+    }
+    arguments->mountpoint = parsed ? (*argv)[1] : NULL;
+    return parsed;
+}
+
+/* What an entry shows has changed, or all may have. */
+static void on_change(const char *partner, const char *path, gpointer data)
+{
+    Mount *self = data;
+    g_autofree char *key = partner != NULL ? tree_key(partner, path) : NULL;
+    const Node *node;
+    fuse_ino_t id = 0;
+
+    if (key == NULL) {
+        atomic_store(&self->stale, true);
+        return;
+    }
+    pthread_mutex_lock(&self->lock);
+    node = g_hash_table_lookup(self->by_path, key);
+    if (node != NULL)
+        id = node->id;
+    pthread_mutex_unlock(&self->lock);
+    if (id != 0)
+        (void)fuse_lowlevel_notify_inval_inode(self->session, id, -1, 0); /* not known: good */
+}
+
+static struct fuse_session *open_session(Mount *mount, const Arguments *arguments)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    g_autofree char *options = g_strconcat(
+            "fsname=pesitfs,subtype=pesitfs,default_permissions,nosuid,nodev,noexec,noatime",
+            geteuid() == 0 ? ",allow_other" : "", arguments->options != NULL ? "," : "",
+            arguments->options != NULL ? arguments->options : "", NULL);
+    struct fuse_session *session = NULL;
+
+    if (fuse_opt_add_arg(&args, "pesitfs") == 0 && fuse_opt_add_arg(&args, "-o") == 0 &&
+        fuse_opt_add_arg(&args, options) == 0)
+        session = fuse_session_new(&args, &MOUNT_OPS, sizeof MOUNT_OPS, mount);
+    fuse_opt_free_args(&args);
+    return session;
+}
+
+static int loop(struct fuse_session *session)
+{
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    int result;
+
+    fuse_loop_cfg_set_clone_fd(config, 0);
+    fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
+    result = fuse_session_loop_mt(session, config);
+    fuse_loop_cfg_destroy(config);
+    return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS; /* a signal that ended it is positive */
+}
+
+/* Somebody must listen, or the mount would show nothing and say nothing. A plain socket: GDBus starts threads,
+ * which would not survive fuse_daemonize. */
+static bool reach_daemon(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool reached;
+
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    reached = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (!reached)
+        fprintf(stderr, "pesitfs: cannot reach the daemon at '%s': %s\n", path, g_strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return reached;
+}
+
+static int run(Mount *mount, const Arguments *arguments)
+{
+    struct fuse_session *session = open_session(mount, arguments);
+    int code = EXIT_FAILURE;
+
+    if (session == NULL)
+        return EXIT_USAGE; /* libfuse has said which option */
+    mount->session = session;
+    if (fuse_set_signal_handlers(session) != 0) {
+        fuse_session_destroy(session);
+        return EXIT_FAILURE;
+    }
+    if (fuse_session_mount(session, arguments->mountpoint) == 0) {
+        if (fuse_daemonize(arguments->foreground) == 0) {
+            client_set_on_change(mount->client, on_change, mount);
+            log_event(LOG_MOUNTED, "PATH", arguments->mountpoint, NULL);
+            if (arguments->ready_fd >= 0 && write(arguments->ready_fd, "READY\n", 6) != 6)
+                fprintf(stderr, "pesitfs: cannot tell readiness: %s\n", g_strerror(errno));
+            code = loop(session);
+        }
+        fuse_session_unmount(session);
+        log_event(LOG_UNMOUNTED, "PATH", arguments->mountpoint, NULL);
+    }
+    fuse_remove_signal_handlers(session);
+    fuse_session_destroy(session);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    Arguments arguments = {.ready_fd = -1, .uid = (int)geteuid(), .gid = (int)getegid()};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *socket = NULL;
+    Mount mount = {0};
+    int code = EXIT_FAILURE;
+
+    if (!parse_arguments(&argc, &argv, &arguments, &error)) {
+        fprintf(stderr, "pesitfs: %s\nTry pesitfs --help.\n", error->message);
+        return EXIT_USAGE;
+    }
+    socket = arguments.socket != NULL ? arguments.socket : g_strdup(CLIENT_DEFAULT_SOCKET);
+    if (arguments.version) {
+        printf("pesitfs %s\n", PESITFS_VERSION);
+        return EXIT_SUCCESS;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    mount.uid = (uid_t)arguments.uid;
+    mount.gid = (gid_t)arguments.gid;
+    mount_init(&mount, client_new(socket));
+    if (reach_daemon(socket))
+        code = run(&mount, &arguments);
+    client_free(g_steal_pointer(&mount.client));
+    mount_clear(&mount);
+    g_free(arguments.options);
+    return code;
+}

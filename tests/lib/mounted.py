@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mounts a node with the real pesitfs, runs real tools in it, and unmounts."""
+import os
+import pathlib
+import signal
+import subprocess
+
+from node import BUILD
+
+
+class Mounted:
+    def __init__(self, node, *options):
+        self.node, self.options = node, options
+        self.path = node.folder / "mnt"
+        self.log_path = node.folder / "pesitfs.log"
+        self.process = None
+
+    def start(self):
+        self.path.mkdir(exist_ok=True)
+        reader, writer = os.pipe()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [BUILD / "pesitfs/pesitfs", "--socket", self.node.folder / "door", "-f", "--ready-fd", str(writer),
+                 *self.options, self.path], stderr=log, pass_fds=[writer])
+        os.close(writer)
+        with os.fdopen(reader, "rb") as ready:
+            assert ready.readline() == b"READY\n", self.log_path.read_text()
+        return self
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        subprocess.run(["umount", "-l", self.path], stderr=subprocess.DEVNULL, check=False)
+        assert self.process.wait(10) == 0, self.log()
+        assert "ERROR: " not in self.log() and "runtime error" not in self.log(), self.log()
+
+    def shell(self, script, timeout=60, **environment):
+        """Runs a script of bash in the mount; returns its result."""
+        return subprocess.run(["bash", "-c", script], cwd=self.path / "BANK1", timeout=timeout, capture_output=True, check=False,
+                              text=True, env={**os.environ, "LC_ALL": "C", **environment})
+
+    def attribute(self, path, name):
+        return os.getxattr(self.at(path), "user.pesit." + name).decode()
+
+    def at(self, path):
+        """A path in the mount; of BANK1's folder unless it names the partner in capitals."""
+        return pathlib.Path(self.path / path if path.split("/")[0].isupper() else self.path / "BANK1" / path)
