@@ -12,7 +12,9 @@
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
 #include "daemon/net/listener.h"
+#include "daemon/notify.h"
 #include "daemon/recovery.h"
+#include "daemon/retention.h"
 #include "daemon/transfer/queue.h"
 #include "daemon/watch.h"
 
@@ -45,6 +47,7 @@ struct Service {
     Queue *queue;
     Desk *desk;
     Watch *watch;
+    Retention *retention;
     GMainLoop *loop;
     int64_t started_us; /* wall */
     bool stopping;
@@ -257,6 +260,7 @@ static gboolean on_terminate(gpointer data)
         return G_SOURCE_CONTINUE;
     self->stopping = true;
     log_event(LOG_STOPPING, NULL);
+    notify_manager("STOPPING=1");
     for (guint i = 0; i < self->connections->len; i++)
         connection_order(g_ptr_array_index(self->connections, i), order_new(ORDER_FINISH));
     queue_finish(self->queue);
@@ -324,6 +328,7 @@ static bool reload(gpointer data, GError **error)
     log_configure(loaded->log_level, loaded->log_format);
     queue_set_config(self->queue, loaded);
     desk_set_config(self->desk, loaded);
+    retention_set_config(self->retention, loaded);
     watch_files(self);
     log_event(LOG_CONFIG_LOADED, "PATH", self->path, NULL);
     return true;
@@ -423,6 +428,7 @@ static bool open_parts(Service *self, GError **error)
     if (self->watch == NULL || !resume_transfers(self, error))
         return false;
     watch_files(self);
+    self->retention = retention_new(self->store, self->spool, self->config);
     for (guint i = 0; i < config->listeners->len; i++) {
         if (!open_entrance(self, g_ptr_array_index(config->listeners, i), error))
             return false;
@@ -459,6 +465,7 @@ Service *service_start(const char *path, Config *config, int ready_fd, GError **
         service_stop(self);
         return NULL;
     }
+    notify_manager("READY=1");
     log_event(LOG_STARTED, "NODE", config->node_name, "VERSION", PESITFS_VERSION, NULL);
     return self;
 }
@@ -474,6 +481,7 @@ void service_stop(Service *self)
         return;
     g_ptr_array_unref(self->entrances);
     watch_free(self->watch);
+    retention_free(self->retention);
     desk_close(self->desk);
     if (self->notices_source != 0)
         g_source_remove(self->notices_source);

@@ -111,7 +111,7 @@ static int wait_for(Options *options, int64_t id, GError **error)
         if (exit_code_of(transfer) != EXIT_PENDING || left_ms <= POLL_MS) {
             print_progress(NULL);
             print_transfer(transfer, options->json);
-            return exit_code_of(transfer);
+            return (int)exit_code_of(transfer);
         }
         print_progress(transfer);
         if (strcmp(transfer->state, "waiting") == 0)
@@ -203,7 +203,7 @@ static int run_fetch(Options *options, char **arguments, GError **error)
         return EXIT_LOCAL;
     if (from < 0) {
         print_transfer(transfer, options->json);
-        return exit_code_of(transfer);
+        return (int)exit_code_of(transfer);
     }
     if (options->output == NULL)
         return copy_bytes(from, STDOUT_FILENO, transfer->path, error) ? EXIT_DONE : EXIT_LOCAL;

@@ -9,7 +9,6 @@ HEAD = """# Configuration
 Every key of `pesitd.conf`, as `pesitd --list-keys` prints them. The syntax is libconfig's; relative paths are relative to the
 file. Secrets are clear text, `file:/path`, `sealed:…` (needs `paths.key_file`) or `verifier:…` (can only be compared).
 
-Read and checked, but without effect in this version: `paths.socket*`, `retention.*`, and the keys of outgoing calls.
 
 """
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Removes the bytes of transfers that ended long ago, a few at a time; their rows stay as history. What was
+ * received stays in the inbox: it belongs to whoever reads it there. Main loop only.
+ */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/store.h"
+#include "daemon/transfer/spool.h"
+
+typedef struct Retention Retention;
+
+/* store, spool: borrowed, longer-lived. config: referenced. Runs by itself from now on. */
+Retention *retention_new(Store *store, Spool *spool, Config *config);
+void retention_free(Retention *self);
+void retention_set_config(Retention *self, Config *config);
