@@ -4,6 +4,7 @@
  * arguments.
  */
 #include "base/log.h"
+#include "pesitfs/loop.h"
 #include "pesitfs/mount.h"
 
 #include <errno.h>
@@ -15,8 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define EXIT_USAGE  2
-#define MAX_THREADS 512 /* each close() in synchronous mode holds one while it waits */
+#define EXIT_USAGE 2
 
 typedef struct {
     char *socket, *options;
@@ -97,18 +97,6 @@ static struct fuse_session *open_session(Mount *mount, const Arguments *argument
     return session;
 }
 
-static int loop(struct fuse_session *session)
-{
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    int result;
-
-    fuse_loop_cfg_set_clone_fd(config, 0);
-    fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
-    result = fuse_session_loop_mt(session, config);
-    fuse_loop_cfg_destroy(config);
-    return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS; /* a signal that ended it is positive */
-}
-
 /* Somebody must listen, or the mount would show nothing and say nothing. A plain socket: GDBus starts threads,
  * which would not survive fuse_daemonize. */
 static bool reach_daemon(const char *path)
@@ -134,22 +122,18 @@ static int run(Mount *mount, const Arguments *arguments)
     if (session == NULL)
         return EXIT_USAGE; /* libfuse has said which option */
     mount->session = session;
-    if (fuse_set_signal_handlers(session) != 0) {
-        fuse_session_destroy(session);
-        return EXIT_FAILURE;
-    }
+    loop_block_signals();
     if (fuse_session_mount(session, arguments->mountpoint) == 0) {
         if (fuse_daemonize(arguments->foreground) == 0) {
             client_set_on_change(mount->client, on_change, mount);
             log_event(LOG_MOUNTED, "PATH", arguments->mountpoint, NULL);
             if (arguments->ready_fd >= 0 && write(arguments->ready_fd, "READY\n", 6) != 6)
                 fprintf(stderr, "pesitfs: cannot tell readiness: %s\n", g_strerror(errno));
-            code = loop(session);
+            code = loop_run(session) ? EXIT_SUCCESS : EXIT_FAILURE;
         }
         fuse_session_unmount(session);
         log_event(LOG_UNMOUNTED, "PATH", arguments->mountpoint, NULL);
     }
-    fuse_remove_signal_handlers(session);
     fuse_session_destroy(session);
     return code;
 }
