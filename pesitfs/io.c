@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files: opening, reading, writing, closing. The open that fetches and the close that commits wait for the
+ * partner, and give way to a signal.
+ */
+#include "pesitfs/ops.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+/* open files */
+
+static void reply_handle(fuse_req_t req, struct fuse_file_info *info, Handle *handle)
+{
+    info->fh = (uintptr_t)handle;
+    info->direct_io = handle->staged != NULL;
+    if (fuse_reply_open(req, info) == -ENOENT) /* the opener was interrupted: nobody will close */
+        handle_release(mount_of(req), handle);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mode,
+               struct fuse_file_info *info)
+{
+    Mount *mount = mount_of(req);
+    const Node *parent = tree_get(mount, parent_id);
+    const struct fuse_ctx *context = fuse_req_ctx(req);
+    g_autofree char *path = NULL;
+    struct fuse_entry_param entry;
+    Handle *handle = NULL;
+    Node *node;
+    int failure;
+
+    if (parent == NULL || parent->partner == NULL || parent->path[0] == '\0') {
+        fuse_reply_err(req, parent == NULL ? ENOENT : EACCES);
+        return;
+    }
+    path = tree_join(parent->path, name);
+    node = tree_enter(mount, parent->partner, path, false);
+    failure = handle_create(mount, node, context, mode & ~context->umask, true, &handle);
+    if (failure == 0)
+        failure = reply_entry(req, node, &entry);
+    if (failure != 0) {
+        if (handle != NULL)
+            handle_release(mount, handle);
+        tree_forget(mount, node->id, 1);
+        fuse_reply_err(req, failure);
+        return;
+    }
+    handle->append = (info->flags & O_APPEND) != 0;
+    info->fh = (uintptr_t)handle;
+    info->direct_io = 1;
+    if (fuse_reply_create(req, &entry, info) == -ENOENT) {
+        handle_release(mount, handle);
+        tree_forget(mount, node->id, 1);
+    }
+}
+
+/* Writing to what the daemon has already: a new version of it. */
+static int open_again(Mount *mount, Node *node, int flags, const struct fuse_ctx *context,
+                      Handle **ret_handle)
+{
+    struct stat attr;
+    double seconds;
+    int failure = fill_node(mount, node, &attr, &seconds);
+
+    if (failure != 0)
+        return failure;
+    if ((flags & O_APPEND) != 0)
+        return EPERM; /* would send the whole file again */
+    return handle_create(mount, node, context, attr.st_mode & 0777, (flags & O_TRUNC) != 0,
+                         ret_handle);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
+{
+    Mount *mount = mount_of(req);
+    Node *node = tree_get(mount, id);
+    Handle *handle = NULL;
+    bool staged;
+    int failure = 0;
+
+    if (node == NULL || !tree_refresh(mount, &failure)) {
+        fuse_reply_err(req, node == NULL ? ENOENT : failure);
+        return;
+    }
+    pthread_mutex_lock(&mount->lock);
+    staged = node->staged != NULL;
+    pthread_mutex_unlock(&mount->lock);
+    if (staged) {
+        failure = handle_open_staged(mount, node, info->flags, fuse_req_ctx(req), &handle);
+    } else if ((info->flags & O_ACCMODE) != O_RDONLY) {
+        failure = open_again(mount, node, info->flags, fuse_req_ctx(req), &handle);
+    } else {
+        GCancellable *cancellable = begin_waiting(req);
+
+        failure = handle_open_stored(mount, node, cancellable, &handle);
+        end_waiting(req, cancellable);
+    }
+    if (failure != 0)
+        fuse_reply_err(req, failure);
+    else
+        reply_handle(req, info, handle);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    const Handle *handle = (const Handle *)(uintptr_t)info->fh;
+    struct fuse_bufvec buffer = FUSE_BUFVEC_INIT(size);
+
+    (void)id;
+    buffer.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+    buffer.buf[0].fd = handle->fd;
+    buffer.buf[0].pos = offset;
+    fuse_reply_data(req, &buffer, FUSE_BUF_SPLICE_MOVE);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t length, off_t offset,
+              struct fuse_file_info *info)
+{
+    Handle *handle = (Handle *)(uintptr_t)info->fh;
+    ssize_t written;
+
+    (void)id;
+    if (!handle->writable) {
+        fuse_reply_err(req, EPERM); /* its bytes were committed by an earlier close */
+        return;
+    }
+    written = handle_write(handle, bytes, length, offset, info->lock_owner);
+    if (written < 0)
+        fuse_reply_err(req, (int)-written);
+    else
+        fuse_reply_write(req, (size_t)written);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
+{
+    Handle *handle = (Handle *)(uintptr_t)info->fh;
+    GCancellable *cancellable = begin_waiting(req);
+    int failure = handle_flush(mount_of(req), handle, info->lock_owner, fuse_req_ctx(req)->pid,
+                               cancellable);
+
+    (void)id;
+    end_waiting(req, cancellable);
+    fuse_reply_err(req, failure);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
+{
+    (void)id;
+    handle_release(mount_of(req), (Handle *)(uintptr_t)info->fh);
+    fuse_reply_err(req, 0);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *info)
+{
+    const Handle *handle = (const Handle *)(uintptr_t)info->fh;
+
+    (void)id;
+    if (handle->staged == NULL)
+        fuse_reply_err(req, 0);
+    else
+        fuse_reply_err(req,
+                       (data_only ? fdatasync(handle->fd) : fsync(handle->fd)) == 0 ? 0 : errno);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
+                  struct fuse_file_info *info)
+{
+    const Handle *handle = (const Handle *)(uintptr_t)info->fh;
+
+    (void)id;
+    if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0)
+        fuse_reply_err(req, EOPNOTSUPP);
+    else if (!handle->writable)
+        fuse_reply_err(req, EPERM);
+    else
+        fuse_reply_err(req, fallocate(handle->fd, mode, offset, length) == 0 ? 0 : errno);
+}
