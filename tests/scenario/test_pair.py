@@ -24,7 +24,7 @@ def bank(tmp_path):
 
 @pytest.fixture
 def company(tmp_path, bank):
-    node = Bare(tmp_path / "company", "COMPANY", COMPANY % (bank.port, 5)).start()
+    node = Bare(tmp_path / "company", "COMPANY", COMPANY % (bank.port, 1000)).start()
     yield node
     node.stop()
 
@@ -117,7 +117,7 @@ def test_cancel_and_retry(tmp_path, bank, company):
 
 
 def test_a_changed_configuration_is_applied(tmp_path, bank, company):
-    company.configure("COMPANY", COMPANY.replace('"out/*"', '"sortie/*"') % (bank.port, 5))
+    company.configure("COMPANY", COMPANY.replace('"out/*"', '"sortie/*"') % (bank.port, 1000))
     deadline = 100
     while "configuration loaded" not in company.log().lower() and deadline:
         company.control("status")
