@@ -53,9 +53,9 @@ say "a certificate for BANK1, signed by an authority that COMPANY trusts"
     cd "$here"
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=Quickstart authority" \
         -keyout authority.key -out authority.pem
-    openssl req -newkey rsa:2048 -nodes -subj "/CN=localhost" -keyout bank/key.pem -out bank/request.pem
+    openssl req -newkey rsa:2048 -nodes -subj "/CN=BANK1" -keyout bank/key.pem -out bank/request.pem
     openssl x509 -req -in bank/request.pem -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
-        -extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") -out bank/certificate.pem
+        -extfile <(echo "subjectAltName=IP:127.0.0.1") -out bank/certificate.pem
 ) >"$here/openssl.log" 2>&1 || { cat "$here/openssl.log" >&2; exit 1; }
 
 paths='paths: { spool = "spool"; inbox = "inbox"; store = "store.db"; socket = "door"; };'
@@ -74,9 +74,9 @@ echo "BANK1 listens on 127.0.0.1 port $port, with TLS"
 cat >"$here/company/pesitd.conf" <<END
 node = "COMPANY";
 $paths
-partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "localhost"; port = $port;
+partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = $port;
   tls: { enabled = true; authorities = "../authority.pem"; };
-  files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; },
+  files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; wait_s = 60; },
             { pattern = "autres/*"; mode = "send"; ack = "sent"; file_type = 9; },
             { pattern = "releves/*"; mode = "fetch"; format = "text"; file_name = "RELEVE.{date}"; } ); } );
 END
@@ -89,7 +89,7 @@ python3 -B deploy/quickstart/generate.py cfonb120 $((1 << 20)) "$here/releve.txt
 cd "$here"
 
 say "COMPANY sends a payment file of 10 MB: cp returns when BANK1 has acknowledged it"
-run cp virement.xml mnt/BANK1/out/
+run cp virement.xml mnt/BANK1/out/ || { cat company/log >&2; exit 1; }
 run sha256sum virement.xml bank/inbox/COMPANY/virements/virement.xml
 cmp virement.xml bank/inbox/COMPANY/virements/virement.xml
 
