@@ -4,10 +4,10 @@
 # Does nothing when all is there. Run as root, or with sudo at hand.
 set -euo pipefail
 
-packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libconfig-dev
+packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libpq-dev libconfig-dev
           libfuse3-dev fuse3 libjansson-dev openssl tzdata)
 if [ "${1:-}" = --test ]; then
-    packages+=(clang clang-format libclang-rt-14-dev python3-pytest rsync busybox)
+    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest rsync busybox)
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi

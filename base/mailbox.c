@@ -181,6 +181,16 @@ void mailbox_close(Mailbox *self)
     pthread_mutex_unlock(&self->mutex);
 }
 
+bool mailbox_is_closed(Mailbox *self)
+{
+    bool closed;
+
+    pthread_mutex_lock(&self->mutex);
+    closed = self->closed;
+    pthread_mutex_unlock(&self->mutex);
+    return closed;
+}
+
 typedef struct {
     Mailbox *box;
     void (*on_message)(gpointer message, gpointer data);

@@ -29,6 +29,8 @@ gpointer mailbox_wait(Mailbox *self, int64_t deadline_us);
 int mailbox_fd(Mailbox *self);
 /* No message is accepted from now on; wakes the receiver. */
 void mailbox_close(Mailbox *self);
+/* True once closed; messages may still be inside. */
+bool mailbox_is_closed(Mailbox *self);
 
 /* Calls on_message for each message in the loop of `context` (NULL: default). message: taken by it.
  * Returns the id of the source; removing it ends delivery. */

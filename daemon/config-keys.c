@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stddef.h>
 
+static const char *const BACK_ENDS[] = {"sqlite", "postgres", NULL};
 static const char *const LEVELS[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const FORMATS[] = {"text", "json", NULL};
 static const char *const CERTIFICATES[] = {"none", "optional", "required", NULL};
@@ -36,8 +37,14 @@ static const ConfigKey ROOT_KEYS[] = {
     { "paths.inbox", KEY_PATH, 0, 0, "/var/lib/pesitfs/inbox", "", false, C(inbox_path), NULL, "complete received files, on the spool's filesystem" },
     { "paths.socket", KEY_PATH, 0, 0, "/run/pesitd/pesitd.sock", "", false, C(socket_path), NULL, "the local door of pesitfs and pesitctl" },
     { "paths.socket_mode", KEY_MODE, 0, 0777, "0660", "", false, C(socket_mode), NULL, "permission bits of the socket" },
-    { "paths.store", KEY_PATH, 0, 0, "/var/lib/pesitfs/store.db", "", false, C(store_path), NULL, "SQLite file" },
+    { "paths.store", KEY_PATH, 0, 0, NULL, "", false, C(store_path), NULL, "older name of store.path" },
     { "paths.key_file", KEY_PATH, 0, 0, NULL, "", false, C(key_file), NULL, "key of sealed passwords" },
+    { "store.backend", KEY_CHOICE, 0, 0, "sqlite", "", false, C(store_backend), BACK_ENDS, "a file of ours, or a schema in a PostgreSQL database" },
+    { "store.path", KEY_PATH, 0, 0, NULL, "", false, C(store_path), NULL, "SQLite file; default /var/lib/pesitfs/store.db" },
+    { "store.conninfo", KEY_TEXT, 1, 2000, NULL, "", false, C(store_conninfo), NULL, "PostgreSQL, as libpq takes it: \"host=db dbname=pesitwizard\" or postgresql://…; PG* variables say the rest" },
+    { "store.schema", KEY_TEXT, 1, 63, "cluster_local", "", false, C(store_schema), NULL, "PostgreSQL: the cluster's schema, made when missing; a-z, 0-9 and _" },
+    { "store.owner", KEY_TEXT, 1, 63, NULL, "", false, C(store_owner), NULL, "PostgreSQL: our name among the daemons that share the schema" },
+    { "store.wait_ms", KEY_U32, 0, 3600000, "10000", "ms", false, C(store_wait_ms), NULL, "how long what runs waits for a database that went away" },
     { "log.level", KEY_CHOICE, 0, 0, "notice", "", true, C(log_level), LEVELS, "what is logged" },
     { "log.format", KEY_CHOICE, 0, 0, "text", "", true, C(log_format), FORMATS, "text for people, json for machines" },
     { "limits.connections", KEY_U32, 1, 100000, "512", "", true, C(max_connections), NULL, "PeSIT connections in all" },

@@ -17,6 +17,7 @@
 #define MIB          (1024u * 1024u)
 #define DISTANCE_MAX 32
 #define TLS_1_2      0x0303
+#define STORE_PATH   "/var/lib/pesitfs/store.db"
 
 typedef struct {
     Config config;
@@ -509,12 +510,43 @@ static bool load_key(Reader *self, const config_setting_t *root, GError **error)
            complain(self, setting, error, "'paths.key_file': %s", failure->message);
 }
 
+static config_setting_t *look_up(const config_setting_t *group, const char *path)
+{
+    /* the lookup takes no const; it changes nothing */
+    return config_setting_lookup((config_setting_t *)(uintptr_t)group, path);
+}
+
+static bool check_store(const Reader *self, Config *config, const config_setting_t *root,
+                        GError **error)
+{
+    const config_setting_t *older = look_up(root, "paths.store");
+    const config_setting_t *path = look_up(root, "store.path");
+    const config_setting_t *conninfo = look_up(root, "store.conninfo");
+    const char *schema = config->store_schema;
+
+    if (older != NULL && path != NULL)
+        return complain(self, path, error, "'store.path' and 'paths.store' are the same key");
+    if (config->store_backend == STORE_SQLITE && conninfo != NULL)
+        return complain(self, conninfo, error,
+                        "'store.conninfo' needs 'store.backend' \"postgres\"");
+    if (config->store_backend == STORE_POSTGRES && path != NULL)
+        return complain(self, path, error, "'store.path' needs 'store.backend' \"sqlite\"");
+    if (strspn(schema, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(schema) ||
+        g_ascii_isdigit(schema[0]))
+        return complain(self, look_up(root, "store.schema"), error,
+                        "'store.schema' is \"%s\": it must be of a-z, 0-9 and '_'", schema);
+    if (config->store_path == NULL)
+        config->store_path = g_strdup(STORE_PATH);
+    return true;
+}
+
 static bool read_all(Reader *self, Config *config, GError **error)
 {
     const config_setting_t *root = config_root_setting(&self->file);
     config_setting_t *listeners = NULL, *partners = NULL;
 
     if (!load_key(self, root, error) || !read_scope(self, &CONFIG_ROOT, root, config, error) ||
+        !check_store(self, config, root, error) ||
         !find_list(self, root, "listeners", &listeners, error) ||
         !find_list(self, root, "partners", &partners, error))
         return false;
@@ -583,6 +615,9 @@ void config_unref(Config *config)
     g_free(config->inbox_path);
     g_free(config->socket_path);
     g_free(config->store_path);
+    g_free(config->store_conninfo);
+    g_free(config->store_schema);
+    g_free(config->store_owner);
     g_free(config->key_file);
     g_ptr_array_unref(config->listeners);
     g_ptr_array_unref(config->partners);

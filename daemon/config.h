@@ -16,14 +16,21 @@ typedef struct {
     TlsSettings tls;
 } ListenerConfig;
 
+typedef enum { STORE_SQLITE, STORE_POSTGRES } StoreBackend;
+
 typedef struct {
     char *node_name; /* default local_identifier of partners */
     char *spool_path;
     char *inbox_path;     /* received files: inbox_path/PARTNER/path */
     char *socket_path;    /* the local door */
     uint32_t socket_mode; /* permission bits */
-    char *store_path;     /* SQLite file */
-    char *key_file;       /* seals secrets; or NULL */
+    StoreBackend store_backend;
+    char *store_path;       /* SQLite file */
+    char *store_conninfo;   /* PostgreSQL: libpq's text or URI; NULL: all from PG* */
+    char *store_schema;     /* PostgreSQL */
+    char *store_owner;      /* PostgreSQL: who we are among the daemons of the schema; NULL: "" */
+    uint32_t store_wait_ms; /* for a database that went away */
+    char *key_file;         /* seals secrets; or NULL */
     LogLevel log_level;
     LogFormat log_format;
     uint32_t max_connections;

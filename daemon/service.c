@@ -408,6 +408,18 @@ static bool resume_transfers(Service *self, GError **error)
     return true;
 }
 
+static Store *open_store(const Config *config, GError **error)
+{
+    StoreSettings settings = {.path = config->store_path,
+                              .schema = config->store_schema,
+                              .owner = config->store_owner,
+                              .wait_ms = config->store_wait_ms};
+
+    if (config->store_backend == STORE_POSTGRES)
+        settings.conninfo = config->store_conninfo != NULL ? config->store_conninfo : "";
+    return store_open(&settings, error);
+}
+
 static bool open_parts(Service *self, GError **error)
 {
     const DeskHost host = {reload, describe, self};
@@ -417,7 +429,7 @@ static bool open_parts(Service *self, GError **error)
             spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
     if (self->spool == NULL)
         return false;
-    self->store = store_open(config->store_path, error);
+    self->store = open_store(config, error);
     if (self->store == NULL || !recovery_run(config, self->store, self->spool, error))
         return false;
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);

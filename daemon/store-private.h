@@ -7,9 +7,20 @@
 
 #define STORE_FOLDERS_MAX 4
 
+/* Both run on the store's thread inside the transaction; other requests' statements may run between them. */
+typedef bool (*StoreStart)(const StoreRequest *self, Db *db, GError **error);
+typedef void (*StoreFinish)(const StoreRequest *self, Db *db, StoreResult *result);
+
 struct StoreRequest {
-    /* Runs on the store's thread inside the transaction. */
-    void (*run)(const StoreRequest *self, Db *db, StoreResult *result);
+    StoreStart start;
+    StoreFinish finish;
+    bool writes;       /* whether anything will be changed */
+    bool inserts;      /* a row that must go when the caller was told that it is not there */
+    bool patient;      /* waits for the database for ever */
+    bool alone;        /* not in a group: one of its group failed */
+    bool started;      /* its statement is with the database */
+    const char *owner; /* set by the store: who we are; borrowed */
+    char *what;        /* what is looked for, for messages */
     Transfer *transfer;
     char *texts[3];
     int64_t numbers[5];
@@ -22,10 +33,15 @@ struct StoreRequest {
     StoreResult *result;
 };
 
+/* A row that was stored although its caller was told that it was not: cancelled, out of the mount. */
+StoreRequest *store_request_withdraw(int64_t id);
+
 void store_request_free(StoreRequest *request);
 
-/* Binds every column, ?1 … ?TRANSFER_COLUMNS. */
 #define TRANSFER_COLUMNS 32
+/* Binds every column, $1 … $TRANSFER_COLUMNS. */
 void transfer_bind(Db *db, const Transfer *transfer);
+/* Binds every column but the id, $1 … */
+void transfer_bind_values(Db *db, const Transfer *transfer);
 /* Reads the current row. Returns new. */
 Transfer *transfer_read(Db *db);

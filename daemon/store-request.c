@@ -14,12 +14,24 @@
 
 #define UPDATE_MASK_INDEX (TRANSFER_COLUMNS + 1)
 #define ALL_BITS          0xFFFF
+/* U+10FFFF: no name in UTF-8 sorts behind it */
+#define LAST_CHARACTER "\xF4\x8F\xBF\xBF"
 
-static StoreRequest *request_new(void (*run)(const StoreRequest *self, Db *db, StoreResult *result))
+/* start: makes the statement ready and binds. finish: steps it, into the result. */
+static StoreRequest *request_new(StoreStart start, StoreFinish finish)
 {
     StoreRequest *self = g_new0(StoreRequest, 1);
 
-    self->run = run;
+    self->start = start;
+    self->finish = finish;
+    return self;
+}
+
+static StoreRequest *request_new_writing(StoreStart start, StoreFinish finish)
+{
+    StoreRequest *self = request_new(start, finish);
+
+    self->writes = true;
     return self;
 }
 
@@ -30,6 +42,7 @@ void store_request_free(StoreRequest *request)
     transfer_free(request->transfer);
     for (size_t i = 0; i < G_N_ELEMENTS(request->texts); i++)
         g_free(request->texts[i]);
+    g_free(request->what);
     for (size_t i = 0; i < request->folder_count; i++)
         fd_clear(&request->folder_fds[i]);
     reply_unref(request->reply);
@@ -45,39 +58,51 @@ static void take_folders(StoreRequest *self, const int *folder_fds, size_t n)
 
 /* rows into results */
 
-static void read_one(Db *db, StoreResult *result, const char *what)
+static void finish_nothing(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    (void)self;
+    (void)db_step(db, &result->error); /* the error is in the result */
+}
+
+static void finish_one(const StoreRequest *self, Db *db, StoreResult *result)
 {
     DbStep step = db_step(db, &result->error);
 
     if (step == DB_ROW)
         result->transfer = transfer_read(db);
     else if (step == DB_DONE)
-        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "%s not found", what);
+        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "%s not found", self->what);
 }
 
-static void read_all(Db *db, StoreResult *result)
+static void finish_all(const StoreRequest *self, Db *db, StoreResult *result)
 {
-    DbStep step;
-
+    (void)self;
     result->transfers = g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
-    while ((step = db_step(db, &result->error)) == DB_ROW)
+    while (db_step(db, &result->error) == DB_ROW)
         g_ptr_array_add(result->transfers, transfer_read(db));
 }
 
-static void read_number(Db *db, StoreResult *result)
+static void finish_number(const StoreRequest *self, Db *db, StoreResult *result)
 {
+    (void)self;
     if (db_step(db, &result->error) == DB_ROW)
         result->number = (uint64_t)db_number(db, 0);
 }
 
 /* writing rows */
 
-static void run_insert(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_insert(const StoreRequest *self, Db *db, GError **error)
 {
     self->transfer->updated_us = clock_wall_us();
-    if (!db_start(db, SQL_TRANSFER_INSERT, &result->error))
-        return;
-    transfer_bind(db, self->transfer);
+    if (!db_start(db, SQL_TRANSFER_INSERT, error))
+        return false;
+    transfer_bind_values(db, self->transfer);
+    db_bind_text(db, TRANSFER_COLUMNS, self->owner);
+    return true;
+}
+
+static void finish_insert(const StoreRequest *self, Db *db, StoreResult *result)
+{
     if (db_step(db, &result->error) != DB_ROW)
         return;
     result->transfer = transfer_copy(self->transfer);
@@ -86,23 +111,28 @@ static void run_insert(const StoreRequest *self, Db *db, StoreResult *result)
 
 StoreRequest *store_request_insert(const Transfer *transfer, const int *folder_fds, size_t n)
 {
-    StoreRequest *self = request_new(run_insert);
+    StoreRequest *self = request_new_writing(start_insert, finish_insert);
 
+    self->inserts = true;
     self->transfer = transfer_copy(transfer);
     take_folders(self, folder_fds, n);
     return self;
 }
 
-static void run_update(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_update(const StoreRequest *self, Db *db, GError **error)
 {
-    DbStep step;
-
     self->transfer->updated_us = clock_wall_us();
-    if (!db_start(db, SQL_TRANSFER_UPDATE, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_UPDATE, error))
+        return false;
     transfer_bind(db, self->transfer);
     db_bind_number(db, UPDATE_MASK_INDEX, self->numbers[0]);
-    step = db_step(db, &result->error);
+    return true;
+}
+
+static void finish_update(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    DbStep step = db_step(db, &result->error);
+
     if (step == DB_ROW)
         result->transfer = transfer_copy(self->transfer);
     else if (step == DB_DONE)
@@ -114,7 +144,7 @@ static void run_update(const StoreRequest *self, Db *db, StoreResult *result)
 StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_states,
                                    const int *folder_fds, size_t n)
 {
-    StoreRequest *self = request_new(run_update);
+    StoreRequest *self = request_new_writing(start_update, finish_update);
 
     self->transfer = transfer_copy(transfer);
     self->numbers[0] = expected_states;
@@ -122,19 +152,42 @@ StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_s
     return self;
 }
 
-static void run_hide_path(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_withdraw(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_TRANSFER_HIDE_PATH, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_WITHDRAW, error))
+        return false;
+    db_bind_number(db, 1, self->numbers[0]);
+    db_bind_number(db, 2, clock_wall_us());
+    return true;
+}
+
+StoreRequest *store_request_withdraw(int64_t id)
+{
+    StoreRequest *self = request_new_writing(start_withdraw, finish_nothing);
+
+    self->numbers[0] = id;
+    return self;
+}
+
+StoreRequest *store_request_set_patient(StoreRequest *request)
+{
+    request->patient = true;
+    return request;
+}
+
+static bool start_hide_path(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_HIDE_PATH, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, self->texts[1]);
     db_bind_number(db, 3, self->numbers[0]);
-    (void)db_step(db, &result->error); /* the error says it */
+    return true;
 }
 
 StoreRequest *store_request_hide_path(const char *partner, const char *path, int64_t before_id)
 {
-    StoreRequest *self = request_new(run_hide_path);
+    StoreRequest *self = request_new_writing(start_hide_path, finish_nothing);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(path);
@@ -144,39 +197,39 @@ StoreRequest *store_request_hide_path(const char *partner, const char *path, int
 
 /* reading rows */
 
-static void run_get(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_get(const StoreRequest *self, Db *db, GError **error)
 {
-    g_autofree char *what = g_strdup_printf("transfer %" G_GINT64_FORMAT, self->numbers[0]);
-
-    if (!db_start(db, SQL_TRANSFER_GET, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_GET, error))
+        return false;
     db_bind_number(db, 1, self->numbers[0]);
-    read_one(db, result, what);
+    return true;
 }
 
 StoreRequest *store_request_get(int64_t id)
 {
-    StoreRequest *self = request_new(run_get);
+    StoreRequest *self = request_new(start_get, finish_one);
 
     self->numbers[0] = id;
+    self->what = g_strdup_printf("transfer %" G_GINT64_FORMAT, id);
     return self;
 }
 
-static void run_find_path(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_find_path(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_TRANSFER_FIND_PATH, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_FIND_PATH, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, self->texts[1]);
-    read_one(db, result, self->texts[1]);
+    return true;
 }
 
 StoreRequest *store_request_find_path(const char *partner, const char *path)
 {
-    StoreRequest *self = request_new(run_find_path);
+    StoreRequest *self = request_new(start_find_path, finish_one);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(path);
+    self->what = g_strdup(path);
     return self;
 }
 
@@ -190,19 +243,19 @@ static void append_literal(GString *pattern, const char *text)
     }
 }
 
-static void run_list_folder(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_list_folder(const StoreRequest *self, Db *db, GError **error)
 {
     const char *folder = self->texts[1];
     bool root = folder[0] == '\0';
     g_autofree char *below = root ? g_strdup("") : g_strconcat(folder, "/", NULL);
     g_autofree char *behind =
-            root ? g_strdup("\xFF") : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
+            root ? g_strdup(LAST_CHARACTER) : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
     g_autoptr(GString) deeper = g_string_new(NULL);
 
     append_literal(deeper, below);
     g_string_append(deeper, "%/%");
-    if (!db_start(db, SQL_TRANSFER_LIST_FOLDER, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_LIST_FOLDER, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, below);
     db_bind_text(db, 3, behind);
@@ -210,13 +263,13 @@ static void run_list_folder(const StoreRequest *self, Db *db, StoreResult *resul
     db_bind_text(db, 5, self->texts[2] != NULL ? self->texts[2] : "");
     db_bind_number(db, 6, self->numbers[0]);
     db_bind_number(db, 7, self->numbers[1]);
-    read_all(db, result);
+    return true;
 }
 
 StoreRequest *store_request_list_folder(const char *partner, const char *folder,
                                         unsigned directions, const char *after, uint32_t limit)
 {
-    StoreRequest *self = request_new(run_list_folder);
+    StoreRequest *self = request_new(start_list_folder, finish_all);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(folder);
@@ -226,7 +279,7 @@ StoreRequest *store_request_list_folder(const char *partner, const char *folder,
     return self;
 }
 
-static void run_find_offer(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_find_offer(const StoreRequest *self, Db *db, GError **error)
 {
     const char *name = self->texts[1];
     bool generic = strpbrk(name, "*?") != NULL;
@@ -240,32 +293,33 @@ static void run_find_offer(const StoreRequest *self, Db *db, StoreResult *result
         else
             append_literal(pattern, one);
     }
-    if (!db_start(db, generic ? SQL_TRANSFER_FIND_OFFER_GENERIC : SQL_TRANSFER_FIND_OFFER,
-                  &result->error))
-        return;
+    if (!db_start(db, generic ? SQL_TRANSFER_FIND_OFFER_GENERIC : SQL_TRANSFER_FIND_OFFER, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, generic ? pattern->str : name);
     db_bind_number(db, 3, self->numbers[0]);
-    read_one(db, result, name);
+    db_bind_text(db, 4, self->owner);
+    return true;
 }
 
 StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
                                        const char *file_name)
 {
-    StoreRequest *self = request_new(run_find_offer);
+    StoreRequest *self = request_new(start_find_offer, finish_one);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(file_name);
     self->numbers[0] = file_type;
+    self->what = g_strdup(file_name);
     return self;
 }
 
-static void run_find_received(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_find_received(const StoreRequest *self, Db *db, GError **error)
 {
     const Transfer *wanted = self->transfer;
 
-    if (!db_start(db, SQL_TRANSFER_FIND_RECEIVED, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_FIND_RECEIVED, error))
+        return false;
     db_bind_text(db, 1, wanted->partner);
     db_bind_text(db, 2, wanted->file_name);
     db_bind_number(db, 3, wanted->transfer_id);
@@ -273,14 +327,14 @@ static void run_find_received(const StoreRequest *self, Db *db, StoreResult *res
     db_bind_number(db, 5, wanted->file_type);
     db_bind_text(db, 6, wanted->client != NULL ? wanted->client : "");
     db_bind_text(db, 7, wanted->bank != NULL ? wanted->bank : "");
-    read_one(db, result, "earlier transfer");
+    return true;
 }
 
 StoreRequest *store_request_find_received(const char *partner, const char *peer, uint16_t file_type,
                                           const char *file_name, uint32_t transfer_id,
                                           const char *client, const char *bank)
 {
-    StoreRequest *self = request_new(run_find_received);
+    StoreRequest *self = request_new(start_find_received, finish_one);
 
     self->transfer = transfer_new();
     self->transfer->partner = g_strdup(partner);
@@ -290,23 +344,24 @@ StoreRequest *store_request_find_received(const char *partner, const char *peer,
     self->transfer->transfer_id = transfer_id;
     self->transfer->client = g_strdup(client);
     self->transfer->bank = g_strdup(bank);
+    self->what = g_strdup("earlier transfer");
     return self;
 }
 
-static void run_history(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_history(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_TRANSFER_HISTORY, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_HISTORY, error))
+        return false;
     db_bind_text(db, 1, self->texts[0] != NULL ? self->texts[0] : "");
     for (unsigned i = 0; i < 4; i++)
         db_bind_number(db, i + 2, self->numbers[i]);
-    read_all(db, result);
+    return true;
 }
 
 StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
                                     int64_t before_id, uint32_t limit)
 {
-    StoreRequest *self = request_new(run_history);
+    StoreRequest *self = request_new(start_history, finish_all);
 
     self->texts[0] = g_strdup(partner);
     self->numbers[0] = states != 0 ? states : ALL_BITS;
@@ -316,48 +371,50 @@ StoreRequest *store_request_history(const char *partner, unsigned states, unsign
     return self;
 }
 
-static void run_unfinished(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_unfinished(const StoreRequest *self, Db *db, GError **error)
 {
-    (void)self;
-    if (db_start(db, SQL_TRANSFER_UNFINISHED, &result->error))
-        read_all(db, result);
+    if (!db_start(db, SQL_TRANSFER_UNFINISHED, error))
+        return false;
+    db_bind_text(db, 1, self->owner);
+    return true;
 }
 
 StoreRequest *store_request_unfinished(void)
 {
-    return request_new(run_unfinished);
+    return request_new(start_unfinished, finish_all);
 }
 
-static void run_expired(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_expired(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_TRANSFER_EXPIRED, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_EXPIRED, error))
+        return false;
     db_bind_number(db, 1, self->numbers[0]);
     db_bind_number(db, 2, self->numbers[1]);
-    read_all(db, result);
+    db_bind_text(db, 3, self->owner);
+    return true;
 }
 
 StoreRequest *store_request_expired(int64_t before_us, uint32_t limit)
 {
-    StoreRequest *self = request_new(run_expired);
+    StoreRequest *self = request_new(start_expired, finish_all);
 
     self->numbers[0] = before_us;
     self->numbers[1] = limit;
     return self;
 }
 
-static void run_tally(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_tally(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_TRANSFER_TALLY, &result->error))
-        return;
+    if (!db_start(db, SQL_TRANSFER_TALLY, error))
+        return false;
     db_bind_number(db, 1, self->numbers[0]);
     db_bind_number(db, 2, self->numbers[1]);
-    read_number(db, result);
+    return true;
 }
 
 StoreRequest *store_request_tally(unsigned states, unsigned directions)
 {
-    StoreRequest *self = request_new(run_tally);
+    StoreRequest *self = request_new(start_tally, finish_number);
 
     self->numbers[0] = states != 0 ? states : ALL_BITS;
     self->numbers[1] = directions != 0 ? directions : ALL_BITS;
@@ -366,38 +423,38 @@ StoreRequest *store_request_tally(unsigned states, unsigned directions)
 
 /* counters and secrets */
 
-static void run_count(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_count(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_COUNTER_NEXT, &result->error))
-        return;
+    if (!db_start(db, SQL_COUNTER_NEXT, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
-    read_number(db, result);
+    return true;
 }
 
 StoreRequest *store_request_count(const char *counter)
 {
-    StoreRequest *self = request_new(run_count);
+    StoreRequest *self = request_new_writing(start_count, finish_number);
 
     self->texts[0] = g_strdup(counter);
     return self;
 }
 
-static void run_set_secret(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_set_secret(const StoreRequest *self, Db *db, GError **error)
 {
     const char *value = self->texts[2];
 
-    if (!db_start(db, value != NULL ? SQL_SECRET_SET : SQL_SECRET_REMOVE, &result->error))
-        return;
+    if (!db_start(db, value != NULL ? SQL_SECRET_SET : SQL_SECRET_REMOVE, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, self->texts[1]);
     if (value != NULL)
         db_bind_text(db, 3, value);
-    (void)db_step(db, &result->error); /* the error is in the result */
+    return true;
 }
 
 StoreRequest *store_request_set_secret(const char *partner, const char *kind, const char *value)
 {
-    StoreRequest *self = request_new(run_set_secret);
+    StoreRequest *self = request_new_writing(start_set_secret, finish_nothing);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(kind);
@@ -405,12 +462,18 @@ StoreRequest *store_request_set_secret(const char *partner, const char *kind, co
     return self;
 }
 
-static void run_get_secret(const StoreRequest *self, Db *db, StoreResult *result)
+static bool start_get_secret(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_SECRET_GET, &result->error))
-        return;
+    if (!db_start(db, SQL_SECRET_GET, error))
+        return false;
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, self->texts[1]);
+    return true;
+}
+
+static void finish_get_secret(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    (void)self;
     if (db_step(db, &result->error) != DB_ROW)
         return;
     result->transfer = transfer_new();
@@ -419,7 +482,7 @@ static void run_get_secret(const StoreRequest *self, Db *db, StoreResult *result
 
 StoreRequest *store_request_get_secret(const char *partner, const char *kind)
 {
-    StoreRequest *self = request_new(run_get_secret);
+    StoreRequest *self = request_new(start_get_secret, finish_get_secret);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(kind);

@@ -179,14 +179,24 @@ static void set_number(Transfer *transfer, const Field *field, int64_t number)
     }
 }
 
+static void bind_from(Db *db, const Transfer *transfer, unsigned first)
+{
+    for (unsigned i = first; i < TRANSFER_COLUMNS; i++) {
+        if (FIELDS[i].kind == FIELD_TEXT)
+            db_bind_text(db, i - first + 1, *(char **)field_at(transfer, &FIELDS[i]));
+        else
+            db_bind_number(db, i - first + 1, get_number(transfer, &FIELDS[i]));
+    }
+}
+
 void transfer_bind(Db *db, const Transfer *transfer)
 {
-    for (unsigned i = 0; i < TRANSFER_COLUMNS; i++) {
-        if (FIELDS[i].kind == FIELD_TEXT)
-            db_bind_text(db, i + 1, *(char **)field_at(transfer, &FIELDS[i]));
-        else
-            db_bind_number(db, i + 1, get_number(transfer, &FIELDS[i]));
-    }
+    bind_from(db, transfer, 0);
+}
+
+void transfer_bind_values(Db *db, const Transfer *transfer)
+{
+    bind_from(db, transfer, 1);
 }
 
 Transfer *transfer_read(Db *db)

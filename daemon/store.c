@@ -2,25 +2,38 @@
 /*
  * The store's thread: takes all requests that wait, runs them in one transaction, syncs the folders they
  * name, commits once, and only then answers each. What comes while a commit is under way makes the next
- * group. Architecture §4 and §5.
+ * group. When the database goes away the group waits for it, with what comes meanwhile, and is run again
+ * unless its commit turns out to have happened. Architecture §4 and §5.
  */
 #include "daemon/store-private.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 
-#include <stdatomic.h>
+#include <poll.h>
+#include <string.h>
 #include <sys/stat.h>
 
-#define GROUP_MAX 512
+#define GROUP_MAX       512
+#define BACK_OFF_MIN_US 50000
+#define BACK_OFF_MAX_US 5000000
 
 struct Store {
     Db *db;
+    char *owner;
+    int64_t wait_us;
     Mailbox *requests; /* StoreRequest * */
     Mailbox *answers;  /* StoreRequest * with result, for the main loop */
     guint source;
     GThread *thread;
     Mailbox *failures; /* char *: newest texts of requests nobody waits for */
+    Mailbox *changes;  /* char *: notices of other daemons' changes, for the main loop */
+    guint changes_source;
+    StoreWatcher on_change;
+    gpointer on_change_data;
+    /* the store's thread */
+    GQueue held; /* StoreRequest *: taken, to be run before anything else */
 };
 
 void store_result_free(StoreResult *result)
@@ -81,25 +94,253 @@ static void answer(Store *self, StoreRequest *request)
     store_request_free(request);
 }
 
-static void run_group(Store *self, GPtrArray *group)
+/* Statements of all requests in as few round trips as the database allows. */
+static void run_requests(Store *self, GPtrArray *group)
 {
-    g_autoptr(GError) error = NULL;
-    bool begun = db_run(self->db, SQL_BEGIN, &error);
+    guint limit = db_batch_limit(self->db);
+
+    for (guint first = 0; first < group->len; first += limit) {
+        guint end = MIN(first + limit, group->len);
+
+        for (guint i = first; i < end; i++) {
+            StoreRequest *request = g_ptr_array_index(group, i);
+            GError **error = &request->result->error;
+
+            request->owner = self->owner;
+            request->started = request->start(request, self->db, error) &&
+                               (limit == 1 || db_defer(self->db, error));
+            if (limit == 1 && request->started)
+                request->finish(request, self->db, request->result);
+        }
+        for (guint i = first; limit > 1 && i < end; i++) {
+            StoreRequest *request = g_ptr_array_index(group, i);
+
+            if (!request->started)
+                continue;
+            db_resume(self->db);
+            request->finish(request, self->db, request->result);
+        }
+    }
+}
+
+static bool clear_results(GPtrArray *group)
+{
+    bool writes = false;
 
     for (guint i = 0; i < group->len; i++) {
         StoreRequest *request = g_ptr_array_index(group, i);
 
+        store_result_free(request->result);
         request->result = g_new0(StoreResult, 1);
-        if (begun)
-            request->run(request, self->db, request->result);
+        writes = writes || request->writes;
     }
-    if (!begun || !sync_folders(group, &error) || !db_run(self->db, SQL_COMMIT, &error)) {
-        if (begun)
-            (void)db_run(self->db, SQL_ROLLBACK, NULL); /* the first error counts */
-        fail_group(group, error);
+    return writes;
+}
+
+/* A statement failed and took the transaction with it: each of the group gets one of its own. */
+static void part_group(Store *self, GPtrArray *group)
+{
+    for (guint i = group->len; i > 0; i--) {
+        StoreRequest *request = g_ptr_array_index(group, i - 1);
+
+        request->alone = true;
+        g_queue_push_head(&self->held, request);
+    }
+    g_ptr_array_set_size(group, 0);
+}
+
+/* Runs a group; each has its result then. False: the database went away. */
+static bool run_group(Store *self, GPtrArray *group)
+{
+    g_autoptr(GError) error = NULL;
+    bool writes = clear_results(group);
+    bool begun = db_begin(self->db, writes, &error);
+
+    if (begun)
+        run_requests(self, group);
+    if (db_is_lost(self->db))
+        return false;
+    if (begun && db_is_doomed(self->db)) {
+        db_rollback(self->db);
+        if (group->len > 1)
+            part_group(self, group);
+        return !db_is_lost(self->db);
+    }
+    if (begun && sync_folders(group, &error) && db_commit(self->db, &error))
+        return true;
+    if (db_is_lost(self->db))
+        return false;
+    if (begun)
+        db_rollback(self->db);
+    fail_group(group, error);
+    return true;
+}
+
+/* when the database is away */
+
+static void take_notices(Store *self)
+{
+    char *text;
+
+    while ((text = db_take_notice(self->db)) != NULL)
+        (void)mailbox_post(self->changes, text); /* closed only when nobody listens */
+}
+
+/* Answers with an error all who do not wait for ever. An insert that may have happened is withdrawn later. */
+static void expire(Store *self, GPtrArray *group, GArray *doubtful, const GError *error)
+{
+    for (guint i = group->len; i > 0; i--) {
+        StoreRequest *request = g_ptr_array_index(group, i - 1);
+
+        if (request->patient)
+            continue;
+        if (request->inserts && request->result != NULL && request->result->transfer != NULL)
+            g_array_append_val(doubtful, request->result->transfer->id);
+        store_result_free(request->result);
+        request->result = g_new0(StoreResult, 1);
+        request->result->error = g_error_copy(error);
+        answer(self, request);
+        g_ptr_array_remove_index(group, i - 1);
+    }
+}
+
+static void expire_held(Store *self, const GError *error)
+{
+    GQueue all = self->held;
+    StoreRequest *request;
+
+    g_queue_init(&self->held);
+    while ((request = g_queue_pop_head(&all)) != NULL) {
+        if (request->patient) {
+            g_queue_push_tail(&self->held, request);
+            continue;
+        }
+        store_result_free(request->result);
+        request->result = g_new0(StoreResult, 1);
+        request->result->error = g_error_copy(error);
+        answer(self, request);
+    }
+}
+
+/* Keeps what comes until a time. False: the store is being closed. */
+static bool hold_until(Store *self, int64_t deadline_us)
+{
+    StoreRequest *request;
+
+    while (clock_now_us() < deadline_us) {
+        request = mailbox_wait(self->requests, deadline_us);
+        if (request != NULL)
+            g_queue_push_tail(&self->held, request);
+        else if (mailbox_is_closed(self->requests))
+            return false;
+    }
+    return true;
+}
+
+static void withdraw(Store *self, const GArray *doubtful)
+{
+    for (guint i = 0; i < doubtful->len; i++) {
+        StoreRequest *request = store_request_withdraw(g_array_index(doubtful, int64_t, i));
+
+        request->patient = true;
+        g_queue_push_head(&self->held, request);
+    }
+}
+
+/* Until the database is back; group: what was running when it went. When its commit happened all the same,
+ * the results that it has are right and it is answered. False: the store is being closed. */
+static bool regain(Store *self, GPtrArray *group)
+{
+    g_autoptr(GArray) doubtful = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    int64_t patience_us = clock_now_us() + self->wait_us;
+    int64_t pause_us = BACK_OFF_MIN_US;
+    bool committed = false, closing = false;
+
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+
+        if (db_reconnect(self->db, &committed, &error))
+            break;
+        closing = closing || !hold_until(self, clock_now_us() + pause_us);
+        pause_us = MIN(pause_us * 2, BACK_OFF_MAX_US);
+        if (!closing && clock_now_us() < patience_us)
+            continue;
+        expire(self, group, doubtful, error);
+        expire_held(self, error);
+        if (closing)
+            return false;
+    }
+    (void)mailbox_post(self->changes, g_strdup("")); /* whatever was missed */
+    if (!committed)
+        return true;
+    withdraw(self, doubtful);
+    for (guint i = 0; i < group->len; i++)
+        answer(self, g_ptr_array_index(group, i));
+    g_ptr_array_set_size(group, 0);
+    return true;
+}
+
+/* What is still here when the store closes without its database. */
+static void give_up(Store *self, GPtrArray *group)
+{
+    StoreRequest *request;
+
+    for (guint i = 0; i < group->len; i++)
+        store_request_free(g_ptr_array_index(group, i));
+    g_ptr_array_set_size(group, 0);
+    while ((request = g_queue_pop_head(&self->held)) != NULL)
+        store_request_free(request);
+}
+
+static void serve(Store *self, GPtrArray *group)
+{
+    while (group->len > 0 && !run_group(self, group)) {
+        if (!regain(self, group))
+            give_up(self, group);
     }
     for (guint i = 0; i < group->len; i++)
         answer(self, g_ptr_array_index(group, i));
+}
+
+/* the thread */
+
+static StoreRequest *take_request(Store *self)
+{
+    StoreRequest *request = g_queue_pop_head(&self->held);
+
+    return request != NULL ? request : mailbox_take(self->requests);
+}
+
+/* Looks at the database while nothing is asked: notices, and whether it is still there. */
+static void watch_database(Store *self)
+{
+    g_autoptr(GPtrArray) nothing = g_ptr_array_new();
+
+    take_notices(self);
+    if (db_is_lost(self->db) && !regain(self, nothing))
+        give_up(self, nothing);
+}
+
+static StoreRequest *wait_for_request(Store *self)
+{
+    StoreRequest *request = take_request(self);
+
+    if (request != NULL)
+        return request;
+    if (db_fd(self->db) < 0)
+        return mailbox_wait(self->requests, INT64_MAX);
+    while (request == NULL) {
+        struct pollfd fds[] = {{mailbox_fd(self->requests), POLLIN, 0},
+                               {db_fd(self->db), POLLIN, 0}};
+
+        (void)poll(fds, G_N_ELEMENTS(fds), -1); /* interrupted: looks again */
+        if (fds[1].revents != 0)
+            watch_database(self);
+        request = take_request(self);
+        if (request == NULL && mailbox_is_closed(self->requests))
+            return NULL;
+    }
+    return request;
 }
 
 static gpointer store_main(gpointer data)
@@ -107,13 +348,15 @@ static gpointer store_main(gpointer data)
     Store *self = data;
     StoreRequest *request;
 
-    while ((request = mailbox_wait(self->requests, INT64_MAX)) != NULL) {
+    while ((request = wait_for_request(self)) != NULL) {
         g_autoptr(GPtrArray) group = g_ptr_array_new();
+        bool alone = request->alone;
 
         do {
             g_ptr_array_add(group, request);
-        } while (group->len < GROUP_MAX && (request = mailbox_take(self->requests)) != NULL);
-        run_group(self, group);
+        } while (!alone && group->len < GROUP_MAX && (request = take_request(self)) != NULL);
+        serve(self, group);
+        take_notices(self);
     }
     return NULL;
 }
@@ -134,21 +377,50 @@ static void free_request(gpointer message)
     store_request_free(message);
 }
 
-Store *store_open(const char *path, GError **error)
+static void on_notice(gpointer message, gpointer data)
 {
-    Db *db = db_open(path, error);
+    g_autofree char *text = message;
+    const Store *self = data;
+    const char *colon = strchr(text, ':');
+    g_autofree char *table = colon != NULL ? g_strndup(text, (size_t)(colon - text)) : NULL;
+
+    if (self->on_change != NULL)
+        self->on_change(table, colon != NULL ? colon + 1 : NULL, self->on_change_data);
+}
+
+Store *store_open(const StoreSettings *settings, GError **error)
+{
+    const char *owner = settings->owner != NULL ? settings->owner : "";
+    DbTarget target = {.kind = settings->conninfo != NULL ? DB_POSTGRES : DB_SQLITE,
+                       .path = settings->path,
+                       .conninfo = settings->conninfo,
+                       .schema = settings->schema,
+                       .owner = owner,
+                       .migrations = SQL_CLUSTER_MIGRATIONS};
+    Db *db = db_open(&target, error);
     Store *self;
 
     if (db == NULL)
         return NULL;
     self = g_new0(Store, 1);
     self->db = db;
+    self->owner = g_strdup(owner);
+    self->wait_us = (int64_t)settings->wait_ms * 1000;
     self->requests = mailbox_new(free_request);
     self->answers = mailbox_new(free_request);
     self->failures = mailbox_new(g_free);
+    self->changes = mailbox_new(g_free);
     self->source = mailbox_attach(self->answers, NULL, on_answer, self);
+    self->changes_source = mailbox_attach(self->changes, NULL, on_notice, self);
+    g_queue_init(&self->held);
     self->thread = g_thread_new("store", store_main, self);
     return self;
+}
+
+void store_watch(Store *self, StoreWatcher on_change, gpointer data)
+{
+    self->on_change = on_change;
+    self->on_change_data = data;
 }
 
 void store_close(Store *self)
@@ -158,11 +430,14 @@ void store_close(Store *self)
     mailbox_close(self->requests);     /* what is inside is still taken */
     (void)g_thread_join(self->thread); /* nothing is returned */
     g_source_remove(self->source);
+    g_source_remove(self->changes_source);
     mailbox_close(self->answers);
     mailbox_unref(self->answers);
     mailbox_unref(self->requests);
     mailbox_unref(self->failures);
+    mailbox_unref(self->changes);
     db_close(self->db);
+    g_free(self->owner);
     g_free(self);
 }
 
@@ -198,6 +473,7 @@ void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, g
 
 void store_post(Store *self, StoreRequest *request)
 {
+    request->patient = true;
     submit(self, request);
 }
 

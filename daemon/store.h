@@ -78,8 +78,22 @@ typedef struct Store Store;
 
 /* lifecycle */
 
-/* Opens (creates) the database, migrates it, starts the thread. INVALID: newer than this program. */
-Store *store_open(const char *path, GError **error);
+/* Where the store is: an SQLite file, or a schema of a PostgreSQL database. */
+typedef struct {
+    const char *path;     /* SQLite: the file */
+    const char *conninfo; /* PostgreSQL: libpq's text or URI, may be empty; NULL: SQLite */
+    const char *schema;   /* PostgreSQL */
+    const char *owner;    /* PostgreSQL: our name among the daemons of the schema; NULL: "" */
+    uint32_t wait_ms;     /* how long requests wait for a database that went away */
+} StoreSettings;
+
+/* Opens (creates) the database, migrates it, starts the thread. settings: copied. INVALID: newer than this
+ * program. BUSY: another daemon has it. UNREACHABLE: there is none. */
+Store *store_open(const StoreSettings *settings, GError **error);
+/* Tells of changes that other daemons make in the same schema: the table ("transfer_history", "partners", …)
+ * and the row; both NULL after the database was away and anything may have changed. Called in the main loop. */
+typedef void (*StoreWatcher)(const char *table, const char *row, gpointer data);
+void store_watch(Store *self, StoreWatcher on_change, gpointer data);
 /* Finishes what is queued, stops the thread, closes. */
 void store_close(Store *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
@@ -90,7 +104,7 @@ typedef struct StoreRequest StoreRequest;
 
 /* Answers of a request; which one is set depends on the request. Owned by the receiver of it. */
 typedef struct {
-    GError *error;        /* NULL: done and durable */
+    GError *error; /* NULL: done and durable. UNREACHABLE: the database is away, nothing is done */
     Transfer *transfer;   /* or NULL */
     GPtrArray *transfers; /* of Transfer, or NULL */
     uint64_t number;
@@ -143,6 +157,10 @@ StoreRequest *store_request_get_secret(const char *partner, const char *kind);
 
 /* running them */
 
+/* The request waits for a database that is away, however long; others fail with UNREACHABLE after wait_ms.
+ * Returns request. */
+StoreRequest *store_request_set_patient(StoreRequest *request);
+
 /* Runs a request and waits for it. request: taken. Returns new, never NULL. Not on the main loop. */
 StoreResult *store_execute(Store *self, StoreRequest *request);
 /* Runs a request; on_result is called in the default main loop's thread. request: taken. result: taken by
@@ -152,7 +170,7 @@ void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, g
 /* Starts a request; its StoreResult arrives in the reply (reply_wait), so that the caller can go on while
  * it commits. request: taken. Returns new. Any thread. */
 Reply *store_begin(Store *self, StoreRequest *request);
-/* Runs a request and forgets its result, but counts failures for store_failures. Any thread. */
+/* Runs a request, patiently, and forgets its result, but counts failures for store_failures. Any thread. */
 void store_post(Store *self, StoreRequest *request);
 /* Errors of posted requests so far, newest text; NULL when none. Returns new. */
 char *store_dup_last_failure(Store *self);

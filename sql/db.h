@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A database connection: statements of the table, bound and stepped. SQLite is behind it. One thread at a
- * time. Errors: IO with the database's own words; INVALID for a schema newer than the program or a file that
- * is no database; BUSY when another process holds it.
+ * A database connection: statements of the table, bound and stepped, the same for SQLite and PostgreSQL. One
+ * thread at a time. Errors: IO with the database's own words; INVALID for a schema newer than the program, a
+ * file that is no database, or a value it does not take; BUSY when another process holds it or the
+ * transaction may be tried again; EXISTS for a value that must be unique; REFUSED for a right that is
+ * missing; NO_SPACE; TIMEOUT; UNREACHABLE when the connection is lost (db_is_lost).
  */
 #pragma once
 
+#include "sql/migrations.h"
 #include "sql/statements.h"
 
 #include <glib.h>
@@ -14,12 +17,27 @@
 
 typedef struct Db Db;
 
-/* Opens (creates) and migrates. path: of the SQLite file. Returns new. */
-Db *db_open(const char *path, GError **error);
+typedef enum { DB_SQLITE, DB_POSTGRES } DbKind;
+
+/* Where a database is. */
+typedef struct {
+    DbKind kind;
+    const char *path; /* SQLite: the file */
+    const char
+            *conninfo;  /* PostgreSQL: libpq's text or URI; what it leaves out, PG* variables say */
+    const char *schema; /* PostgreSQL: made when missing; the only one that is searched */
+    const char *owner;  /* PostgreSQL: who we are among the daemons of the schema; never NULL */
+    const SqlMigration *migrations; /* what it must have */
+} DbTarget;
+
+/* Opens (creates) and migrates. target: copied, but for its migrations. Returns new. */
+Db *db_open(const DbTarget *target, GError **error);
 void db_close(Db *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_close)
 /* Version of the schema, 1.. */
 unsigned db_version(const Db *self);
+
+/* statements */
 
 /* Makes a statement ready for a new run: earlier results and parameters are gone. */
 bool db_start(Db *self, SqlStatement statement, GError **error);
@@ -28,10 +46,39 @@ void db_bind_number(Db *self, unsigned index, int64_t number);
 void db_bind_text(Db *self, unsigned index, const char *text);
 
 typedef enum { DB_ROW, DB_DONE, DB_FAILED } DbStep;
-/* Runs the started statement up to its next row. */
+/* Runs the started (or resumed) statement up to its next row. */
 DbStep db_step(Db *self, GError **error);
 /* Columns of the row, 0.. text: borrowed until the next step; NULL for null. */
 int64_t db_number(Db *self, unsigned column);
 const char *db_text(Db *self, unsigned column);
-/* Starts and runs a statement without parameters and rows. */
+/* Starts and runs a statement without parameters, its rows unread. */
 bool db_run(Db *self, SqlStatement statement, GError **error);
+
+/* How many started statements may be set aside and sent in one go; 1: none, step each at once. */
+unsigned db_batch_limit(const Db *self);
+/* Sets the started statement aside, so that the next can be started. */
+bool db_defer(Db *self, GError **error);
+/* Makes the oldest statement set aside the current one, for db_step. Every one must be resumed, also after a
+ * failure, before anything else is run. */
+void db_resume(Db *self);
+
+/* transactions */
+
+/* Begins; after db_defer, db_resume need not be called for it. writes: whether anything will be changed. */
+bool db_begin(Db *self, bool writes, GError **error);
+/* Commits. When it fails and the connection is lost, nobody knows whether it happened: db_reconnect says. */
+bool db_commit(Db *self, GError **error);
+void db_rollback(Db *self);
+/* True after a failed statement when the transaction can only be rolled back. */
+bool db_is_doomed(const Db *self);
+
+/* the connection */
+
+/* True when the server has gone; only db_reconnect and db_close help. Never for SQLite. */
+bool db_is_lost(const Db *self);
+/* One attempt to connect again. ret_committed: whether the commit whose answer was lost happened. */
+bool db_reconnect(Db *self, bool *ret_committed, GError **error);
+/* Readable when notices of other connections came, or the server has gone; -1: never. */
+int db_fd(const Db *self);
+/* The next notice of a change by another connection, "table:row"; NULL: none. Returns new. */
+char *db_take_notice(Db *self);

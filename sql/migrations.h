@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbered migrations, embedded at build: element i brings the schema to version i + 1. NULL ends them. */
+/*
+ * The numbered migrations, embedded at build: element i brings a schema to version i + 1. A NULL name ends
+ * them. Constant; any thread.
+ */
 #pragma once
 
-extern const char *const SQL_MIGRATIONS[];
+typedef struct {
+    const char *name;     /* "0001-transfers" */
+    const char *sha256;   /* of its files, in hex */
+    const char *texts[2]; /* by DbKind */
+} SqlMigration;
+
+extern const SqlMigration SQL_CLUSTER_MIGRATIONS[];

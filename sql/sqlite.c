@@ -1,39 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite behind db.h: write-ahead log, a sync at each commit, exclusive to this process. Migrations run one
- * by one, each in its transaction with the version it brings (PRAGMA user_version).
+ * SQLite behind db.h: write-ahead log, a sync at each commit, exclusive to this process. A statement's $1 is
+ * written ?1 here: SQLite would take $1 for a name, numbered by where it first stands. PRAGMA user_version
+ * repeats the schema's version for programs that knew nothing else.
  */
-#include "sql/db.h"
+#include "sql/db-private.h"
 
 #include "base/error.h"
-#include "sql/migrations.h"
 
 #include <sqlite3.h>
 
 #define BUSY_MS 5000
 
-struct Db {
+typedef struct {
+    Db base;
     sqlite3 *handle;
     sqlite3_stmt *statements[SQL_COUNT];
     sqlite3_stmt *current;
-    unsigned version;
-    char *path;
-};
+} SqliteDb;
 
-static void set_error(Db *self, int code, const char *doing, GError **error)
+static BaseError kind_of(int code)
 {
-    int primary = code & 0xFF;
-    BaseError kind = primary == SQLITE_FULL                                  ? BASE_ERROR_NO_SPACE
-                     : primary == SQLITE_BUSY || primary == SQLITE_LOCKED    ? BASE_ERROR_BUSY
-                     : primary == SQLITE_NOTADB || primary == SQLITE_CORRUPT ? BASE_ERROR_INVALID
-                                                                             : BASE_ERROR_IO;
+    switch (code & 0xFF) {
+    case SQLITE_FULL:
+        return BASE_ERROR_NO_SPACE;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return BASE_ERROR_BUSY;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return BASE_ERROR_INVALID;
+    case SQLITE_CONSTRAINT:
+        return code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY
+                       ? BASE_ERROR_EXISTS
+                       : BASE_ERROR_INVALID;
+    default:
+        return BASE_ERROR_IO;
+    }
+}
 
-    g_set_error(error, BASE_ERROR, (int)kind, "database '%s': %s: %s%s", self->path, doing,
+static void set_error(const SqliteDb *self, int code, const char *doing, GError **error)
+{
+    int extended = self->handle != NULL ? sqlite3_extended_errcode(self->handle) : code;
+    BaseError kind = kind_of((extended & 0xFF) == (code & 0xFF) ? extended : code);
+
+    g_set_error(error, BASE_ERROR, (int)kind, "%s: %s: %s%s", self->base.name, doing,
                 self->handle != NULL ? sqlite3_errmsg(self->handle) : sqlite3_errstr(code),
                 kind == BASE_ERROR_BUSY ? " (another process uses it)" : "");
 }
 
-static bool run_text(Db *self, const char *text, GError **error)
+static bool run_text(SqliteDb *self, const char *text, GError **error)
 {
     int code = sqlite3_exec(self->handle, text, NULL, NULL, NULL);
 
@@ -43,103 +59,32 @@ static bool run_text(Db *self, const char *text, GError **error)
     return false;
 }
 
-static bool read_version(Db *self, GError **error)
+/* Not read to its end, it would hold up the commit. */
+static void reset_current(SqliteDb *self)
 {
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(self->handle, "PRAGMA user_version", -1, &statement, NULL);
-
-    if (code == SQLITE_OK)
-        code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        self->version = (unsigned)sqlite3_column_int(statement, 0);
-    else
-        set_error(self, code, "read the schema's version", error);
-    (void)sqlite3_finalize(statement); /* its error was seen at the step */
-    return code == SQLITE_ROW;
+    if (self->current != NULL)
+        (void)sqlite3_reset(self->current); /* tells the last run's error again */
 }
 
-static bool migrate_one(Db *self, unsigned version, GError **error)
-{
-    g_autofree char *mark = g_strdup_printf("PRAGMA user_version = %u", version);
+/* statements */
 
-    if (!run_text(self, "BEGIN IMMEDIATE", error))
-        return false;
-    if (run_text(self, SQL_MIGRATIONS[version - 1], error) && run_text(self, mark, error) &&
-        run_text(self, "COMMIT", error))
-        return true;
-    (void)run_text(self, "ROLLBACK", NULL); /* the first error counts */
-    return false;
+static char *dup_dialect(const char *text)
+{
+    return g_strdelimit(g_strdup(text), "$", '?');
 }
 
-static bool migrate(Db *self, GError **error)
+static bool sqlite_start(Db *db, SqlStatement statement, GError **error)
 {
-    unsigned newest = 0;
-
-    while (SQL_MIGRATIONS[newest] != NULL)
-        newest++;
-    if (!read_version(self, error))
-        return false;
-    if (self->version > newest) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                    "database '%s' has schema version %u, this program knows up to %u: install the "
-                    "newer program",
-                    self->path, self->version, newest);
-        return false;
-    }
-    for (unsigned version = self->version + 1; version <= newest; version++) {
-        if (!migrate_one(self, version, error))
-            return false;
-        self->version = version;
-    }
-    return true;
-}
-
-Db *db_open(const char *path, GError **error)
-{
-    g_autoptr(Db) self = g_new0(Db, 1);
-    int code;
-
-    self->path = g_strdup(path);
-    code = sqlite3_open_v2(path, &self->handle,
-                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code != SQLITE_OK) {
-        set_error(self, code, "open", error);
-        return NULL;
-    }
-    (void)sqlite3_busy_timeout(self->handle, BUSY_MS); /* cannot fail */
-    if (!run_text(self, "PRAGMA locking_mode = EXCLUSIVE", error) ||
-        !run_text(self, "PRAGMA journal_mode = WAL", error) ||
-        !run_text(self, "PRAGMA synchronous = FULL", error) ||
-        !run_text(self, "PRAGMA case_sensitive_like = ON", error) || !migrate(self, error))
-        return NULL;
-    return g_steal_pointer(&self);
-}
-
-void db_close(Db *self)
-{
-    if (self == NULL)
-        return;
-    for (unsigned i = 0; i < SQL_COUNT; i++)
-        (void)sqlite3_finalize(self->statements[i]); /* its error was seen at the step */
-    (void)sqlite3_close(self->handle);               /* all statements are finalized */
-    g_free(self->path);
-    g_free(self);
-}
-
-unsigned db_version(const Db *self)
-{
-    return self->version;
-}
-
-bool db_start(Db *self, SqlStatement statement, GError **error)
-{
+    SqliteDb *self = (SqliteDb *)db;
     int code = SQLITE_OK;
 
-    if (self->current != NULL)              /* not read to its end: it would hold up the commit */
-        (void)sqlite3_reset(self->current); /* tells the last run's error again */
-    if (self->statements[statement] == NULL)
-        code = sqlite3_prepare_v3(self->handle, SQL_STATEMENTS[statement], -1,
-                                  SQLITE_PREPARE_PERSISTENT, &self->statements[statement], NULL);
+    reset_current(self);
+    if (self->statements[statement] == NULL) {
+        g_autofree char *text = dup_dialect(SQL_STATEMENTS[statement]);
+
+        code = sqlite3_prepare_v3(self->handle, text, -1, SQLITE_PREPARE_PERSISTENT,
+                                  &self->statements[statement], NULL);
+    }
     if (code != SQLITE_OK) {
         set_error(self, code, SQL_STATEMENTS[statement], error);
         return false;
@@ -149,21 +94,26 @@ bool db_start(Db *self, SqlStatement statement, GError **error)
     return true;
 }
 
-void db_bind_number(Db *self, unsigned index, int64_t number)
+static void sqlite_bind_number(Db *db, unsigned index, int64_t number)
 {
+    SqliteDb *self = (SqliteDb *)db;
+
     (void)sqlite3_bind_int64(self->current, (int)index, number); /* fails only for a wrong index */
 }
 
-void db_bind_text(Db *self, unsigned index, const char *text)
+static void sqlite_bind_string(Db *db, unsigned index, const char *text)
 {
+    SqliteDb *self = (SqliteDb *)db;
+
     if (text == NULL)
         (void)sqlite3_bind_null(self->current, (int)index); /* fails only for a wrong index */
     else
         (void)sqlite3_bind_text(self->current, (int)index, text, -1, SQLITE_TRANSIENT); /* same */
 }
 
-DbStep db_step(Db *self, GError **error)
+static DbStep sqlite_step(Db *db, GError **error)
 {
+    SqliteDb *self = (SqliteDb *)db;
     int code = sqlite3_step(self->current);
 
     if (code == SQLITE_ROW)
@@ -174,24 +124,164 @@ DbStep db_step(Db *self, GError **error)
     return code == SQLITE_DONE ? DB_DONE : DB_FAILED;
 }
 
-int64_t db_number(Db *self, unsigned column)
+static int64_t sqlite_number(Db *db, unsigned column)
 {
-    return sqlite3_column_int64(self->current, (int)column);
+    return sqlite3_column_int64(((SqliteDb *)db)->current, (int)column);
 }
 
-const char *db_text(Db *self, unsigned column)
+static const char *sqlite_string(Db *db, unsigned column)
 {
-    return (const char *)sqlite3_column_text(self->current, (int)column);
+    return (const char *)sqlite3_column_text(((SqliteDb *)db)->current, (int)column);
 }
 
-bool db_run(Db *self, SqlStatement statement, GError **error)
-{
-    DbStep step;
+/* batches: never offered */
 
-    if (!db_start(self, statement, error))
-        return false;
-    do {
-        step = db_step(self, error);
-    } while (step == DB_ROW);
-    return step == DB_DONE;
+static bool sqlite_defer(Db *db, GError **error)
+{
+    (void)db;
+    (void)error;
+    return true;
+}
+
+static void sqlite_resume(Db *db)
+{
+    (void)db;
+}
+
+/* transactions */
+
+static bool sqlite_begin(Db *db, bool writes, GError **error)
+{
+    (void)writes;
+    return db_run(db, SQL_BEGIN, error);
+}
+
+static bool sqlite_commit(Db *db, GError **error)
+{
+    reset_current((SqliteDb *)db);
+    return db_run(db, SQL_COMMIT, error);
+}
+
+static void sqlite_rollback(Db *db)
+{
+    (void)db_run(db, SQL_ROLLBACK, NULL); /* the first error counts */
+}
+
+/* migrations */
+
+static bool sqlite_begin_migration(Db *db, GError **error)
+{
+    return run_text((SqliteDb *)db, "BEGIN IMMEDIATE", error);
+}
+
+static bool sqlite_run_script(Db *db, const char *text, GError **error)
+{
+    reset_current((SqliteDb *)db);
+    return run_text((SqliteDb *)db, text, error);
+}
+
+static bool sqlite_mark_version(Db *db, unsigned version, GError **error)
+{
+    g_autofree char *mark = g_strdup_printf("PRAGMA user_version = %u", version);
+
+    return run_text((SqliteDb *)db, mark, error);
+}
+
+static bool sqlite_read_marked_version(Db *db, unsigned *ret_version, GError **error)
+{
+    SqliteDb *self = (SqliteDb *)db;
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(self->handle, "PRAGMA user_version", -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret_version = (unsigned)sqlite3_column_int(statement, 0);
+    else
+        set_error(self, code, "read the schema's version", error);
+    (void)sqlite3_finalize(statement); /* its error was seen at the step */
+    return code == SQLITE_ROW;
+}
+
+/* connection: it is a file */
+
+static bool sqlite_reconnect(Db *db, bool *ret_committed, GError **error)
+{
+    (void)db;
+    (void)error;
+    *ret_committed = false;
+    return true;
+}
+
+static int sqlite_fd(const Db *db)
+{
+    (void)db;
+    return -1;
+}
+
+static char *sqlite_take_notice(Db *db)
+{
+    (void)db;
+    return NULL;
+}
+
+static void sqlite_close_db(Db *db)
+{
+    SqliteDb *self = (SqliteDb *)db;
+
+    for (unsigned i = 0; i < SQL_COUNT; i++)
+        (void)sqlite3_finalize(self->statements[i]); /* its error was seen at the step */
+    (void)sqlite3_close(self->handle);               /* all statements are finalized */
+    g_free(self->base.name);
+    g_free(self);
+}
+
+static const DbBackend BACKEND = {
+        .close = sqlite_close_db,
+        .start = sqlite_start,
+        .bind_number = sqlite_bind_number,
+        .bind_text = sqlite_bind_string,
+        .step = sqlite_step,
+        .number = sqlite_number,
+        .text = sqlite_string,
+        .defer = sqlite_defer,
+        .resume = sqlite_resume,
+        .begin = sqlite_begin,
+        .commit = sqlite_commit,
+        .rollback = sqlite_rollback,
+        .begin_migration = sqlite_begin_migration,
+        .run_script = sqlite_run_script,
+        .mark_version = sqlite_mark_version,
+        .read_marked_version = sqlite_read_marked_version,
+        .reconnect = sqlite_reconnect,
+        .fd = sqlite_fd,
+        .take_notice = sqlite_take_notice,
+};
+
+Db *sqlite_open(const DbTarget *target, GError **error)
+{
+    SqliteDb *self = g_new0(SqliteDb, 1);
+    g_autoptr(Db) base = &self->base;
+    int code;
+
+    *base = (Db){.backend = &BACKEND,
+                 .migrations = target->migrations,
+                 .kind = DB_SQLITE,
+                 .batch_limit = 1,
+                 .name = g_strdup_printf("database '%s'", target->path)};
+    code = sqlite3_open_v2(target->path, &self->handle,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK) {
+        set_error(self, code, "open", error);
+        return NULL;
+    }
+    (void)sqlite3_busy_timeout(self->handle, BUSY_MS); /* cannot fail */
+    if (!run_text(self, "PRAGMA locking_mode = EXCLUSIVE", error) ||
+        !run_text(self, "PRAGMA journal_mode = WAL", error) ||
+        !run_text(self, "PRAGMA synchronous = FULL", error) ||
+        !run_text(self, "PRAGMA foreign_keys = ON", error) ||
+        !run_text(self, "PRAGMA trusted_schema = OFF", error) ||
+        !run_text(self, "PRAGMA case_sensitive_like = ON", error))
+        return NULL;
+    return g_steal_pointer(&base);
 }

@@ -21,58 +21,67 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_MIGRATION_LIST] = "SELECT version, name, sha256 FROM schema_migrations ORDER BY version",
+    [SQL_MIGRATION_INSERT] =
+        "INSERT INTO schema_migrations (version, name, sha256, applied_us) VALUES ($1, $2, $3, $4)",
+    [SQL_WRITER_MARK] =
+        "INSERT INTO store_writers (writer, mark, seen_us) VALUES ($1, $2, $3) ON CONFLICT (writer) DO UPDATE SET "
+        "mark = excluded.mark, seen_us = excluded.seen_us",
     [SQL_TRANSFER_INSERT] =
-        "INSERT INTO transfers (direction, state, partner, path, file_name, file_type, transfer_id, peer, client, "
+        "INSERT INTO transfer_history (direction, state, partner, path, file_name, file_type, transfer_id, peer, client, "
         "bank, size_bytes, wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, "
         "next_retry_us, diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, "
-        "data_kept, end_sent) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-        "?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32) RETURNING id",
+        "data_kept, end_sent, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
+        "$17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) RETURNING id",
     [SQL_TRANSFER_UPDATE] =
-        "UPDATE transfers SET direction = ?2, state = ?3, partner = ?4, path = ?5, file_name = ?6, file_type = ?7, "
-        "transfer_id = ?8, peer = ?9, client = ?10, bank = ?11, size_bytes = ?12, wire_bytes = ?13, "
-        "articles = ?14, mode = ?15, mtime_us = ?16, created_us = ?17, updated_us = ?18, finished_us = ?19, "
-        "attempts = ?20, next_retry_us = ?21, diag_type = ?22, diag_code = ?23, cause = ?24, error = ?25, "
-        "sha256 = ?26, spool_name = ?27, offer_path = ?28, offer_id = ?29, hidden = ?30, data_kept = ?31, "
-        "end_sent = ?32 WHERE id = ?1 AND ((1 << state) & ?33) <> 0 RETURNING id",
+        "UPDATE transfer_history SET direction = $2, state = $3, partner = $4, path = $5, file_name = $6, file_type = $7, "
+        "transfer_id = $8, peer = $9, client = $10, bank = $11, size_bytes = $12, wire_bytes = $13, "
+        "articles = $14, mode = $15, mtime_us = $16, created_us = $17, updated_us = $18, finished_us = $19, "
+        "attempts = $20, next_retry_us = $21, diag_type = $22, diag_code = $23, cause = $24, error = $25, "
+        "sha256 = $26, spool_name = $27, offer_path = $28, offer_id = $29, hidden = $30, data_kept = $31, "
+        "end_sent = $32 WHERE id = $1 AND ((1 << state) & $33) <> 0 RETURNING id",
+    [SQL_TRANSFER_WITHDRAW] =
+        "UPDATE transfer_history SET state = 6, hidden = 1, data_kept = 0, finished_us = $2, updated_us = $2, "
+        "error = 'withdrawn: the database went away before it was recorded' WHERE id = $1 AND state < 4",
     [SQL_TRANSFER_HIDE_PATH] =
-        "UPDATE transfers SET hidden = 1 WHERE partner = ?1 AND path = ?2 AND id < ?3 AND hidden = 0 AND "
+        "UPDATE transfer_history SET hidden = 1 WHERE partner = $1 AND path = $2 AND id < $3 AND hidden = 0 AND "
         "(state >= 4 OR direction = 3)",
-    [SQL_TRANSFER_GET] = "SELECT " COLUMNS " FROM transfers WHERE id = ?1",
+    [SQL_TRANSFER_GET] = "SELECT " COLUMNS " FROM transfer_history WHERE id = $1",
     [SQL_TRANSFER_FIND_PATH] =
-        "SELECT " COLUMNS " FROM transfers WHERE partner = ?1 AND path = ?2 AND " VISIBLE
+        "SELECT " COLUMNS " FROM transfer_history WHERE partner = $1 AND path = $2 AND " VISIBLE
         " ORDER BY id DESC LIMIT 1",
-    /* ?2 and ?3: below the folder; ?4: what is before a name; ?5: after this path */
+    /* $2 and $3: below the folder; $4: what is before a name; $5: after this path */
     [SQL_TRANSFER_LIST_FOLDER] =
-        "SELECT " COLUMNS " FROM transfers AS t WHERE partner = ?1 AND path > ?2 AND path < ?3 AND path > ?5 AND "
-        "path NOT LIKE ?4 ESCAPE '\\' AND ((1 << direction) & ?6) <> 0 AND " VISIBLE
-        " AND id = (SELECT max(id) FROM transfers WHERE partner = t.partner AND path = t.path AND " VISIBLE
-        ") ORDER BY path LIMIT ?7",
+        "SELECT " COLUMNS " FROM transfer_history AS t WHERE partner = $1 AND path > $2 AND path < $3 AND path > $5 AND "
+        "path NOT LIKE $4 ESCAPE '\\' AND ((1 << direction) & $6) <> 0 AND " VISIBLE
+        " AND id = (SELECT max(id) FROM transfer_history WHERE partner = t.partner AND path = t.path AND " VISIBLE
+        ") ORDER BY path LIMIT $7",
     [SQL_TRANSFER_FIND_OFFER] =
-        "SELECT " COLUMNS " FROM transfers WHERE direction = 3 AND data_kept = 1 AND partner = ?1 AND "
-        "file_name = ?2 AND file_type = ?3 AND hidden = 0 AND state IN (1, 4) ORDER BY id DESC LIMIT 1",
+        "SELECT " COLUMNS " FROM transfer_history WHERE direction = 3 AND data_kept = 1 AND partner = $1 AND "
+        "file_name = $2 AND file_type = $3 AND owner = $4 AND hidden = 0 AND state IN (1, 4) ORDER BY id DESC LIMIT 1",
     [SQL_TRANSFER_FIND_OFFER_GENERIC] =
-        "SELECT " COLUMNS " FROM transfers WHERE direction = 3 AND data_kept = 1 AND partner = ?1 AND "
-        "file_name LIKE ?2 ESCAPE '\\' AND file_type = ?3 AND hidden = 0 AND state = 1 ORDER BY id LIMIT 1",
+        "SELECT " COLUMNS " FROM transfer_history WHERE direction = 3 AND data_kept = 1 AND partner = $1 AND "
+        "file_name LIKE $2 ESCAPE '\\' AND file_type = $3 AND owner = $4 AND hidden = 0 AND state = 1 ORDER BY id LIMIT 1",
     [SQL_TRANSFER_FIND_RECEIVED] =
-        "SELECT " COLUMNS " FROM transfers WHERE direction = 2 AND state = 4 AND partner = ?1 AND file_name = ?2 "
-        "AND transfer_id = ?3 AND peer = ?4 AND file_type = ?5 AND coalesce(client, '') = ?6 AND "
-        "coalesce(bank, '') = ?7 ORDER BY id DESC LIMIT 1",
+        "SELECT " COLUMNS " FROM transfer_history WHERE direction = 2 AND state = 4 AND partner = $1 AND file_name = $2 "
+        "AND transfer_id = $3 AND peer = $4 AND file_type = $5 AND coalesce(client, '') = $6 AND "
+        "coalesce(bank, '') = $7 ORDER BY id DESC LIMIT 1",
     [SQL_TRANSFER_HISTORY] =
-        "SELECT " COLUMNS " FROM transfers WHERE (?1 = '' OR partner = ?1) AND ((1 << state) & ?2) <> 0 AND "
-        "((1 << direction) & ?3) <> 0 AND id < ?4 ORDER BY id DESC LIMIT ?5",
-    [SQL_TRANSFER_UNFINISHED] = "SELECT " COLUMNS " FROM transfers WHERE state < 4 ORDER BY id",
+        "SELECT " COLUMNS " FROM transfer_history WHERE ($1 = '' OR partner = $1) AND ((1 << state) & $2) <> 0 AND "
+        "((1 << direction) & $3) <> 0 AND id < $4 ORDER BY id DESC LIMIT $5",
+    [SQL_TRANSFER_UNFINISHED] = "SELECT " COLUMNS " FROM transfer_history WHERE owner = $1 AND state < 4 ORDER BY id",
     [SQL_TRANSFER_EXPIRED] =
-        "SELECT " COLUMNS " FROM transfers WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
-        "finished_us < ?1 ORDER BY finished_us LIMIT ?2",
+        "SELECT " COLUMNS " FROM transfer_history WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
+        "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",
     [SQL_TRANSFER_TALLY] =
-        "SELECT count(*) FROM transfers WHERE ((1 << state) & ?1) <> 0 AND ((1 << direction) & ?2) <> 0",
+        "SELECT count(*) FROM transfer_history WHERE ((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0",
     [SQL_COUNTER_NEXT] =
-        "INSERT INTO counters (name, value) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET "
+        "INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET "
         "value = counters.value + 1 RETURNING value",
     [SQL_SECRET_SET] =
-        "INSERT INTO secrets (partner, kind, value) VALUES (?1, ?2, ?3) ON CONFLICT (partner, kind) DO UPDATE SET "
+        "INSERT INTO secrets (partner, kind, value) VALUES ($1, $2, $3) ON CONFLICT (partner, kind) DO UPDATE SET "
         "value = excluded.value",
-    [SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE partner = ?1 AND kind = ?2",
-    [SQL_SECRET_GET] = "SELECT value FROM secrets WHERE partner = ?1 AND kind = ?2",
+    [SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE partner = $1 AND kind = $2",
+    [SQL_SECRET_GET] = "SELECT value FROM secrets WHERE partner = $1 AND kind = $2",
 };
 /* clang-format on */

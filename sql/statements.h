@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every statement the program runs, by name. Same text for each back end: parameters are numbered ?1, ?2 …;
+ * Every statement the program runs, by name. Same text for each back end: parameters are numbered $1, $2 …;
  * only what SQLite and PostgreSQL both understand. Constant; any thread.
  */
 #pragma once
@@ -9,8 +9,12 @@ typedef enum {
     SQL_BEGIN,
     SQL_COMMIT,
     SQL_ROLLBACK,
+    SQL_MIGRATION_LIST,
+    SQL_MIGRATION_INSERT,
+    SQL_WRITER_MARK,
     SQL_TRANSFER_INSERT,
     SQL_TRANSFER_UPDATE,
+    SQL_TRANSFER_WITHDRAW,
     SQL_TRANSFER_HIDE_PATH,
     SQL_TRANSFER_GET,
     SQL_TRANSFER_FIND_PATH,

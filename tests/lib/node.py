@@ -7,25 +7,33 @@ import re
 import signal
 import subprocess
 
-PATHS = 'paths: { spool = "spool"; inbox = "inbox"; store = "store.db"; socket = "door"; };'
+import postgres
+
+PATHS = 'paths: { spool = "spool"; inbox = "inbox"; %s socket = "door"; };'
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", "build"))
 FILES = '{ pattern = "in/*"; mode = "receive"; }, { pattern = "max/*"; mode = "receive"; file_type = 5; max_mb = 1; }'
 
 
 class Bare:
-    """A pesitd with the configuration it is given; paths and log are added."""
+    """A pesitd with the configuration it is given; paths, log and store are added."""
 
-    def __init__(self, folder, name, text):
+    def __init__(self, folder, name, text, store=None):
+        """store: the group as text; without it a file, or a schema of its own when the run is on PostgreSQL."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(exist_ok=True)
         self.config, self.log_path = self.folder / "pesitd.conf", self.folder / "pesitd.log"
         self.process, self.port = None, 0
+        if store is None and postgres.WANTED:
+            store = postgres.shared().store(postgres.next_schema())
+        self.store = store or ""
         self.configure(name, text)
 
     def configure(self, name, text):
         """Writes the configuration, as an editor does: whole, then renamed."""
         fresh = self.folder / "pesitd.conf.new"
-        fresh.write_text('node = "%s"; %s log: { level = "info"; };\n%s' % (name, PATHS, text), encoding="utf-8")
+        paths = PATHS % ("" if self.store else 'store = "store.db";')
+        fresh.write_text('node = "%s"; %s %s log: { level = "info"; };\n%s' % (name, paths, self.store, text),
+                         encoding="utf-8")
         fresh.rename(self.config)
 
     def control(self, *arguments, check=True, timeout=60):

@@ -21,6 +21,7 @@ FOREIGN = {
     "openssl/ssl.h": {"daemon/net/tls.c"},
     "openssl/evp.h": {"base/secret.c", "daemon/net/tls.c"},
     "sqlite3.h": {"sql/sqlite.c"},
+    "libpq-fe.h": {"sql/postgres.c"},
     "libconfig.h": {"daemon/config.c"},
     "jansson.h": {"pesitctl"},
     "fuse_lowlevel.h": {"pesitfs"},

@@ -49,7 +49,7 @@ static void open_node(Node *node, const char *folder, const char *name, const ch
     g_assert_true(g_file_set_contents(path, text, -1, NULL));
     node->config = config_load(path, &error);
     g_assert_no_error(error);
-    node->store = store_open(node->config->store_path, &error);
+    node->store = store_open(&(StoreSettings){.path = node->config->store_path}, &error);
     g_assert_no_error(error);
     node->spool = spool_open(node->config->spool_path, node->config->inbox_path, 0, &error);
     g_assert_no_error(error);

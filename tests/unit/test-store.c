@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store through its header: what is written is read back, states are checked, groups commit, what was
+ * The store through its header, on both back ends: what is written is read back, states are checked, groups commit, what was
  * answered is there after reopening, and files that are not ours are refused.
  */
 #include "base/error.h"
 #include "daemon/store.h"
+#include "tests/unit/postgres.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -12,17 +13,28 @@
 typedef struct {
     char *folder;
     char *path;
+    char *schema;
+    StoreSettings settings;
     Store *store;
 } Fixture;
 
+/* NULL: no server here, and no tests of it */
+static const char *conninfo;
+
 static void set_up(Fixture *fixture, gconstpointer data)
 {
+    static unsigned number;
+    bool postgres = data != NULL;
     GError *error = NULL;
 
-    (void)data;
     fixture->folder = g_dir_make_tmp("store-XXXXXX", NULL);
     fixture->path = g_build_filename(fixture->folder, "store.db", NULL);
-    fixture->store = store_open(fixture->path, &error);
+    fixture->schema = g_strdup_printf("cluster_%u", ++number);
+    fixture->settings = (StoreSettings){.path = fixture->path,
+                                        .conninfo = postgres ? conninfo : NULL,
+                                        .schema = fixture->schema,
+                                        .wait_ms = 10000};
+    fixture->store = store_open(&fixture->settings, &error);
     g_assert_no_error(error);
 }
 
@@ -38,6 +50,7 @@ static void tear_down(Fixture *fixture, gconstpointer data)
         (void)g_unlink(path);
     }
     g_assert_cmpint(g_rmdir(fixture->folder), ==, 0);
+    g_free(fixture->schema);
     g_free(fixture->path);
     g_free(fixture->folder);
 }
@@ -227,11 +240,11 @@ static void test_reopen(Fixture *fixture, gconstpointer data)
     g_autoptr(GError) error = NULL;
 
     (void)data;
-    g_assert_null(store_open(fixture->path, &error)); /* it is ours alone */
+    g_assert_null(store_open(&fixture->settings, &error)); /* it is ours alone */
     g_assert_error(error, BASE_ERROR, BASE_ERROR_BUSY);
     g_clear_error(&error);
     store_close(fixture->store);
-    fixture->store = store_open(fixture->path, &error);
+    fixture->store = store_open(&fixture->settings, &error);
     g_assert_no_error(error);
     unfinished = store_execute(fixture->store, store_request_unfinished());
     g_assert_cmpuint(unfinished->transfers->len, ==, 1);
@@ -246,7 +259,7 @@ static void test_not_a_database(Fixture *fixture, gconstpointer data)
     (void)data;
     g_assert_true(g_file_set_contents(
             path, "this is certainly no database, however long one looks at it", -1, NULL));
-    g_assert_null(store_open(path, &error));
+    g_assert_null(store_open(&(StoreSettings){.path = path}, &error));
     g_assert_error(error, BASE_ERROR, BASE_ERROR_INVALID);
     g_assert_nonnull(strstr(error->message, "garbage"));
     g_assert_cmpint(g_unlink(path), ==, 0);
@@ -287,26 +300,132 @@ static void test_secrets(Fixture *fixture, gconstpointer data)
     g_assert_null(gone->transfer);
 }
 
+/* What the database does not take fails alone, not with its group. */
+static void test_one_bad_apple(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(Transfer) bad = make(DIRECTION_SEND, TRANSFER_QUEUED, "out/bad", "A");
+    Reply *replies[9];
+    unsigned failed = 0;
+
+    if (data == NULL) { /* SQLite takes any bytes as text */
+        g_assert_cmpint(insert(fixture->store, transfer_copy(bad)), >, 0);
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(replies); i++) {
+        bad->path[4] = (char)(i == 4 ? '\xFF' : 'a' + (char)i);
+        replies[i] = store_begin(fixture->store, store_request_insert(bad, NULL, 0));
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(replies); i++) {
+        g_autoptr(Reply) reply = replies[i];
+        gpointer value = NULL;
+        g_autoptr(StoreResult) result = NULL;
+
+        g_assert_true(reply_wait(reply, INT64_MAX, &value));
+        result = value;
+        if (result->error != NULL) {
+            g_assert_cmpuint(i, ==, 4);
+            g_assert_error(result->error, BASE_ERROR, BASE_ERROR_INVALID);
+            failed++;
+        }
+    }
+    g_assert_cmpuint(failed, ==, 1);
+}
+
+typedef struct {
+    GMainLoop *loop;
+    char *table, *row;
+} Heard;
+
+static void on_change(const char *table, const char *row, gpointer data)
+{
+    Heard *heard = data;
+
+    heard->table = g_strdup(table);
+    heard->row = g_strdup(row);
+    g_main_loop_quit(heard->loop);
+}
+
+static gboolean on_late(gpointer data)
+{
+    g_error("no change was heard in a second");
+    g_main_loop_quit(data);
+    return G_SOURCE_REMOVE;
+}
+
+/* Another daemon on the schema hears in under a second; what it owns is its own. */
+static void test_second_daemon(Fixture *fixture, gconstpointer data)
+{
+    StoreSettings settings = fixture->settings;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Store) other = NULL;
+    g_autoptr(StoreResult) unfinished = NULL;
+    Heard heard = {g_main_loop_new(NULL, FALSE), NULL, NULL};
+    g_autofree char *text = NULL;
+    int64_t id;
+    guint late;
+
+    settings.owner = "second";
+    if (data == NULL) { /* a file has one daemon */
+        g_assert_null(store_open(&settings, &error));
+        g_main_loop_unref(heard.loop);
+        return;
+    }
+    other = store_open(&settings, &error);
+    g_assert_no_error(error);
+    store_watch(other, on_change, &heard);
+    id = insert(fixture->store, make(DIRECTION_SEND, TRANSFER_QUEUED, "out/a", "A"));
+    late = g_timeout_add(1000, on_late, heard.loop);
+    g_main_loop_run(heard.loop);
+    g_source_remove(late);
+    g_assert_cmpstr(heard.table, ==, "transfer_history");
+    text = g_strdup_printf("%" G_GINT64_FORMAT, id);
+    g_assert_cmpstr(heard.row, ==, text);
+    g_assert_cmpint(find(other, "out/a"), ==, id);
+    unfinished = store_execute(other, store_request_unfinished());
+    g_assert_cmpuint(unfinished->transfers->len, ==, 0);
+    g_free(heard.table);
+    g_free(heard.row);
+    g_main_loop_unref(heard.loop);
+}
+
+static void add(const char *prefix, const char *name, gconstpointer data,
+                void (*run)(Fixture *fixture, gconstpointer data))
+{
+    g_autofree char *path = g_strconcat("/store", prefix, name, NULL);
+
+    g_test_add(path, Fixture, data, set_up, run, tear_down);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
-        const char *path;
+        const char *name;
         void (*run)(Fixture *fixture, gconstpointer data);
     } TESTS[] = {
-            {"/store/every-field", test_every_field},
-            {"/store/conflict", test_conflict},
-            {"/store/what-stands-in-the-mount", test_what_stands_in_the_mount},
-            {"/store/offers", test_offers},
-            {"/store/repeats", test_repeats},
-            {"/store/threads", test_threads},
-            {"/store/reopen", test_reopen},
-            {"/store/not-a-database", test_not_a_database},
-            {"/store/main-loop", test_main_loop},
-            {"/store/secrets", test_secrets},
+            {"/every-field", test_every_field},
+            {"/conflict", test_conflict},
+            {"/what-stands-in-the-mount", test_what_stands_in_the_mount},
+            {"/offers", test_offers},
+            {"/repeats", test_repeats},
+            {"/threads", test_threads},
+            {"/reopen", test_reopen},
+            {"/main-loop", test_main_loop},
+            {"/secrets", test_secrets},
+            {"/one-bad-apple", test_one_bad_apple},
+            {"/second-daemon", test_second_daemon},
     };
+    Postgres *server;
+    int failed;
 
     g_test_init(&argc, &argv, NULL);
-    for (size_t i = 0; i < G_N_ELEMENTS(TESTS); i++)
-        g_test_add(TESTS[i].path, Fixture, NULL, set_up, TESTS[i].run, tear_down);
-    return g_test_run();
+    server = postgres_start();
+    conninfo = postgres_conninfo(server);
+    add("/sqlite", "/not-a-database", NULL, test_not_a_database);
+    for (size_t i = 0; i < G_N_ELEMENTS(TESTS); i++) {
+        add("/sqlite", TESTS[i].name, NULL, TESTS[i].run);
+        add("/postgres", TESTS[i].name, conninfo, TESTS[i].run);
+    }
+    failed = g_test_run();
+    postgres_stop(server);
+    return failed;
 }

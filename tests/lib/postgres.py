@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A PostgreSQL server for the length of the test run, when STORE_BACKEND=postgres; ended by its process id."""
+import atexit
+import itertools
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "deploy/quickstart/postgres.sh"
+WANTED = os.environ.get("STORE_BACKEND") == "postgres"
+_numbers = itertools.count(1)
+_shared = []
+
+
+class Postgres:
+    """One server in a folder below /tmp: a socket's path is short."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="pg-")
+        self.conninfo = ""
+        atexit.register(self.remove)
+        self.start()
+
+    def run(self, action):
+        done = subprocess.run([SCRIPT, action, self.folder], check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout.strip()
+
+    def start(self):
+        self.conninfo = self.run("start")
+
+    def kill(self):
+        """SIGKILL to the server, whose children see it and leave."""
+        pid = int(self.run("pid"))
+        handle = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert select.select([handle], [], [], 30)[0], "the server does not end"
+        os.close(handle)
+
+    def remove(self):
+        if os.path.isdir(self.folder):
+            self.run("stop")
+            shutil.rmtree(self.folder)
+
+    def store(self, schema, extra=""):
+        """The configuration's group for a daemon."""
+        return 'store: { backend = "postgres"; conninfo = "%s"; schema = "%s"; %s };' % (self.conninfo, schema, extra)
+
+
+def shared():
+    """The server of all nodes."""
+    if not _shared:
+        _shared.append(Postgres())
+    return _shared[0]
+
+
+def next_schema():
+    return "cluster_%d" % next(_numbers)

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Migrations on both back ends: from nothing, from every earlier version, by several at once; what is newer
+ * or was applied with another text is refused.
+ */
+#include "base/error.h"
+#include "sql/db.h"
+#include "tests/unit/postgres.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#define MIGRATIONS_MAX 64
+#define PODS           4
+
+static const char *conninfo;
+static char *folder;
+
+/* Another place for each call. */
+static DbTarget new_target(gconstpointer data)
+{
+    static unsigned number;
+
+    number++;
+    return (DbTarget){.kind = data != NULL ? DB_POSTGRES : DB_SQLITE,
+                      .path = g_strdup_printf("%s/%u.db", folder, number),
+                      .conninfo = conninfo,
+                      .schema = g_strdup_printf("cluster_%u", number),
+                      .owner = "",
+                      .migrations = SQL_CLUSTER_MIGRATIONS};
+}
+
+static void clear_target(const DbTarget *target)
+{
+    static const char *const ENDS[] = {"", "-wal", "-shm"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(ENDS); i++) {
+        g_autofree char *path = g_strconcat(target->path, ENDS[i], NULL);
+
+        (void)g_unlink(path);
+    }
+    g_free((char *)(uintptr_t)target->path);
+    g_free((char *)(uintptr_t)target->schema);
+}
+
+static unsigned count_all(void)
+{
+    unsigned count = 0;
+
+    while (SQL_CLUSTER_MIGRATIONS[count].name != NULL)
+        count++;
+    return count;
+}
+
+static void open_with(const DbTarget *target, const SqlMigration *migrations, unsigned expected)
+{
+    DbTarget changed = *target;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) db = NULL;
+
+    changed.migrations = migrations;
+    db = db_open(&changed, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(db_version(db), ==, expected);
+}
+
+static void refuse_with(const DbTarget *target, const SqlMigration *migrations, const char *word)
+{
+    DbTarget changed = *target;
+    g_autoptr(GError) error = NULL;
+
+    changed.migrations = migrations;
+    g_assert_null(db_open(&changed, &error));
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_INVALID);
+    g_assert_nonnull(strstr(error->message, word));
+}
+
+static void test_from_every_version(gconstpointer data)
+{
+    for (unsigned from = 0; from <= count_all(); from++) {
+        SqlMigration earlier[MIGRATIONS_MAX] = {{NULL, NULL, {NULL, NULL}}};
+        DbTarget target = new_target(data);
+
+        memcpy(earlier, SQL_CLUSTER_MIGRATIONS, from * sizeof earlier[0]);
+        open_with(&target, earlier, from);
+        open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
+        open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
+        if (from < count_all())
+            refuse_with(&target, earlier, "newer");
+        clear_target(&target);
+    }
+}
+
+static void test_changed_text(gconstpointer data)
+{
+    SqlMigration changed[MIGRATIONS_MAX] = {{NULL, NULL, {NULL, NULL}}};
+    DbTarget target = new_target(data);
+
+    memcpy(changed, SQL_CLUSTER_MIGRATIONS, count_all() * sizeof changed[0]);
+    open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
+    changed[1].sha256 = "0123";
+    refuse_with(&target, changed, "another text");
+    clear_target(&target);
+}
+
+/* A migration that fails leaves nothing behind. */
+static void test_failing(gconstpointer data)
+{
+    SqlMigration bad[MIGRATIONS_MAX] = {{NULL, NULL, {NULL, NULL}}};
+    DbTarget target = new_target(data);
+    g_autoptr(GError) error = NULL;
+    DbTarget changed = target;
+    const char *text = "CREATE TABLE half (a INTEGER); INSERT INTO nowhere VALUES (1)";
+
+    memcpy(bad, SQL_CLUSTER_MIGRATIONS, 2 * sizeof bad[0]);
+    bad[2] = (SqlMigration){"0003-bad", "00", {text, text}};
+    changed.migrations = bad;
+    g_assert_null(db_open(&changed, &error));
+    g_assert_nonnull(strstr(error->message, "0003-bad"));
+    open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
+    bad[2] = (SqlMigration){NULL, NULL, {NULL, NULL}};
+    refuse_with(&target, bad, "newer");
+    clear_target(&target);
+}
+
+/* A file of a program that wrote its version and nothing else. */
+static void test_adopted(gconstpointer data)
+{
+    SqlMigration earlier[3] = {SQL_CLUSTER_MIGRATIONS[0], SQL_CLUSTER_MIGRATIONS[1]};
+    DbTarget target = new_target(data);
+    sqlite3 *handle = NULL;
+
+    open_with(&target, earlier, 2);
+    g_assert_cmpint(sqlite3_open(target.path, &handle), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(handle, "DROP TABLE schema_migrations", NULL, NULL, NULL), ==,
+                    SQLITE_OK);
+    g_assert_cmpint(sqlite3_close(handle), ==, SQLITE_OK);
+    open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
+    g_assert_cmpint(sqlite3_open(target.path, &handle), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(handle, "DROP TABLE schema_migrations; PRAGMA user_version = 999",
+                                 NULL, NULL, NULL),
+                    ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_close(handle), ==, SQLITE_OK);
+    refuse_with(&target, SQL_CLUSTER_MIGRATIONS, "newer");
+    clear_target(&target);
+}
+
+static gpointer open_as_pod(gpointer data)
+{
+    GError *error = NULL;
+    Db *db = db_open(data, &error);
+
+    g_assert_no_error(error);
+    return db;
+}
+
+static void test_several_at_once(gconstpointer data)
+{
+    DbTarget target = new_target(data);
+    DbTarget targets[PODS];
+    GThread *pods[PODS];
+
+    for (size_t i = 0; i < PODS; i++) {
+        targets[i] = target;
+        targets[i].owner = (const char *const[]){"a", "b", "c", "d"}[i];
+        pods[i] = g_thread_new("pod", open_as_pod, &targets[i]);
+    }
+    for (size_t i = 0; i < PODS; i++) {
+        g_autoptr(Db) db = g_thread_join(pods[i]);
+
+        g_assert_cmpuint(db_version(db), ==, count_all());
+    }
+    clear_target(&target);
+}
+
+int main(int argc, char **argv)
+{
+    Postgres *server;
+    int failed;
+
+    g_test_init(&argc, &argv, NULL);
+    folder = g_dir_make_tmp("migrations-XXXXXX", NULL);
+    server = postgres_start();
+    conninfo = postgres_conninfo(server);
+    g_test_add_data_func("/migrations/sqlite/from-every-version", NULL, test_from_every_version);
+    g_test_add_data_func("/migrations/sqlite/changed-text", NULL, test_changed_text);
+    g_test_add_data_func("/migrations/sqlite/failing", NULL, test_failing);
+    g_test_add_data_func("/migrations/sqlite/adopted", NULL, test_adopted);
+    g_test_add_data_func("/migrations/postgres/from-every-version", conninfo,
+                         test_from_every_version);
+    g_test_add_data_func("/migrations/postgres/changed-text", conninfo, test_changed_text);
+    g_test_add_data_func("/migrations/postgres/failing", conninfo, test_failing);
+    g_test_add_data_func("/migrations/postgres/several-at-once", conninfo, test_several_at_once);
+    failed = g_test_run();
+    postgres_stop(server);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+    g_free(folder);
+    return failed;
+}
