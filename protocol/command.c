@@ -53,6 +53,7 @@ static void fill_aconnect(PesitSession *self, PesitFpdu *fpdu)
     uint16_t proposed = self->proposed_interval_kb;
 
     fpdu->id_src = self->own_id;
+    self->accepted = true;
     self->interval_kb =
             proposed == 0 || own == 0 ? 0 : smaller(proposed, own); /* FFFF is the largest */
     self->window = self->interval_kb == 0

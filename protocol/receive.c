@@ -168,7 +168,6 @@ static void add_remark(PesitSession *self, PesitFpduType type, unsigned pi, cons
 
 static PesitStatus take_connect(PesitSession *self, const PesitFpdu *fpdu)
 {
-    self->peer_id = fpdu->id_src;
     self->access = (PesitAccess)pesit_fpdu_number(fpdu, PESIT_PI_ACCESS_TYPE, PESIT_ACCESS_WRITE);
     pesit_fpdu_sync(fpdu, &self->proposed_interval_kb, &self->proposed_window);
     return PESIT_OK;
@@ -597,11 +596,10 @@ static PesitStatus take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *r
     if (status != PESIT_OK) /* tiling has checked it */
         return session_fail(self, diag, "broken header");
     *ret_taken = length;
-    if (!are_ids_right(self, type, dst, src)) {
-        if (type == PESIT_FPDU_CONNECT)
-            self->peer_id = 0;
+    if (type == PESIT_FPDU_CONNECT && self->state == STATE_IDLE)
+        self->peer_id = src; /* from here on an ABORT can be addressed */
+    if (!are_ids_right(self, type, dst, src))
         return session_fail(self, DIAG_PROTOCOL, "wrong connection identifier");
-    }
     if (!pesit_fpdu_is_data(type))
         return take_control(self, bytes, length);
     if (!session_advance(self, MOVE_RECEIVE, type, &kind))

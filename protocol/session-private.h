@@ -18,6 +18,7 @@ struct PesitSession {
     StateFacts facts;
     PesitFraming framing; /* AUTO until found */
     bool preconnected;
+    bool accepted; /* server: ACONNECT was said, our number is known */
     uint8_t own_id, peer_id;
     int64_t deadline_us;
     int64_t now_us;

@@ -281,8 +281,7 @@ static void send_abort(PesitSession *self, PesitDiag diag)
     pesit_fpdu_set_diag(&fpdu, diag);
     fpdu.id_dst = self->peer_id;
     /* a server has no identifier before it accepted */
-    fpdu.id_src =
-            self->options.role == PESIT_ROLE_REQUESTER || self->peer_id != 0 ? self->own_id : 0;
+    fpdu.id_src = self->options.role == PESIT_ROLE_REQUESTER || self->accepted ? self->own_id : 0;
     (void)session_send(self, &fpdu); /* no room: the transport is stuck anyway */
     if (self->options.abort_as_units && self->output_to >= 9 &&
         self->output_to + 2 <= OUTPUT_BYTES) {
