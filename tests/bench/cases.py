@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks: for each, how our figure and the bare program's figure are taken, once."""
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import time
+from typing import Callable, Optional
+
+from mounted import Mounted
+from node import BUILD, Bare
+
+MB = 1e6
+GIB, MIB, KIB = 1 << 30, 1 << 20, 1 << 10
+FILES = [("file-plain", "ours")]
+BANK = '''limits: { connections = 2000; unauthenticated = 1000; unauthenticated_per_address = 1000; };
+listeners = ( { address = "127.0.0.1"; port = 0; %s } );
+partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; max_connections = 1000; %s
+  files = ( { pattern = "in/*"; mode = "receive"; existing = "replace"; } ); } );'''
+COMPANY = '''limits: { connections = 2000; };
+partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d;
+  outgoing_connections = %d; max_connections = 1000; retry_attempts = 1; %s
+  files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; } ); } );'''
+
+
+class Bench:
+    """Sizes, folders, and the files that are moved."""
+
+    def __init__(self, folder, quick, pairs):
+        self.folder, self.quick, self.pairs = folder, quick, pairs
+        self.large = 16 * MIB if quick else GIB
+        self.small_count = 200 if quick else 10_000
+        self.sources, self.notes, self.count = {}, [], 0
+
+    def runs(self, case):
+        return 1 if self.quick else case.runs or self.pairs
+
+    def note(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def take_notes(self):
+        notes, self.notes = self.notes, []
+        return notes
+
+    def source(self, size):
+        """A file of random bytes, on the disk and in memory."""
+        if size not in self.sources:
+            self.sources[size] = self.folder / ("source-%d" % size)
+            with open(self.sources[size], "wb") as file:
+                for at in range(0, size, MIB):
+                    file.write(os.urandom(min(MIB, size - at)))
+                file.flush()
+                os.fsync(file.fileno())
+        return self.sources[size]
+
+    @contextlib.contextmanager
+    def fresh(self):
+        """A new folder, for one run; what was there before is on the disk and out of the way."""
+        self.count += 1
+        folder = self.folder / ("run-%d" % self.count)
+        folder.mkdir()
+        os.sync()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def pair(self, connections=1, tls=False, habits=""):
+        """Two daemons, COMPANY and BANK1, with a connection that is open already."""
+        with self.fresh() as folder:
+            listener, caller = tls_settings(folder) if tls else ("", "")
+            bank = Bare(folder / "bank", "BANK1", BANK % (listener, habits)).start()
+            company = Bare(folder / "company", "COMPANY", COMPANY % (bank.port, connections, caller + habits)).start()
+            try:
+                company.control("send", "BANK1", self.source(KIB), "out/warm")
+                yield company, bank
+            finally:
+                company.stop()
+                bank.stop()
+
+
+def tls_settings(folder):
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    make_certificate(certificate, key)
+    return ('tls: { certificate = "%s"; key = "%s"; };' % (certificate, key),
+            'tls: { enabled = true; authorities = "%s"; };' % certificate)
+
+
+def make_certificate(certificate, key):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+
+
+def run_bare(name, *arguments):
+    """Seconds that a bare program measured."""
+    done = subprocess.run([BUILD / "tests/bench" / name, *map(str, arguments)], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[0])
+
+
+def seconds_of(transfer):
+    """From the commit of the file to its last answer, as the daemon's history has it."""
+    assert transfer["state"] == "done", transfer
+    return (transfer["finished_us"] - transfer["created_us"]) / 1e6
+
+
+def check_arrived(bank, name, source, count=1):
+    arrived = bank.folder / "inbox/COMPANY/in" / name
+    assert arrived.stat().st_size == source.stat().st_size, arrived
+    assert count == 0 or subprocess.run(["cmp", "-s", source, arrived], check=False).returncode == 0, "it differs"
+
+
+# one large file
+
+def move(bench, tls=False, habits=""):
+    source = bench.source(bench.large)
+    with bench.pair(tls=tls, habits=habits) as (company, bank):
+        transfer = company.control("send", "BANK1", source, "out/large", timeout=600)
+        check_arrived(bank, "large", source)
+    return bench.large / seconds_of(transfer) / MB
+
+
+def move_bare(bench, tls=False):
+    source = bench.source(bench.large)
+    with bench.fresh() as folder:
+        files = []
+        if tls:
+            files = [folder / "certificate.pem", folder / "key.pem"]
+            make_certificate(*files)
+        copy = shutil.copy(source, folder / "staged")
+        os.sync()
+        return bench.large / run_bare("bare-move", copy, folder, *files) / MB
+
+
+POINTS_KB, WINDOW = 32, 4
+
+
+def move_with_points(bench):
+    return move(bench, habits="sync_interval_kb = %d; sync_window = %d;" % (POINTS_KB, WINDOW))
+
+
+def sync_bare(bench):
+    with bench.fresh() as folder:
+        seconds = run_bare("bare-sync", bench.source(bench.large), POINTS_KB * KIB * WINDOW, folder)
+        return bench.large / seconds / MB
+
+
+# many small files
+
+SMALL_BYTES = 4096
+
+
+def feed(bench, threads):
+    with bench.pair(connections=threads) as (company, bank):
+        done = subprocess.run([BUILD / "tests/bench/feed", company.folder / "door", "BANK1", "out", str(threads),
+                               str(bench.small_count), str(SMALL_BYTES)], check=True, capture_output=True, text=True)
+        seconds, count = done.stdout.split()
+        arrived = len(os.listdir(bank.folder / "inbox/COMPANY/in"))
+        assert int(count) == arrived == bench.small_count + 1, (count, arrived)
+    return bench.small_count / float(seconds)
+
+
+def small_bare(bench, threads):
+    with bench.fresh() as folder:
+        (folder / "here").mkdir()
+        (folder / "there").mkdir()
+        seconds = run_bare("bare-small", threads, bench.small_count, SMALL_BYTES, folder / "here", folder / "there")
+    return bench.small_count / seconds
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    unit: str
+    aim: Optional[float]
+    ours: Callable
+    bare: Optional[Callable] = None
+    more_is_better: bool = True
+    runs: Optional[int] = None
+
+    def ratio(self, ours, bare):
+        return ours / bare if self.more_is_better else bare / ours
+
+
+CASES = [
+    Case("file-plain", "MB/s", 0.8, move, move_bare),
+    Case("file-tls", "MB/s", 0.9, lambda b: move(b, tls=True), lambda b: move_bare(b, tls=True)),
+    Case("small-1", "/s", 0.5, lambda b: feed(b, 1), lambda b: small_bare(b, 1), runs=3),
+    Case("small-32", "/s", 0.5, lambda b: feed(b, 32), lambda b: small_bare(b, 32), runs=3),
+    Case("sync-32k", "MB/s", 0.8, move_with_points, sync_bare, runs=3),
+]
