@@ -49,6 +49,8 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
     [LOG_MOUNTED]                = { "mounted",                LOG_LEVEL_NOTICE,  "mounted" },
     [LOG_UNMOUNTED]              = { "unmounted",              LOG_LEVEL_NOTICE,  "unmounted" },
     [LOG_MOUNT_OPERATION_FAILED] = { "mount-operation-failed", LOG_LEVEL_INFO,    "operation failed" },
+    [LOG_LATE_COMMIT_FAILED]     = { "late-commit-failed",     LOG_LEVEL_ERROR,   "a file was not sent, and no close could say so" },
+    [LOG_LATE_WRITE_REFUSED]     = { "late-write-refused",     LOG_LEVEL_WARNING, "write after the file was taken refused" },
     [LOG_INTERNAL]               = { "internal",               LOG_LEVEL_ERROR,   "internal fault" },
 };
 /* clang-format on */

@@ -167,7 +167,7 @@ static int64_t wanted_mtime(const struct stat *attr, int to_set)
 static int change_staged(Mount *mount, Staged *staged, const struct stat *attr, int to_set)
 {
     if ((to_set & FUSE_SET_ATTR_SIZE) != 0) {
-        if (staged->committed)
+        if (atomic_load(&staged->committed))
             return EPERM;
         if (ftruncate(staged->fd, attr->st_size) != 0)
             return errno;
@@ -226,8 +226,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
         return;
     }
     pthread_mutex_lock(&mount->lock);
-    staged = handle != NULL && handle->staged != NULL && !handle->staged->committed ? handle->staged
-                                                                                    : node->staged;
+    staged = handle != NULL && handle->staged != NULL && !atomic_load(&handle->staged->committed)
+                     ? handle->staged
+                     : node->staged;
     if (staged != NULL)
         staged->references++;
     pthread_mutex_unlock(&mount->lock);

@@ -13,27 +13,51 @@ typedef struct {
     int fd;         /* to read and write; owned when staged is NULL */
     bool writable;
     bool append;
-    bool closed_once;     /* a close without new bytes came: its owner opened the file */
-    uint64_t owner;       /* lock owner of that close */
-    uint64_t last_writer; /* lock owner of the newest write */
-    bool mixed_writers;
-    pid_t opener; /* thread group, 0: not to be known */
+    bool synced;        /* O_SYNC, O_DSYNC */
+    bool keep_cache;    /* the pages that the kernel has are of these bytes */
+    pid_t opener;       /* thread group, 0: not to be known */
+    _Atomic bool owned; /* a close without new bytes came that was the opener's: owner is known */
+    _Atomic uint64_t owner;
+    _Atomic uint64_t last_writer; /* lock owner of the newest write */
+    _Atomic bool mixed_writers;
 } Handle;
 
-/* New file, or a new version of one: stages it. path_node: its node. */
-int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode_t mode,
-                  bool truncate, Handle **ret_handle);
+/* What a close or rename waits for after its commit; id 0: for nothing. */
+typedef struct {
+    int64_t id;
+    uint32_t wait_s;
+} CommitWait;
+
+/* New file, or a new version of one: stages it. truncate false: begins with the bytes that are there. */
+int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode_t mode, int flags,
+                  Handle **ret_handle);
 /* Another handle of what is being written here. */
 int handle_open_staged(Mount *mount, Node *node, int flags, const struct fuse_ctx *context,
                        Handle **ret_handle);
-/* A file that the daemon has, or that the partner is asked for. */
-int handle_open_stored(Mount *mount, Node *node, GCancellable *cancellable, Handle **ret_handle);
-ssize_t handle_write(Handle *self, const void *bytes, size_t length, off_t offset, uint64_t owner);
-/* A close of one descriptor: commits when it is the opener's. */
-int handle_flush(Mount *mount, Handle *self, uint64_t owner, pid_t pid, GCancellable *cancellable);
+/* A file that the daemon has. */
+int handle_open_stored(Mount *mount, Node *node, Handle **ret_handle);
+/* Of bytes that the daemon handed over. fd: taken. */
+Handle *handle_new_reading(Mount *mount, Node *node, const ClientTransfer *transfer, int fd);
+/* Answers an open, and closes what nobody takes. */
+void handle_reply_open(Mount *mount, fuse_req_t req, struct fuse_file_info *info, Handle *handle);
+/* Bytes written, or a negative errno value. */
+ssize_t handle_write(Mount *mount, Handle *self, const void *bytes, size_t length, off_t offset,
+                     uint64_t owner);
+/* fallocate: mode 0 makes the file longer, FALLOC_FL_KEEP_SIZE does not. */
+int handle_allocate(Mount *mount, const Handle *self, int mode, off_t offset, off_t length);
+/* A close of one descriptor: commits when it is the opener's last. *ret_wait: untouched unless it must wait. */
+int handle_flush(Mount *mount, Handle *self, uint64_t owner, pid_t pid, CommitWait *ret_wait);
 /* The last close. */
 void handle_release(Mount *mount, Handle *self);
+/* Without a word about its bytes: what was not committed is discarded. Not in the mount's table any more. */
+void handle_free(Mount *mount, Handle *self);
 
-/* Gives staged bytes to the daemon as PARTNER/path and waits as the rule says. */
+/* commit.c */
+
+/* Gives staged bytes to the daemon as PARTNER/path. */
 int commit_staged(Mount *mount, Node *node, Staged *staged, const char *partner, const char *path,
-                  bool noreplace, GCancellable *cancellable);
+                  bool noreplace, CommitWait *ret_wait);
+/* Whether it has bytes that a close should commit. */
+bool commit_has_bytes(const Staged *staged);
+/* Takes a staged file out of the mount, whoever still has it open. */
+void commit_forget(Mount *mount, Node *node, Staged *staged);

@@ -5,7 +5,8 @@
  */
 #include "pesitfs/ops.h"
 
-#include "base/file.h"
+#include "base/log.h"
+#include "pesitfs/waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +14,6 @@
 #include <unistd.h>
 
 /* open files */
-
-static void reply_handle(fuse_req_t req, struct fuse_file_info *info, Handle *handle)
-{
-    info->fh = (uintptr_t)handle;
-    info->direct_io = handle->staged != NULL;
-    if (fuse_reply_open(req, info) == -ENOENT) /* the opener was interrupted: nobody will close */
-        handle_release(mount_of(req), handle);
-}
 
 void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mode,
                struct fuse_file_info *info)
@@ -40,7 +33,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
     }
     path = tree_join(parent->path, name);
     node = tree_enter(mount, parent->partner, path, false);
-    failure = handle_create(mount, node, context, mode & ~context->umask, true, &handle);
+    failure = handle_create(mount, node, context, mode & ~context->umask, info->flags | O_CREAT,
+                            &handle);
     if (failure == 0)
         failure = reply_entry(req, node, &entry);
     if (failure != 0) {
@@ -50,7 +44,6 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
         fuse_reply_err(req, failure);
         return;
     }
-    handle->append = (info->flags & O_APPEND) != 0;
     info->fh = (uintptr_t)handle;
     info->direct_io = 1;
     if (fuse_reply_create(req, &entry, info) == -ENOENT) {
@@ -71,8 +64,23 @@ static int open_again(Mount *mount, Node *node, int flags, const struct fuse_ctx
         return failure;
     if ((flags & O_APPEND) != 0)
         return EPERM; /* would send the whole file again */
-    return handle_create(mount, node, context, attr.st_mode & 0777, (flags & O_TRUNC) != 0,
-                         ret_handle);
+    return handle_create(mount, node, context, attr.st_mode & 0777, flags, ret_handle);
+}
+
+/* Of a declared name: to the partner, unless it is ours to write or here already. */
+static int open_declared(Mount *mount, Node *node, int flags, const struct fuse_ctx *context,
+                         Handle **ret_handle)
+{
+    bool staged;
+
+    pthread_mutex_lock(&mount->lock);
+    staged = node->staged != NULL;
+    pthread_mutex_unlock(&mount->lock);
+    if (staged)
+        return handle_open_staged(mount, node, flags, context, ret_handle);
+    if ((flags & O_ACCMODE) != O_RDONLY)
+        return open_again(mount, node, flags, context, ret_handle);
+    return handle_open_stored(mount, node, ret_handle);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
@@ -80,30 +88,23 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     Mount *mount = mount_of(req);
     Node *node = tree_get(mount, id);
     Handle *handle = NULL;
-    bool staged;
+    Rule rule = {0};
     int failure = 0;
 
     if (node == NULL || !tree_refresh(mount, &failure)) {
         fuse_reply_err(req, node == NULL ? ENOENT : failure);
         return;
     }
-    pthread_mutex_lock(&mount->lock);
-    staged = node->staged != NULL;
-    pthread_mutex_unlock(&mount->lock);
-    if (staged) {
-        failure = handle_open_staged(mount, node, info->flags, fuse_req_ctx(req), &handle);
-    } else if ((info->flags & O_ACCMODE) != O_RDONLY) {
-        failure = open_again(mount, node, info->flags, fuse_req_ctx(req), &handle);
-    } else {
-        GCancellable *cancellable = begin_waiting(req);
-
-        failure = handle_open_stored(mount, node, cancellable, &handle);
-        end_waiting(req, cancellable);
+    if ((info->flags & O_ACCMODE) == O_RDONLY &&
+        tree_find_rule(mount, node->partner, node->path, false, &rule) && rule.fetch) {
+        waiting_for_fetch(mount, req, node, rule.wait_s, info);
+        return;
     }
+    failure = open_declared(mount, node, info->flags, fuse_req_ctx(req), &handle);
     if (failure != 0)
         fuse_reply_err(req, failure);
     else
-        reply_handle(req, info, handle);
+        handle_reply_open(mount, req, info, handle);
 }
 
 void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info)
@@ -125,11 +126,13 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t length, o
     ssize_t written;
 
     (void)id;
-    if (!handle->writable) {
-        fuse_reply_err(req, EPERM); /* its bytes were committed by an earlier close */
+    if (atomic_load(&handle->staged->committed)) { /* by an earlier close, or a rename */
+        log_event(LOG_LATE_WRITE_REFUSED, "PARTNER", handle->node->partner, "PATH",
+                  handle->node->path, NULL);
+        fuse_reply_err(req, EPERM);
         return;
     }
-    written = handle_write(handle, bytes, length, offset, info->lock_owner);
+    written = handle_write(mount_of(req), handle, bytes, length, offset, info->lock_owner);
     if (written < 0)
         fuse_reply_err(req, (int)-written);
     else
@@ -138,14 +141,16 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t length, o
 
 void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
-    Handle *handle = (Handle *)(uintptr_t)info->fh;
-    GCancellable *cancellable = begin_waiting(req);
-    int failure = handle_flush(mount_of(req), handle, info->lock_owner, fuse_req_ctx(req)->pid,
-                               cancellable);
+    Mount *mount = mount_of(req);
+    CommitWait wait = {0};
+    int failure = handle_flush(mount, (Handle *)(uintptr_t)info->fh, info->lock_owner,
+                               fuse_req_ctx(req)->pid, &wait);
 
     (void)id;
-    end_waiting(req, cancellable);
-    fuse_reply_err(req, failure);
+    if (wait.id != 0)
+        waiting_for_transfer(mount, req, wait.id, wait.wait_s);
+    else
+        fuse_reply_err(req, failure);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
@@ -175,8 +180,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t l
     (void)id;
     if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0)
         fuse_reply_err(req, EOPNOTSUPP);
-    else if (!handle->writable)
+    else if (atomic_load(&handle->staged->committed))
         fuse_reply_err(req, EPERM);
     else
-        fuse_reply_err(req, fallocate(handle->fd, mode, offset, length) == 0 ? 0 : errno);
+        fuse_reply_err(req, handle_allocate(mount_of(req), handle, mode, offset, length));
 }

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_WORKERS 512
+#define MAX_WORKERS 64
 #define MAX_IDLE    4
 #define STACK_BYTES (512 * 1024)
 #define WAKE_SIGNAL SIGUSR1
@@ -164,7 +164,7 @@ static void wait_for_workers(Loop *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-bool loop_run(struct fuse_session *session)
+bool loop_run(struct fuse_session *session, void (*on_stop)(void *data), void *data)
 {
     Loop self = {.session = session, .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     bool started;
@@ -177,6 +177,7 @@ bool loop_run(struct fuse_session *session)
     if (started)
         wait_for_end(&self);
     fuse_session_exit(session);
+    on_stop(data);
     wait_for_workers(&self);
     fuse_session_reset(session);
     (void)pthread_cond_destroy(&self.ended);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "pesitfs/loop.h"
 #include "pesitfs/mount.h"
+#include "pesitfs/waiting.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -114,6 +115,11 @@ static bool reach_daemon(const char *path)
     return reached;
 }
 
+static void on_stop(void *data)
+{
+    waiting_end(data);
+}
+
 static int run(Mount *mount, const Arguments *arguments)
 {
     struct fuse_session *session = open_session(mount, arguments);
@@ -129,7 +135,7 @@ static int run(Mount *mount, const Arguments *arguments)
             log_event(LOG_MOUNTED, "PATH", arguments->mountpoint, NULL);
             if (arguments->ready_fd >= 0 && write(arguments->ready_fd, "READY\n", 6) != 6)
                 fprintf(stderr, "pesitfs: cannot tell readiness: %s\n", g_strerror(errno));
-            code = loop_run(session) ? EXIT_SUCCESS : EXIT_FAILURE;
+            code = loop_run(session, on_stop, mount) ? EXIT_SUCCESS : EXIT_FAILURE;
         }
         fuse_session_unmount(session);
         log_event(LOG_UNMOUNTED, "PATH", arguments->mountpoint, NULL);

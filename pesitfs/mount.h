@@ -26,14 +26,16 @@ typedef struct {
     mode_t mode;
     uid_t uid;
     gid_t gid;
-    int64_t mtime_us;      /* set by utimens; 0: that of the bytes */
-    int32_t wait_s;        /* user.pesit.wait before close; -1: as configured */
-    char *ack;             /* user.pesit.ack before close; NULL: as configured */
-    _Atomic bool dirty;    /* bytes that no commit has taken */
-    _Atomic bool poisoned; /* a write failed: never commit */
-    bool committed;        /* the spool's now */
-    int64_t copy_of;       /* transfer whose bytes it began with, 0: none */
-    bool changed;          /* mode or time were set */
+    int64_t mtime_us;       /* set by utimens; 0: that of the bytes */
+    int32_t wait_s;         /* user.pesit.wait before close; -1: as configured */
+    char *ack;              /* user.pesit.ack before close; NULL: as configured */
+    _Atomic bool dirty;     /* bytes that no commit has taken */
+    _Atomic bool poisoned;  /* a write failed, or its writer was killed: never commit */
+    _Atomic bool removed;   /* unlinked while open */
+    _Atomic bool committed; /* the spool's now */
+    bool committing;        /* under the lock */
+    int64_t copy_of;        /* transfer whose bytes it began with, 0: none */
+    bool changed;           /* mode or time were set */
 } Staged;
 
 typedef struct {
@@ -44,7 +46,12 @@ typedef struct {
     bool local;       /* a folder that an application made */
     uint64_t lookups; /* known to the kernel */
     unsigned handles;
-    Staged *staged;         /* shown instead of what the daemon knows */
+    Staged *staged;               /* shown instead of what the daemon knows */
+    uint64_t inode, inode_before; /* number that stat shows, and the one before a rename */
+    bool has_owner;               /* uid and gid of whoever committed it, else the mount's */
+    uid_t uid;
+    gid_t gid;
+    int64_t cached_id;      /* transfer whose bytes the kernel may have in its cache */
     uint64_t fetched_bytes; /* size of the newest fetch through this name */
     int64_t fetched_us;
 } Node;
@@ -57,9 +64,14 @@ struct Mount {
     GHashTable *by_id;   /* fuse_ino_t → Node, owned */
     GHashTable *by_path; /* "PARTNER/path" → Node */
     fuse_ino_t next_id;
-    GPtrArray *partners; /* ClientPartner *, shared by reference */
-    GHashTable *folders; /* "PARTNER/path" of declared folders, shared by reference */
-    _Atomic bool stale;  /* partners and folders are to be read again */
+    GPtrArray *partners;         /* ClientPartner *, shared by reference */
+    GHashTable *folders;         /* "PARTNER/path" of declared folders, shared by reference */
+    _Atomic bool stale;          /* partners and folders are to be read again */
+    _Atomic int64_t budget;      /* bytes that may be written before the space is looked at again */
+    GHashTable *handles;         /* Handle *, open */
+    pthread_cond_t released;     /* a writer has gone */
+    unsigned waiting;            /* requests that wait for a partner */
+    pthread_cond_t nobody_waits; /* waiting became 0 */
     uid_t uid;
     gid_t gid;
     mode_t umask;
@@ -78,6 +90,8 @@ Node *tree_get(Mount *self, fuse_ino_t id);
 Node *tree_enter(Mount *self, const char *partner, const char *path, bool folder);
 /* Gives back lookups. */
 void tree_forget(Mount *self, fuse_ino_t id, uint64_t lookups);
+/* The number that stat shows for a path: the same in every mount and after every restart. */
+uint64_t tree_inode(const char *partner, const char *path);
 /* "PARTNER/path". Returns new. */
 char *tree_key(const char *partner, const char *path);
 /* Path of a name in a folder. Returns new. */

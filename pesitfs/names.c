@@ -4,6 +4,8 @@
  */
 #include "pesitfs/ops.h"
 
+#include "pesitfs/waiting.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -131,7 +133,7 @@ static int remove_path(Mount *mount, const char *partner, const char *path)
     Staged *staged = local != NULL ? take_staged(mount, local) : NULL;
 
     if (staged != NULL) {
-        atomic_store(&staged->poisoned, true); /* who has it open may go on, nothing is sent */
+        atomic_store(&staged->removed, true); /* who has it open may go on, nothing is sent */
         staged_unref(mount, staged);
         tree_forget(mount, local->id, 0);
         return 0;
@@ -157,7 +159,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 
 /* What is being written here gets another name; a declared name commits it. */
 static int rename_local(Mount *mount, Node *node, const char *partner, const char *path,
-                        bool noreplace, GCancellable *cancellable)
+                        bool noreplace, CommitWait *ret_wait)
 {
     Node *target = tree_find_local(mount, partner, path);
     Staged *staged;
@@ -182,11 +184,10 @@ static int rename_local(Mount *mount, Node *node, const char *partner, const cha
         if (failure == 0)
             tree_move(mount, node, partner, path);
     } else {
-        failure =
-                staged->writers > 0 && !staged->scratch
-                        ? EBUSY
-                        : commit_staged(mount, node, staged, partner, path, noreplace, cancellable);
-        if (staged->committed) {
+        failure = staged->writers > 0 && !staged->scratch
+                          ? EBUSY
+                          : commit_staged(mount, node, staged, partner, path, noreplace, ret_wait);
+        if (atomic_load(&staged->committed)) {
             if (target != NULL)
                 (void)remove_path(mount, partner, path); /* an empty file stood there */
             tree_move(mount, node, partner, path);
@@ -203,7 +204,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
     const Node *parent = tree_get(mount, parent_id), *new_parent = tree_get(mount, new_parent_id);
     g_autofree char *path = NULL;
     g_autofree char *new_path = NULL;
-    GCancellable *cancellable;
+    CommitWait wait = {0};
     Node *node;
     int failure;
 
@@ -222,11 +223,12 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
         fuse_reply_err(req, EPERM); /* what was committed keeps its name */
         return;
     }
-    cancellable = begin_waiting(req);
     failure = rename_local(mount, node, new_parent->partner, new_path,
-                           (flags & RENAME_NOREPLACE_FLAG) != 0, cancellable);
-    end_waiting(req, cancellable);
-    fuse_reply_err(req, failure);
+                           (flags & RENAME_NOREPLACE_FLAG) != 0, &wait);
+    if (wait.id != 0)
+        waiting_for_transfer(mount, req, wait.id, wait.wait_s);
+    else
+        fuse_reply_err(req, failure);
 }
 
 void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)

@@ -16,28 +16,6 @@ Mount *mount_of(fuse_req_t req)
     return fuse_req_userdata(req);
 }
 
-/* interruption of calls that wait */
-
-static void on_interrupt(fuse_req_t req, void *data)
-{
-    (void)req;
-    g_cancellable_cancel(data);
-}
-
-GCancellable *begin_waiting(fuse_req_t req)
-{
-    GCancellable *cancellable = g_cancellable_new();
-
-    fuse_req_interrupt_func(req, on_interrupt, cancellable);
-    return cancellable;
-}
-
-void end_waiting(fuse_req_t req, GCancellable *cancellable)
-{
-    fuse_req_interrupt_func(req, NULL, NULL);
-    g_object_unref(cancellable);
-}
-
 /* the whole */
 
 static void op_statfs(fuse_req_t req, fuse_ino_t id)

@@ -14,9 +14,6 @@
 
 /* The mount of a request. */
 Mount *mount_of(fuse_req_t req);
-/* Between these a signal to the waiting process cancels the cancellable. */
-GCancellable *begin_waiting(fuse_req_t req);
-void end_waiting(fuse_req_t req, GCancellable *cancellable);
 
 /* attributes.c */
 

@@ -3,7 +3,7 @@
  * Nodes and names. What the daemon declares is read again when it says that it changed; what applications
  * write is here only until it is committed.
  */
-#include "pesitfs/mount.h"
+#include "pesitfs/handle.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -11,7 +11,12 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define FNV_BASIS 0xcbf29ce484222325u /* FNV-1a, 64 bits */
+#define FNV_PRIME 0x100000001b3u
+#define HIGH_BIT  ((uint64_t)1 << 62)
 
 /* life */
 
@@ -37,12 +42,19 @@ static gboolean same_id(gconstpointer a, gconstpointer b)
 void mount_init(Mount *self, Client *client)
 {
     Node *root = g_new0(Node, 1);
+    pthread_condattr_t monotonic;
 
     self->client = client;
     pthread_mutex_init(&self->lock, NULL);
     self->by_id = g_hash_table_new_full(hash_id, same_id, NULL, node_free);
     self->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->next_id = FUSE_ROOT_ID + 1;
+    self->handles = g_hash_table_new(g_direct_hash, g_direct_equal);
+    pthread_cond_init(&self->nobody_waits, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->released, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     self->partners = g_ptr_array_new();
     self->folders = g_hash_table_new(g_str_hash, g_str_equal);
     self->started_us = clock_wall_us();
@@ -50,6 +62,7 @@ void mount_init(Mount *self, Client *client)
     root->id = FUSE_ROOT_ID;
     root->path = g_strdup("");
     root->folder = true;
+    root->inode = FUSE_ROOT_ID;
     root->lookups = 1;
     g_hash_table_insert(self->by_id, &root->id, root);
 }
@@ -59,6 +72,9 @@ void mount_clear(Mount *self)
     GHashTableIter iterator;
     gpointer value;
 
+    g_hash_table_iter_init(&iterator, self->handles);
+    while (g_hash_table_iter_next(&iterator, &value, NULL))
+        handle_free(self, value); /* open when the mount ended */
     g_hash_table_iter_init(&iterator, self->by_id);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         Node *node = value;
@@ -66,10 +82,13 @@ void mount_clear(Mount *self)
         if (node->staged != NULL)
             staged_unref(self, g_steal_pointer(&node->staged));
     }
+    g_hash_table_unref(self->handles);
     g_hash_table_unref(self->by_path);
     g_hash_table_unref(self->by_id);
     g_ptr_array_unref(self->partners);
     g_hash_table_unref(self->folders);
+    pthread_cond_destroy(&self->nobody_waits);
+    pthread_cond_destroy(&self->released);
     pthread_mutex_destroy(&self->lock);
 }
 
@@ -218,6 +237,18 @@ bool tree_is_scratch(const char *path)
 
 /* nodes */
 
+uint64_t tree_inode(const char *partner, const char *path)
+{
+    const char *const PARTS[] = {partner, "/", path};
+    uint64_t hash = FNV_BASIS;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(PARTS); i++) {
+        for (const char *at = PARTS[i]; *at != '\0'; at++)
+            hash = (hash ^ (uint8_t)*at) * FNV_PRIME;
+    }
+    return hash | HIGH_BIT; /* never the root's */
+}
+
 char *tree_key(const char *partner, const char *path)
 {
     return g_strconcat(partner, "/", path, NULL);
@@ -251,6 +282,7 @@ Node *tree_enter(Mount *self, const char *partner, const char *path, bool folder
         node->partner = g_strdup(partner);
         node->path = g_strdup(path);
         node->folder = folder;
+        node->inode = tree_inode(partner, path);
         g_hash_table_insert(self->by_id, &node->id, node);
         g_hash_table_replace(self->by_path, g_steal_pointer(&key), node);
     }
@@ -310,6 +342,8 @@ void tree_move(Mount *self, Node *node, const char *partner, const char *path)
     g_free(node->path);
     node->partner = g_strdup(partner);
     node->path = g_strdup(path);
+    node->inode_before = node->inode;
+    node->inode = tree_inode(partner, path);
     g_hash_table_replace(self->by_path, tree_key(partner, path), node);
     pthread_mutex_unlock(&self->lock);
 }
@@ -384,7 +418,7 @@ void staged_unref(Mount *self, Staged *staged)
     if (!last)
         return;
     fd_clear(&staged->fd);
-    if (!staged->committed && self->client != NULL)
+    if (!atomic_load(&staged->committed) && self->client != NULL)
         (void)client_discard(self->client, staged->id, CALL_MS, NULL); /* else it goes with us */
     g_free(staged->ack);
     g_free(staged);

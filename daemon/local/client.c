@@ -1,165 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local door seen from outside. One shared connection, made when needed and made again when the daemon
- * comes back; its lock is held only to swap the pointer. Signals arrive in a thread of the client's own.
+ * What the local door offers, as calls: parameters in, values out. How they travel is in client-link.c.
  */
-#include "daemon/local/client.h"
+#include "daemon/local/client-private.h"
 
-#include "base/clock.h"
 #include "base/error.h"
-#include "daemon/local/interface.h"
-
-#include <gio/gunixfdlist.h>
-#include <pthread.h>
-#include <string.h>
-
-#define RETRY_US   50000
-#define USEC_IN_MS 1000
-#define GRACE_MS   5000 /* beyond the time that the daemon itself was given */
-
-struct Client {
-    char *address;
-    pthread_mutex_t lock; /* of connection */
-    GDBusConnection *connection;
-    void (*on_change)(const char *partner, const char *path, gpointer data);
-    gpointer data;
-    GThread *thread; /* hears signals, or NULL */
-    GMainContext *context;
-    GCancellable *stop;
-};
-
-Client *client_new(const char *socket_path)
-{
-    Client *self = g_new0(Client, 1);
-    g_autofree char *escaped = g_dbus_address_escape_value(socket_path);
-
-    self->address = g_strconcat("unix:path=", escaped, NULL);
-    pthread_mutex_init(&self->lock, NULL);
-    self->stop = g_cancellable_new();
-    return self;
-}
-
-void client_free(Client *self)
-{
-    if (self == NULL)
-        return;
-    g_cancellable_cancel(self->stop);
-    if (self->thread != NULL) {
-        g_main_context_wakeup(self->context);
-        g_thread_join(self->thread);
-        g_main_context_unref(self->context);
-    }
-    if (self->connection != NULL) {
-        (void)g_dbus_connection_close_sync(self->connection, NULL, NULL);
-        g_object_unref(self->connection);
-    }
-    g_object_unref(self->stop);
-    pthread_mutex_destroy(&self->lock);
-    g_free(self->address);
-    g_free(self);
-}
-
-/* the connection */
-
-static GDBusConnection *ref_connection(Client *self, GError **error)
-{
-    GDBusConnection *connection = NULL;
-
-    pthread_mutex_lock(&self->lock);
-    if (self->connection != NULL && g_dbus_connection_is_closed(self->connection))
-        g_clear_object(&self->connection);
-    if (self->connection == NULL) {
-        self->connection = g_dbus_connection_new_for_address_sync(
-                self->address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, error);
-        if (self->connection != NULL)
-            g_dbus_connection_set_exit_on_close(self->connection, FALSE);
-    }
-    if (self->connection != NULL)
-        connection = g_object_ref(self->connection);
-    pthread_mutex_unlock(&self->lock);
-    return connection;
-}
-
-/* The daemon's error as ours. */
-static void take_error(GError **error, GError *from)
-{
-    g_autofree char *name = g_dbus_error_get_remote_error(from);
-    BaseError code = BASE_ERROR_IO;
-
-    if (name != NULL && g_str_has_prefix(name, DOOR_ERROR_PREFIX)) {
-        g_autofree char *tail = g_strdelimit(g_strdup(name + strlen(DOOR_ERROR_PREFIX)), "_", '-');
-
-        (void)base_error_from_name(tail, &code); /* unknown: IO */
-        g_dbus_error_strip_remote_error(from);
-    } else if (g_error_matches(from, G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
-        code = BASE_ERROR_TIMEOUT;
-    } else if (g_error_matches(from, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-        code = BASE_ERROR_CANCELLED;
-    } else if (name == NULL) {
-        code = BASE_ERROR_UNREACHABLE;
-    }
-    g_set_error_literal(error, BASE_ERROR, (int)code, from->message);
-    g_error_free(from);
-}
-
-typedef struct {
-    const char *method;
-    bool once; /* not to be said twice: its effect cannot be known when the answer is lost */
-} Method;
-
-/* Calls; connects and waits for the daemon until the deadline. parameters: floating. */
-static GVariant *call_with_fds(Client *self, Method method, GVariant *parameters,
-                               unsigned timeout_ms, GCancellable *cancellable,
-                               GUnixFDList **ret_fds, GError **error)
-{
-    g_autoptr(GVariant) owned = parameters != NULL ? g_variant_ref_sink(parameters) : NULL;
-    int64_t deadline_us = clock_now_us() + (int64_t)timeout_ms * USEC_IN_MS;
-
-    for (;;) {
-        GError *failure = NULL;
-        g_autoptr(GDBusConnection) connection = ref_connection(self, &failure);
-        int64_t left_us = deadline_us - clock_now_us();
-        bool sent = connection != NULL;
-
-        if (connection != NULL) {
-            GVariant *result = g_dbus_connection_call_with_unix_fd_list_sync(
-                    connection, NULL, DOOR_OBJECT, DOOR_INTERFACE, method.method, owned, NULL,
-                    G_DBUS_CALL_FLAGS_NONE, (int)MAX(left_us / USEC_IN_MS, 1), NULL, ret_fds,
-                    cancellable, &failure);
-
-            if (result != NULL)
-                return result;
-            if (!g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CLOSED) || method.once) {
-                take_error(error, failure);
-                return NULL;
-            }
-        }
-        if (clock_now_us() + RETRY_US >= deadline_us ||
-            (cancellable != NULL && g_cancellable_is_cancelled(cancellable))) {
-            bool cancelled = cancellable != NULL && g_cancellable_is_cancelled(cancellable);
-
-            g_set_error(error, BASE_ERROR,
-                        cancelled ? BASE_ERROR_CANCELLED : BASE_ERROR_UNREACHABLE,
-                        "%s the daemon: %s", sent ? "lost" : "cannot reach", failure->message);
-            g_error_free(failure);
-            return NULL;
-        }
-        g_error_free(failure);
-        g_usleep(RETRY_US);
-    }
-}
 
 static GVariant *call(Client *self, const char *name, GVariant *parameters, unsigned timeout_ms,
                       GError **error)
 {
-    return call_with_fds(self, (Method){name, false}, parameters, timeout_ms, NULL, NULL, error);
+    return client_call(self, (ClientMethod){name, false}, parameters, timeout_ms, NULL, NULL,
+                       error);
 }
 
-static bool call_done(Client *self, Method method, GVariant *parameters, unsigned timeout_ms,
+static bool call_done(Client *self, ClientMethod method, GVariant *parameters, unsigned timeout_ms,
                       GError **error)
 {
     g_autoptr(GVariant) result =
-            call_with_fds(self, method, parameters, timeout_ms, NULL, NULL, error);
+            client_call(self, method, parameters, timeout_ms, NULL, NULL, error);
 
     return result != NULL;
 }
@@ -368,9 +226,9 @@ int client_stage(Client *self, const char *partner, const char *path, bool scrat
                  unsigned timeout_ms, int64_t *ret_staging_id, GError **error)
 {
     g_autoptr(GUnixFDList) fds = NULL;
-    g_autoptr(GVariant) result = call_with_fds(self, (Method){"Stage", true},
-                                               g_variant_new("(ssb)", partner, path, scratch),
-                                               timeout_ms, NULL, &fds, error);
+    g_autoptr(GVariant) result = client_call(self, (ClientMethod){"Stage", false},
+                                             g_variant_new("(ssb)", partner, path, scratch),
+                                             timeout_ms, NULL, &fds, error);
     gint32 handle = 0;
 
     if (result == NULL)
@@ -389,24 +247,24 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
     g_variant_dict_insert(&attributes, "mode", "u", mode);
     g_variant_dict_insert(&attributes, "mtime_us", "x", mtime_us);
     g_variant_dict_insert(&attributes, "noreplace", "b", noreplace);
-    return take_first(call_with_fds(self, (Method){"Commit", true},
-                                    g_variant_new("(xss@a{sv})", staging_id, partner, path,
-                                                  g_variant_dict_end(&attributes)),
-                                    timeout_ms, NULL, NULL, error));
+    return take_first(client_call(self, (ClientMethod){"Commit", true},
+                                  g_variant_new("(xss@a{sv})", staging_id, partner, path,
+                                                g_variant_dict_end(&attributes)),
+                                  timeout_ms, NULL, NULL, error));
 }
 
 bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (Method){"Discard", true}, g_variant_new("(x)", staging_id), timeout_ms,
-                     error);
+    return call_done(self, (ClientMethod){"Discard", false}, g_variant_new("(x)", staging_id),
+                     timeout_ms, error);
 }
 
 ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancellable *cancellable,
                             GError **error)
 {
-    return take_first(call_with_fds(self, (Method){"Wait", false},
-                                    g_variant_new("(xu)", id, wait_ms), wait_ms + GRACE_MS,
-                                    cancellable, NULL, error));
+    return take_first(client_call(self, (ClientMethod){"Wait", false},
+                                  g_variant_new("(xu)", id, wait_ms), wait_ms + CLIENT_GRACE_MS,
+                                  cancellable, NULL, error));
 }
 
 ClientTransfer *client_find(Client *self, const char *partner, const char *path,
@@ -425,8 +283,9 @@ GPtrArray *client_list(Client *self, const char *partner, const char *folder, co
 int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error)
 {
     g_autoptr(GUnixFDList) fds = NULL;
-    g_autoptr(GVariant) result = call_with_fds(
-            self, (Method){"Open", false}, g_variant_new("(x)", id), timeout_ms, NULL, &fds, error);
+    g_autoptr(GVariant) result =
+            client_call(self, (ClientMethod){"Open", false}, g_variant_new("(x)", id), timeout_ms,
+                        NULL, &fds, error);
 
     return result != NULL ? take_fd(fds, 0, error) : -1;
 }
@@ -435,9 +294,9 @@ ClientTransfer *client_fetch(Client *self, const char *partner, const char *path
                              GCancellable *cancellable, int *ret_fd, GError **error)
 {
     g_autoptr(GUnixFDList) fds = NULL;
-    GVariant *result = call_with_fds(self, (Method){"Fetch", false},
-                                     g_variant_new("(ssu)", partner, path, wait_ms),
-                                     wait_ms + GRACE_MS, cancellable, &fds, error);
+    GVariant *result = client_call(self, (ClientMethod){"Fetch", false},
+                                   g_variant_new("(ssu)", partner, path, wait_ms),
+                                   wait_ms + CLIENT_GRACE_MS, cancellable, &fds, error);
 
     *ret_fd = -1;
     if (result != NULL && fds != NULL && g_unix_fd_list_get_length(fds) > 0)
@@ -448,7 +307,7 @@ ClientTransfer *client_fetch(Client *self, const char *partner, const char *path
 bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
                    GError **error)
 {
-    return call_done(self, (Method){"Remove", true}, g_variant_new("(ss)", partner, path),
+    return call_done(self, (ClientMethod){"Remove", true}, g_variant_new("(ss)", partner, path),
                      timeout_ms, error);
 }
 
@@ -462,7 +321,7 @@ bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t 
         g_variant_dict_insert(&attributes, "mode", "u", *mode);
     if (mtime_us != NULL)
         g_variant_dict_insert(&attributes, "mtime_us", "x", *mtime_us);
-    return call_done(self, (Method){"Touch", false},
+    return call_done(self, (ClientMethod){"Touch", false},
                      g_variant_new("(x@a{sv})", id, g_variant_dict_end(&attributes)), timeout_ms,
                      error);
 }
@@ -504,12 +363,14 @@ ClientTransfer *client_get(Client *self, int64_t id, unsigned timeout_ms, GError
 
 bool client_retry(Client *self, int64_t id, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (Method){"Retry", true}, g_variant_new("(x)", id), timeout_ms, error);
+    return call_done(self, (ClientMethod){"Retry", true}, g_variant_new("(x)", id), timeout_ms,
+                     error);
 }
 
 bool client_cancel(Client *self, int64_t id, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (Method){"Cancel", true}, g_variant_new("(x)", id), timeout_ms, error);
+    return call_done(self, (ClientMethod){"Cancel", true}, g_variant_new("(x)", id), timeout_ms,
+                     error);
 }
 
 GVariant *client_status(Client *self, unsigned timeout_ms, GError **error)
@@ -521,89 +382,56 @@ GVariant *client_status(Client *self, unsigned timeout_ms, GError **error)
 
 bool client_reload(Client *self, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (Method){"Reload", true}, NULL, timeout_ms, error);
+    return call_done(self, (ClientMethod){"Reload", true}, NULL, timeout_ms, error);
 }
 
-/* signals */
+/* calls that take long */
 
-static void on_signal(GDBusConnection *connection, const char *sender, const char *path,
-                      const char *interface, const char *signal, GVariant *parameters,
-                      gpointer data)
+static void answer_waiting(ClientPending *pending, GVariant *result, GUnixFDList *fds,
+                           const GError *error)
 {
-    Client *self = data;
+    int fd = -1;
 
-    (void)connection, (void)sender, (void)path, (void)interface;
-    if (strcmp(signal, "EntryChanged") == 0 &&
-        g_variant_is_of_type(parameters, G_VARIANT_TYPE("(ss)"))) {
-        const char *partner, *changed;
-
-        g_variant_get(parameters, "(&s&s)", &partner, &changed);
-        self->on_change(partner, changed, self->data);
-    } else {
-        self->on_change(NULL, NULL, self->data);
-    }
+    if (fds != NULL && g_unix_fd_list_get_length(fds) > 0)
+        fd = g_unix_fd_list_get(fds, 0, NULL);
+    pending->done(result != NULL ? take_first(g_variant_ref(result)) : NULL, fd, error,
+                  pending->data);
 }
 
-static void on_closed(GDBusConnection *connection, gboolean vanished, GError *error, gpointer data)
+static GVariant *wait_parameters(const ClientPending *pending, unsigned remaining_ms)
 {
-    (void)connection, (void)vanished, (void)error;
-    g_main_context_wakeup(data);
+    return g_variant_new("(xu)", pending->id, remaining_ms);
 }
 
-static gboolean wake(gpointer data)
+static GVariant *fetch_parameters(const ClientPending *pending, unsigned remaining_ms)
 {
-    (void)data;
-    return G_SOURCE_REMOVE;
+    return g_variant_new("(ssu)", pending->partner, pending->path, remaining_ms);
 }
 
-/* Sleeps in the context, so that a stop wakes it. */
-static void pause_us(Client *self, int64_t us)
+ClientPending *client_pending_new(ClientDone done, gpointer data)
 {
-    GSource *timer = g_timeout_source_new((guint)(us / USEC_IN_MS));
+    ClientPending *pending = g_new0(ClientPending, 1);
 
-    g_source_set_callback(timer, wake, NULL, NULL);
-    g_source_attach(timer, self->context);
-    g_main_context_iteration(self->context, TRUE);
-    g_source_destroy(timer);
-    g_source_unref(timer);
+    pending->done = done;
+    pending->data = data;
+    pending->answer = answer_waiting;
+    return pending;
 }
 
-static gpointer hear(gpointer data)
+void client_begin_wait(Client *self, ClientPending *pending, int64_t id, unsigned wait_ms)
 {
-    Client *self = data;
-
-    g_main_context_push_thread_default(self->context);
-    while (!g_cancellable_is_cancelled(self->stop)) {
-        g_autoptr(GDBusConnection) connection = ref_connection(self, NULL);
-        gulong handler;
-        guint subscription;
-
-        if (connection == NULL) {
-            pause_us(self, RETRY_US * 4);
-            continue;
-        }
-        handler = g_signal_connect(connection, "closed", G_CALLBACK(on_closed), self->context);
-        subscription = g_dbus_connection_signal_subscribe(
-                connection, NULL, DOOR_INTERFACE, NULL, DOOR_OBJECT, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
-                on_signal, self, NULL);
-        self->on_change(NULL, NULL, self->data);
-        while (!g_cancellable_is_cancelled(self->stop) && !g_dbus_connection_is_closed(connection))
-            g_main_context_iteration(self->context, TRUE);
-        g_dbus_connection_signal_unsubscribe(connection, subscription);
-        g_signal_handler_disconnect(connection, handler);
-        while (g_main_context_iteration(self->context, FALSE))
-            ;
-    }
-    g_main_context_pop_thread_default(self->context);
-    return NULL;
+    pending->method.name = "Wait";
+    pending->parameters = wait_parameters;
+    pending->id = id;
+    client_begin(self, pending, wait_ms);
 }
 
-void client_set_on_change(Client *self,
-                          void (*on_change)(const char *partner, const char *path, gpointer data),
-                          gpointer data)
+void client_begin_fetch(Client *self, ClientPending *pending, const char *partner, const char *path,
+                        unsigned wait_ms)
 {
-    self->on_change = on_change;
-    self->data = data;
-    self->context = g_main_context_new();
-    self->thread = g_thread_new("door", hear, self);
+    pending->method.name = "Fetch";
+    pending->parameters = fetch_parameters;
+    pending->partner = g_strdup(partner);
+    pending->path = g_strdup(path);
+    client_begin(self, pending, wait_ms);
 }

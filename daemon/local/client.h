@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The local door seen from outside: all that pesitfs and pesitctl know of the daemon. One client may
- * be used by several threads; each call blocks until its deadline at most. When the daemon restarts the
- * client reconnects by itself; calls meanwhile wait until their deadline, then fail UNREACHABLE.
+ * be used by several threads; each call blocks until its deadline at most, except those that begin something.
+ * When the daemon restarts the client reconnects by itself; calls meanwhile wait until their deadline, then
+ * fail UNREACHABLE; when it has been away for long, they fail at once.
  * Errors: the BaseError code that the daemon gave; UNREACHABLE, TIMEOUT, CANCELLED by the client.
  */
 #pragma once
@@ -105,3 +106,21 @@ bool client_cancel(Client *self, int64_t id, unsigned timeout_ms, GError **error
 /* Returns new floating-free a{sv}. */
 GVariant *client_status(Client *self, unsigned timeout_ms, GError **error);
 bool client_reload(Client *self, unsigned timeout_ms, GError **error);
+
+/* Calls that take as long as a partner does, answered without holding a thread. */
+
+typedef struct ClientPending ClientPending;
+/* transfer: taken, NULL on error. fd: taken, -1 unless a fetch is done. error: borrowed. Called once, in a thread of
+ * the client's own that it must not block, or by client_begin_… when the client does not wait any more. */
+typedef void (*ClientDone)(ClientTransfer *transfer, int fd, const GError *error, gpointer data);
+/* What a call will be known by until done returns. */
+ClientPending *client_pending_new(ClientDone done, gpointer data);
+/* pending: taken. As client_wait. */
+void client_begin_wait(Client *self, ClientPending *pending, int64_t id, unsigned wait_ms);
+/* pending: taken. As client_fetch. */
+void client_begin_fetch(Client *self, ClientPending *pending, const char *partner, const char *path,
+                        unsigned wait_ms);
+/* Its answer will be CANCELLED, unless another is on its way; what the daemon does goes on. Not after done. */
+void client_interrupt(Client *self, ClientPending *pending);
+/* All of them are answered CANCELLED, those of the future too. */
+void client_end_waiting(Client *self);

@@ -9,10 +9,10 @@ from node import BUILD
 
 
 class Mounted:
-    def __init__(self, node, *options):
+    def __init__(self, node, *options, path=None):
         self.node, self.options = node, options
-        self.path = node.folder / "mnt"
-        self.log_path = node.folder / "pesitfs.log"
+        self.path = path or node.folder / "mnt"
+        self.log_path = self.path.parent / "pesitfs.log"
         self.process = None
 
     def start(self):
@@ -37,14 +37,24 @@ class Mounted:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        subprocess.run(["umount", "-l", self.path], stderr=subprocess.DEVNULL, check=False)
+        self.unmount()
         assert self.process.wait(10) == 0, self.log()
         assert "ERROR: " not in self.log() and "runtime error" not in self.log(), self.log()
+
+    def unmount(self):
+        subprocess.run(["umount", "-l", self.path], stderr=subprocess.DEVNULL, check=False)
 
     def shell(self, script, timeout=60, **environment):
         """Runs a script of bash in the mount; returns its result."""
         return subprocess.run(["bash", "-c", script], cwd=self.path / "BANK1", timeout=timeout, capture_output=True, check=False,
                               text=True, env={**os.environ, "LC_ALL": "C", **environment})
+
+    def sends(self):
+        """Paths of all transfers, each with the states of its transfers."""
+        found = {}
+        for transfer in self.node.control("transfers", "--limit", 1000):
+            found.setdefault(transfer["path"], []).append(transfer["state"])
+        return found
 
     def attribute(self, path, name):
         return os.getxattr(self.at(path), "user.pesit." + name).decode()
