@@ -14,7 +14,7 @@
 #define DIAG_WINDOW         PESIT_DIAG(2, 217)
 #define DIAG_ARTICLE        PESIT_DIAG(2, 220)
 #define DIAG_INTERVAL       PESIT_DIAG(2, 222)
-#define DETECT_BYTES        8
+#define DETECT_BYTES        6 /* up to the type octet of a prefixed message */
 #define PRECONNECTION_BYTES 24
 #define SYNC_UNDEFINED      0xFFFF
 #define KB                  1024u

@@ -37,9 +37,7 @@ typedef struct {
     char preconnection_password[8];
     uint16_t sync_interval_kb; /* our wish or limit: 0 none, 65535 undefined */
     uint8_t sync_window;
-    bool sync_required;         /* server: refuse 3/307 without points */
     bool resync;                /* our wish for PI 23 */
-    bool read_supported;        /* server: false refuses PI 22 = 1 with 3/305 */
     bool segmentation;          /* sending */
     bool multi_article;         /* sending */
     bool concatenation;         /* sending */

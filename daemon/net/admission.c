@@ -11,9 +11,12 @@
 #include <string.h>
 
 #define PASSWORD_BYTES            8
+#define VERSION_E                 2
 #define DIAG_NOT_AUTHORISED       PESIT_DIAG(3, 304)
 #define DIAG_SERVER_UNKNOWN       PESIT_DIAG(3, 301)
 #define DIAG_READ_UNSUPPORTED     PESIT_DIAG(3, 305)
+#define DIAG_SYNC_REQUIRED        PESIT_DIAG(3, 307)
+#define DIAG_VERSION              PESIT_DIAG(3, 308)
 #define DIAG_TOO_MANY_FOR_PARTNER PESIT_DIAG(3, 309)
 #define DIAG_TOO_MANY             PESIT_DIAG(3, 303)
 #define DIAG_STOPPING             PESIT_DIAG(3, 312)
@@ -148,17 +151,34 @@ static PesitDiag check_access(const Connection *self, const Partner *partner,
     return PESIT_DIAG_OK;
 }
 
+/* Step 10: what is offered, against what we insist on. */
+static PesitDiag check_options(const Connection *self, const Partner *partner,
+                               const PesitFpdu *connect)
+{
+    uint16_t interval_kb;
+    uint8_t window;
+
+    pesit_fpdu_sync(connect, &interval_kb, &window);
+    if (self->config->sync_required && (interval_kb == 0 || partner->profile.sync_interval_kb == 0))
+        return DIAG_SYNC_REQUIRED;
+    return PESIT_DIAG_OK;
+}
+
 PesitDiag admission_check(Connection *self, const PesitFpdu *connect)
 {
     g_autofree char *server = dup_text(connect, PESIT_PI_SERVER);
     const Partner *partner = NULL;
     PesitDiag diag;
 
+    if (pesit_fpdu_number(connect, PESIT_PI_VERSION, 0) != VERSION_E)
+        return DIAG_VERSION;
     if (!authenticate(self, connect, &partner))
         return DIAG_NOT_AUTHORISED;
     if (g_strcmp0(server, partner->local_identifier) != 0)
         return DIAG_SERVER_UNKNOWN;
     diag = check_access(self, partner, connect);
+    if (!pesit_diag_is_negative(diag))
+        diag = check_options(self, partner, connect);
     if (pesit_diag_is_negative(diag))
         return diag;
     self->partner = partner;

@@ -226,6 +226,9 @@ PesitDiag incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu,
     if (agreement.access ==
         (fpdu->type == PESIT_FPDU_CREATE ? PESIT_ACCESS_READ : PESIT_ACCESS_WRITE))
         return DIAG_REFUSED;
+    *ret_reason = "reading is not supported";
+    if (fpdu->type == PESIT_FPDU_SELECT && !self->connection->config->read_supported)
+        return DIAG_REFUSED;
     *ret_reason = "security elements are not supported";
     for (size_t i = 0; i < G_N_ELEMENTS(SECURITY); i++) {
         size_t length = 0;

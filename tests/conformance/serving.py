@@ -92,8 +92,8 @@ class Bank(node.Bare):
 class Caller(Requester):
     """A requester that can break every rule. One entity is [length] FPDU…; raw: without the length."""
 
-    def __init__(self, bank, timeout=15, raw=False):
-        super().__init__(bank.port, timeout=timeout)
+    def __init__(self, bank, timeout=15, raw=False, source=None):
+        super().__init__(bank.port, timeout=timeout, source=source)
         self.bank, self.without_length, self.last, self.own = bank, raw, b"", 1
 
     def entity(self, *fpdus):

@@ -85,7 +85,6 @@ static void feed(PesitRole role, const uint8_t *bytes, size_t length, size_t ste
                                    .own_id = 1,
                                    .sync_interval_kb = 32,
                                    .sync_window = 2,
-                                   .read_supported = true,
                                    .segmentation = true,
                                    .multi_article = true,
                                    .concatenation = true,

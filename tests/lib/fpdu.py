@@ -48,7 +48,7 @@ LISTS = {
 }
 # legal values of the parameters that are not free
 SAMPLES = {1: b"\0", 2: b"\0\0\0", 6: b"\2", 7: b"\0\x20\2", 14: b"\xe0", 15: b"\0", 16: b"\0", 17: b"\1", 18: b"\0", 19: b"\4", 21: b"\0\0",
-           22: b"\2", 23: b"\0", 31: b"\x80", 33: b"\0", 41: b"\0", 51: b"261124093000", 52: b"000000000000", 64: b"261124093000"}
+           22: b"\2", 23: b"\0", 31: b"\x80", 33: b"\0", 41: b"\0", 25: b"\x10\0", 32: b"\4\0", 51: b"261124093000", 52: b"000000000000", 64: b"261124093000"}
 
 
 @dataclass
@@ -98,9 +98,9 @@ def encode(name, dst=0, src=0, values=None, data=b""):
 
 
 def members(name):
-    """[(PI, its group or None, whether it must be there)] of a message, in wire order."""
+    """[(PI, its group or None, whether it must be there)] of a message, in wire order; none in data messages."""
     group, rows = None, []
-    for word in LISTS[name].replace("{", "{ ").replace("}", " }").split():
+    for word in LISTS.get(name, "").replace("{", "{ ").replace("}", " }").split():
         if word.endswith("{"):
             group = int(word[:-1])
         elif word == "}":
@@ -112,11 +112,11 @@ def members(name):
 
 def sample(pi, longest=False):
     """A legal value of a parameter: the shortest, or the longest."""
-    if pi in SAMPLES:
+    if pi in SAMPLES and not (longest and PARAMETERS[pi][0] == "N"):
         return SAMPLES[pi]
     kind, size = PARAMETERS[pi][0], int(PARAMETERS[pi][1:])
     if kind == "N":
-        return b"\xff" * size if longest and pi not in (20, 25) else number({20: 999999, 25: 65535}[pi]) if longest else b"\1"
+        return b"\xff" * size if longest else b"\1"
     if kind == "C":
         return (b"ABCDEFGHIJ" * 8)[:size] if longest else b"A"
     return bytes([1] + [0] * (size - 1)) if kind == "A" else b"\1" * (size if longest else {5: 8, 63: 8, 78: 4}.get(pi, 1))

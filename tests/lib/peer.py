@@ -10,9 +10,9 @@ class Closed(Exception):
 
 
 class Requester:
-    def __init__(self, port, timeout=20, tls=None):
-        """tls: an ssl.SSLContext, or None for plain."""
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, timeout=20, tls=None, source=None):
+        """tls: an ssl.SSLContext, or None for plain. source: an address of ours to call from."""
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")

@@ -42,7 +42,6 @@ static PesitSessionOptions options_for(PesitRole role)
             .own_id = role == PESIT_ROLE_SERVER ? 0x61 : 1,
             .sync_interval_kb = 32,
             .sync_window = 2,
-            .read_supported = true,
             .segmentation = true,
             .multi_article = true,
             .concatenation = true,
