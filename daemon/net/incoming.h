@@ -54,7 +54,7 @@ void incoming_remember_counts(Incoming *self);
 /* New transfer of this selection; names are copied. */
 Transfer *incoming_new_transfer(const Incoming *self, TransferDirection direction,
                                 const PesitFpdu *fpdu);
-/* Text parameter of an FPDU. NULL when absent or with a NUL inside. Returns new. */
+/* Text parameter of an FPDU, as UTF-8. NULL when absent or with a NUL inside. Returns new. */
 char *incoming_dup_text(const PesitFpdu *fpdu, PesitPi pi);
 /* What both selections refuse: security asked for, an article without room. 0/000: nothing. §14.5 */
 PesitDiag incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu,
@@ -67,8 +67,9 @@ void incoming_take_data(Incoming *self, const PesitEvent *event);
 void incoming_take_data_end(Incoming *self, const PesitEvent *event);
 bool incoming_end_receive(Incoming *self);
 
-/* SELECT and what follows. */
+/* SELECT and what follows; ORF of either selection. */
 bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu);
+bool incoming_take_open(Incoming *self);
 bool incoming_take_read(Incoming *self, const PesitFpdu *fpdu);
 /* Sends until something happens. Returns what happened: true with an event to handle. */
 bool incoming_send(Incoming *self, PesitEvent *ret_event, bool *ret_wake);

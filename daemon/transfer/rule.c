@@ -347,10 +347,11 @@ static bool is_safe_name(const char *name)
 {
     size_t length = strlen(name);
 
-    if (length == 0 || length > NAME_MAX_BYTES || name[0] == '.')
+    if (length == 0 || length > NAME_MAX_BYTES || name[0] == '.' ||
+        !g_utf8_validate(name, (gssize)length, NULL))
         return false;
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7F || name[i] == '/' || name[i] == '\\')
+    for (const char *at = name; *at != '\0'; at = g_utf8_find_next_char(at, NULL)) {
+        if (g_unichar_iscntrl(g_utf8_get_char(at)) || *at == '/' || *at == '\\')
             return false;
     }
     return true;

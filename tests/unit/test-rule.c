@@ -131,6 +131,10 @@ static void test_wire(void)
             {0, "IN.../../x", NULL, NULL},
             {0, "IN.a/b", NULL, NULL},
             {0, "IN..hidden", NULL, NULL},
+            {0, "IN.\x1b[2J", NULL, NULL},
+            {0, "IN.\xc2\x9b", NULL, NULL},  /* C1 control */
+            {0, "IN.\xe9t\xe9", NULL, NULL}, /* not UTF-8 */
+            {0, "IN.\xc3\xa9", NULL, "in/\xc3\xa9"},
             {0, "OTHER", NULL, NULL},
             {0, "FLUX", "a.xml", "flux/a.xml"},
             {0, "FLUX", "../a.xml", NULL},
