@@ -88,8 +88,11 @@ static void fill_selection_answer(PesitSession *self, PesitFpdu *fpdu)
     pesit_fpdu_set_number(fpdu, PESIT_PI_MAX_ENTITY, entity);
     if (fpdu->type != PESIT_FPDU_ACK_SELECT)
         return;
-    if (!pesit_fpdu_has(fpdu, PESIT_PI_TRANSFER_ID))
-        pesit_fpdu_set_number(fpdu, PESIT_PI_TRANSFER_ID, 1);
+    if (!pesit_fpdu_has(fpdu, PESIT_PI_TRANSFER_ID)) {
+        uint64_t asked = pesit_fpdu_number(&self->fpdu, PESIT_PI_TRANSFER_ID, 0);
+
+        pesit_fpdu_set_number(fpdu, PESIT_PI_TRANSFER_ID, asked != 0 ? asked : 1); /* never 0 */
+    }
     if (!pesit_fpdu_has(fpdu, PESIT_PI_FILE_TYPE))
         pesit_fpdu_set_number(fpdu, PESIT_PI_FILE_TYPE,
                               pesit_fpdu_number(&self->fpdu, PESIT_PI_FILE_TYPE, 0));

@@ -206,6 +206,10 @@ static PesitStatus take_selection(PesitSession *self, const PesitFpdu *fpdu)
     self->facts.reading = fpdu->type == PESIT_FPDU_SELECT;
     self->facts.stopped_early = false;
     self->proposed_entity = (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_MAX_ENTITY, 0);
+    /* else the one above refuses it with 2/226 */
+    if (self->options.strict &&
+        self->access == (self->facts.reading ? PESIT_ACCESS_WRITE : PESIT_ACCESS_READ))
+        return session_fail(self, DIAG_PROTOCOL, "selection against the access type");
     take_attributes(self, fpdu);
     if (fpdu->type == PESIT_FPDU_SELECT && pesit_fpdu_number(fpdu, PESIT_PI_RESTARTED, 0) == 1 &&
         pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0) == 0)

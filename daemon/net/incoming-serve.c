@@ -18,6 +18,7 @@
 
 #define DIAG_RESOURCES      PESIT_DIAG(2, 201)
 #define DIAG_NOT_FOUND      PESIT_DIAG(2, 205)
+#define DIAG_CANNOT_OPEN    PESIT_DIAG(2, 211)
 #define DIAG_READ_ERROR     PESIT_DIAG(2, 213)
 #define DIAG_NO_RESTART     PESIT_DIAG(2, 214)
 #define DIAG_ABNORMAL_END   PESIT_DIAG(2, 223)
@@ -183,6 +184,17 @@ bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
               transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
               "FILE", self->transfer->file_name, NULL);
     return answer_select(self, fpdu);
+}
+
+bool incoming_take_open(Incoming *self)
+{
+    struct stat stat;
+
+    /* what was deleted since SELECT is not served although we still hold it */
+    if (self->serving && (fstat(self->fd, &stat) != 0 || stat.st_nlink == 0))
+        return incoming_refuse(self, PESIT_FPDU_ACK_ORF, DIAG_CANNOT_OPEN,
+                               "the bytes of the offer are gone");
+    return incoming_answer(self, PESIT_FPDU_ACK_ORF, NULL, PESIT_DIAG_OK);
 }
 
 bool incoming_take_read(Incoming *self, const PesitFpdu *fpdu)

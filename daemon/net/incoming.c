@@ -202,16 +202,23 @@ Transfer *incoming_new_transfer(const Incoming *self, TransferDirection directio
     return transfer;
 }
 
+/* Texts are 7-bit; who sends more means UTF-8 or, when it is not that, Latin 1. */
 char *incoming_dup_text(const PesitFpdu *fpdu, PesitPi pi)
 {
     size_t length = 0;
     const uint8_t *bytes = pesit_fpdu_bytes(fpdu, pi, &length);
+    GString *text;
 
     if (bytes == NULL || memchr(bytes, 0, length) != NULL)
         return NULL;
     while (length > 0 && bytes[length - 1] == ' ')
         length--;
-    return g_strndup((const char *)bytes, length);
+    if (g_utf8_validate((const char *)bytes, (gssize)length, NULL))
+        return g_strndup((const char *)bytes, length);
+    text = g_string_sized_new(2 * length);
+    for (size_t i = 0; i < length; i++)
+        g_string_append_unichar(text, bytes[i]);
+    return g_string_free(text, FALSE);
 }
 
 PesitDiag incoming_check_selection(const Incoming *self, const PesitFpdu *fpdu,
@@ -319,7 +326,7 @@ static void take_request(Incoming *self, const PesitEvent *event)
         (void)incoming_take_select(self, event->fpdu); /* answers in any case */
         break;
     case PESIT_FPDU_ORF:
-        (void)incoming_answer(self, PESIT_FPDU_ACK_ORF, NULL, PESIT_DIAG_OK); /* logged */
+        (void)incoming_take_open(self); /* answers in any case */
         break;
     case PESIT_FPDU_WRITE:
         (void)incoming_take_write(self); /* answers in any case */

@@ -42,6 +42,7 @@ def closed_hours():
 def partner(name, keys):
     taken = "" if "sync_interval_kb" in keys else DEFAULTS
     taken = taken or ("" if "sync_window" in keys else "sync_window = 4;")
+    taken += "" if "max_connections" in keys else " max_connections = 500;"
     return '{ name = "%s"; identifier = "%s"; password_received = "secret"; %s %s\n files = ( %s ); }' % (name, name, taken, keys, FILES)
 
 
@@ -196,11 +197,14 @@ class Caller(Requester):
     def interrupt(self, end_code, kind=2, code=216):
         self.send("IDT", {2: diag(kind, code), 19: number(end_code)})
 
-    def take_data(self):
+    def take_data(self, interval=32 * 1024):
         """Receives the data of a read up to DTF.END, acknowledging points: (articles, points)."""
-        articles, points, piece = [], 0, None
+        articles, points, piece, since, before = [], 0, None, 0, 0
         while True:
             fpdu = self.receive()
+            since += sum(map(len, articles[before:]))
+            before = len(articles)
+            assert since <= interval, "%d octets without a point" % since
             if fpdu.name == "DTF" and fpdu.src > 1:
                 articles += list(split(fpdu.data))
             elif fpdu.name == "DTF":
@@ -212,6 +216,7 @@ class Caller(Requester):
                 articles += [piece] if fpdu.name == "DTFFA" else []
             elif fpdu.name == "SYN":
                 points += 1
+                since = 0
                 assert fpdu.number(20) == points, "SYN %d after %d" % (fpdu.number(20), points - 1)
                 self.send("ACK(SYN)", {20: number(points)})
             else:

@@ -79,6 +79,7 @@ class Bare:
             self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0, self.log()
         assert "ERROR: " not in self.log() and "runtime error" not in self.log(), self.log()
+        assert "CRITICAL **" not in self.log(), self.log()[self.log().index("CRITICAL **"):][:500]
 
 
 class Node(Bare):
