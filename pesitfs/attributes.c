@@ -26,9 +26,9 @@ static void set_times(struct stat *attr, int64_t us)
     attr->st_mtim = attr->st_ctim = attr->st_atim = to_timespec(us);
 }
 
-static void fill_common(const Mount *mount, fuse_ino_t id, mode_t mode, struct stat *attr)
+static void fill_common(const Mount *mount, const Node *node, mode_t mode, struct stat *attr)
 {
-    *attr = (struct stat){.st_ino = id,
+    *attr = (struct stat){.st_ino = node->inode,
                           .st_mode = mode,
                           .st_nlink = 1,
                           .st_uid = mount->uid,
@@ -36,13 +36,19 @@ static void fill_common(const Mount *mount, fuse_ino_t id, mode_t mode, struct s
                           .st_blksize = BLOCK_BYTES};
 }
 
-static void fill_folder(const Mount *mount, const Node *node, struct stat *attr)
+static void fill_folder(Mount *mount, const Node *node, struct stat *attr)
 {
     bool writable = node->partner != NULL && node->path[0] != '\0';
+    mode_t mode = node->local ? node->mode : writable ? 0775 : 0755;
 
-    fill_common(mount, node->id, S_IFDIR | (writable ? 0775 : 0755), attr);
+    fill_common(mount, node, S_IFDIR | mode, attr);
     attr->st_nlink = 2;
-    set_times(attr, mount->started_us);
+    if (node->local) {
+        attr->st_uid = node->uid;
+        attr->st_gid = node->gid;
+    }
+    set_times(attr, node->partner != NULL ? tree_folder_time(mount, node->partner, node->path)
+                                          : mount->started_us);
 }
 
 int fill_staged(const Node *node, Staged *staged, struct stat *attr)
@@ -51,7 +57,7 @@ int fill_staged(const Node *node, Staged *staged, struct stat *attr)
 
     if (fstat(staged->fd, &spool) != 0)
         return errno;
-    *attr = (struct stat){.st_ino = node->id,
+    *attr = (struct stat){.st_ino = node->inode,
                           .st_mode = S_IFREG | staged->mode,
                           .st_nlink = 1,
                           .st_uid = staged->uid,
@@ -67,13 +73,23 @@ int fill_staged(const Node *node, Staged *staged, struct stat *attr)
     return 0;
 }
 
+static bool is_final(const ClientTransfer *transfer)
+{
+    return strcmp(transfer->state, "done") == 0 || strcmp(transfer->state, "failed") == 0 ||
+           strcmp(transfer->state, "cancelled") == 0;
+}
+
 static void fill_transfer(const Mount *mount, const Node *node, const ClientTransfer *transfer,
                           struct stat *attr)
 {
     bool ours =
             strcmp(transfer->direction, "send") == 0 || strcmp(transfer->direction, "offer") == 0;
 
-    fill_common(mount, node->id, S_IFREG | (ours ? transfer->mode & 0777 : 0440), attr);
+    fill_common(mount, node, S_IFREG | (ours ? transfer->mode & 0777 : 0440), attr);
+    if (node->has_owner) {
+        attr->st_uid = node->uid;
+        attr->st_gid = node->gid;
+    }
     attr->st_size = (off_t)transfer->size_bytes;
     attr->st_blocks = (attr->st_size + SECTOR_BYTES - 1) / SECTOR_BYTES;
     set_times(attr, transfer->mtime_us != 0 ? transfer->mtime_us : transfer->created_us);
@@ -82,7 +98,7 @@ static void fill_transfer(const Mount *mount, const Node *node, const ClientTran
 /* A file that the partner may have. */
 static void fill_fetchable(const Mount *mount, const Node *node, struct stat *attr)
 {
-    fill_common(mount, node->id, S_IFREG | 0440, attr);
+    fill_common(mount, node, S_IFREG | 0440, attr);
     attr->st_size = (off_t)node->fetched_bytes;
     set_times(attr, node->fetched_us != 0 ? node->fetched_us : mount->started_us);
 }
@@ -115,7 +131,9 @@ int fill_node(Mount *mount, Node *node, struct stat *attr, double *ret_seconds)
     transfer = client_find(mount->client, node->partner, node->path, CALL_MS, &error);
     if (transfer != NULL) {
         fill_transfer(mount, node, transfer, attr);
-        *ret_seconds = strcmp(transfer->direction, "fetch") == 0 ? 0 : FILE_SECONDS;
+        *ret_seconds = strcmp(transfer->direction, "fetch") == 0 ? 0
+                       : is_final(transfer)                      ? FINAL_SECONDS
+                                                                 : FILE_SECONDS;
         return 0;
     }
     if (error->code != BASE_ERROR_NOT_FOUND)
@@ -171,8 +189,7 @@ static int change_staged(Mount *mount, Staged *staged, const struct stat *attr, 
             return EPERM;
         if (ftruncate(staged->fd, attr->st_size) != 0)
             return errno;
-        if (attr->st_size > 0)
-            atomic_store(&staged->dirty, true);
+        atomic_store(&staged->dirty, true); /* nothing to commit while it is empty */
     }
     pthread_mutex_lock(&mount->lock);
     staged->changed = true;
@@ -211,20 +228,33 @@ static int change_stored(Mount *mount, const Node *node, const struct stat *attr
     return 0;
 }
 
-void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
-                struct fuse_file_info *info)
+/* Times of a folder are remembered; its owner and mode are the configuration's, unless an application made it. */
+static int change_folder(Mount *mount, Node *node, const struct stat *attr, int to_set)
 {
-    Mount *mount = mount_of(req);
-    Node *node = tree_get(mount, id);
-    Handle *handle = info != NULL ? (Handle *)(uintptr_t)info->fh : NULL;
-    Staged *staged = NULL;
-    double seconds;
-    int failure;
+    struct stat now;
 
-    if (node == NULL || node->folder) {
-        fuse_reply_err(req, node == NULL ? ENOENT : EPERM);
-        return;
+    fill_folder(mount, node, &now);
+    if (node->local) {
+        pthread_mutex_lock(&mount->lock);
+        if ((to_set & FUSE_SET_ATTR_MODE) != 0)
+            node->mode = attr->st_mode & 0777;
+        pthread_mutex_unlock(&mount->lock);
+    } else if (((to_set & FUSE_SET_ATTR_MODE) != 0 &&
+                (attr->st_mode & 07777) != (now.st_mode & 07777)) ||
+               ((to_set & FUSE_SET_ATTR_UID) != 0 && attr->st_uid != now.st_uid) ||
+               ((to_set & FUSE_SET_ATTR_GID) != 0 && attr->st_gid != now.st_gid)) {
+        return EPERM;
     }
+    if (node->partner != NULL && (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) != 0)
+        tree_touch_folder(mount, node->partner, node->path, wanted_mtime(attr, to_set));
+    return 0;
+}
+
+/* What a change is for: the bytes being written, when there are any. Its reference is the caller's. */
+static Staged *ref_target(Mount *mount, const Node *node, const Handle *handle)
+{
+    Staged *staged;
+
     pthread_mutex_lock(&mount->lock);
     staged = handle != NULL && handle->staged != NULL && !atomic_load(&handle->staged->committed)
                      ? handle->staged
@@ -232,8 +262,42 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
     if (staged != NULL)
         staged->references++;
     pthread_mutex_unlock(&mount->lock);
-    failure = staged != NULL ? change_staged(mount, staged, attr, to_set)
-                             : change_stored(mount, node, attr, to_set);
+    return staged;
+}
+
+static void remember_owner(Mount *mount, Node *node, const struct stat *attr, int to_set)
+{
+    pthread_mutex_lock(&mount->lock);
+    if ((to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0 && !node->has_owner) {
+        node->has_owner = true;
+        node->uid = mount->uid;
+        node->gid = mount->gid;
+    }
+    if ((to_set & FUSE_SET_ATTR_UID) != 0)
+        node->uid = attr->st_uid;
+    if ((to_set & FUSE_SET_ATTR_GID) != 0)
+        node->gid = attr->st_gid;
+    pthread_mutex_unlock(&mount->lock);
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
+                struct fuse_file_info *info)
+{
+    Mount *mount = mount_of(req);
+    Node *node = tree_get(mount, id);
+    const Handle *handle = info != NULL ? (const Handle *)(uintptr_t)info->fh : NULL;
+    Staged *staged = node != NULL ? ref_target(mount, node, handle) : NULL;
+    double seconds;
+    int failure = ENOENT;
+
+    if (staged != NULL)
+        failure = change_staged(mount, staged, attr, to_set);
+    else if (node != NULL && node->folder)
+        failure = change_folder(mount, node, attr, to_set);
+    else if (node != NULL)
+        failure = change_stored(mount, node, attr, to_set);
+    if (failure == 0)
+        remember_owner(mount, node, attr, to_set);
     if (failure == 0)
         failure = staged != NULL ? fill_staged(node, staged, attr)
                                  : fill_node(mount, node, attr, &seconds);

@@ -97,11 +97,15 @@ int commit_staged(Mount *mount, Node *node, Staged *staged, const char *partner,
 {
     g_autoptr(ClientTransfer) transfer = NULL;
     Rule rule = {0};
+    struct stat stat;
     bool sent;
     int failure;
 
     if (!tree_find_rule(mount, partner, path, true, &rule))
-        return EACCES;
+        return tree_is_enabled(mount, partner) ? EACCES : EPERM;
+    if (rule.max_bytes != 0 && fstat(staged->fd, &stat) == 0 &&
+        (uint64_t)stat.st_size > rule.max_bytes)
+        return EFBIG;
     failure = begin_commit(mount, staged);
     if (failure != 0)
         return failure;

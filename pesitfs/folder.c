@@ -12,8 +12,34 @@
 /* folders: a snapshot at opendir */
 
 typedef struct {
-    GPtrArray *names; /* char *, first character 'd' or 'f' */
+    GPtrArray *names;     /* char *, first character 'd' or 'f' */
+    char *partner, *path; /* of the folder; partner NULL: the root */
 } Listing;
+
+static void listing_free(Listing *listing)
+{
+    g_ptr_array_unref(listing->names);
+    g_free(listing->partner);
+    g_free(listing->path);
+    g_free(listing);
+}
+
+static uint64_t inode_of(const Listing *listing, const char *name)
+{
+    g_autofree char *path = NULL;
+
+    if (listing->partner == NULL)
+        return name[0] == '.' ? FUSE_ROOT_ID : tree_inode(name, "");
+    if (strcmp(name, ".") == 0)
+        return tree_inode(listing->partner, listing->path);
+    if (strcmp(name, "..") != 0)
+        path = tree_join(listing->path, name);
+    else if (listing->path[0] == '\0')
+        return FUSE_ROOT_ID;
+    else
+        path = tree_parent(listing->path);
+    return tree_inode(listing->partner, path);
+}
 
 static gint compare_names(gconstpointer a, gconstpointer b)
 {
@@ -92,10 +118,11 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
         return;
     }
     listing = g_new0(Listing, 1);
+    listing->partner = g_strdup(node->partner);
+    listing->path = g_strdup(node->path);
     failure = fill_listing(mount, node, listing);
     if (failure != 0) {
-        g_ptr_array_unref(listing->names);
-        g_free(listing);
+        listing_free(listing);
         fuse_reply_err(req, failure);
         return;
     }
@@ -113,7 +140,7 @@ void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
     (void)id;
     for (guint i = (guint)offset; i < listing->names->len; i++) {
         const char *name = g_ptr_array_index(listing->names, i);
-        struct stat attr = {.st_ino = ((ino_t)1 << 40) | g_str_hash(name), /* a hint only */
+        struct stat attr = {.st_ino = inode_of(listing, name + 1),
                             .st_mode = name[0] == 'd' ? S_IFDIR : S_IFREG};
         size_t needed =
                 fuse_add_direntry(req, buffer + used, size - used, name + 1, &attr, (off_t)i + 1);
@@ -130,7 +157,6 @@ void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     Listing *listing = (Listing *)(uintptr_t)info->fh;
 
     (void)id;
-    g_ptr_array_unref(listing->names);
-    g_free(listing);
+    listing_free(listing);
     fuse_reply_err(req, 0);
 }

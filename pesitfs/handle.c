@@ -23,6 +23,7 @@ static Handle *handle_new(Mount *mount, Node *node, Staged *staged, int fd, int 
                           const struct fuse_ctx *context)
 {
     Handle *self = g_new0(Handle, 1);
+    Rule rule = {0};
 
     self->node = node;
     self->staged = staged;
@@ -30,6 +31,8 @@ static Handle *handle_new(Mount *mount, Node *node, Staged *staged, int fd, int 
     self->writable = (flags & O_ACCMODE) != O_RDONLY;
     self->append = (flags & O_APPEND) != 0;
     self->synced = (flags & (O_SYNC | O_DSYNC)) != 0;
+    if (self->writable && tree_find_rule(mount, node->partner, node->path, true, &rule))
+        self->max_bytes = rule.max_bytes;
     self->opener = context != NULL ? process_group(context->pid) : 0;
     pthread_mutex_lock(&mount->lock);
     node->handles++;
@@ -100,9 +103,11 @@ int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode
     bool scratch = tree_is_scratch(node->path);
     Staged *staged, *before;
     int64_t id;
-    int fd = client_stage(mount->client, node->partner, node->path, scratch, CALL_MS, &id, &error);
-    int failure;
+    int fd, failure;
 
+    if (!tree_is_enabled(mount, node->partner))
+        return EPERM;
+    fd = client_stage(mount->client, node->partner, node->path, scratch, CALL_MS, &id, &error);
     if (fd < 0)
         return status_errno_of_error(error);
     staged = staged_new(id, fd, scratch, mode, context->uid, context->gid);
@@ -122,8 +127,7 @@ int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode
     return 0;
 }
 
-/* Under the lock. False: it is in use. The kernel tells of a last close after close() has returned: who closed a file
- * may open it again before we know. */
+/* Under the lock. False: it is in use. */
 static bool wait_for_release(Mount *mount, const Node *node, bool writing)
 {
     int64_t until_us = clock_now_us() + RELEASE_US;
@@ -134,6 +138,16 @@ static bool wait_for_release(Mount *mount, const Node *node, bool writing)
            (writing || !node->staged->scratch) && timed == 0)
         timed = pthread_cond_timedwait(&mount->released, &mount->lock, &until);
     return timed == 0;
+}
+
+bool handle_wait_released(Mount *mount, const Node *node)
+{
+    bool released;
+
+    pthread_mutex_lock(&mount->lock);
+    released = wait_for_release(mount, node, true);
+    pthread_mutex_unlock(&mount->lock);
+    return released;
 }
 
 int handle_open_staged(Mount *mount, Node *node, int flags, const struct fuse_ctx *context,
@@ -228,7 +242,9 @@ ssize_t handle_write(Mount *mount, Handle *self, const void *bytes, size_t lengt
             return -errno;
         offset = stat.st_size;
     }
-    failure = take_room(mount, length);
+    failure = self->max_bytes != 0 && (uint64_t)offset + length > self->max_bytes
+                      ? EFBIG
+                      : take_room(mount, length);
     if (failure == 0)
         failure = write_all(self, bytes, length, offset);
     if (failure != 0) {

@@ -15,6 +15,7 @@ typedef struct {
     bool append;
     bool synced;        /* O_SYNC, O_DSYNC */
     bool keep_cache;    /* the pages that the kernel has are of these bytes */
+    uint64_t max_bytes; /* of a declared file, 0: no limit */
     pid_t opener;       /* thread group, 0: not to be known */
     _Atomic bool owned; /* a close without new bytes came that was the opener's: owner is known */
     _Atomic uint64_t owner;
@@ -45,6 +46,9 @@ ssize_t handle_write(Mount *mount, Handle *self, const void *bytes, size_t lengt
                      uint64_t owner);
 /* fallocate: mode 0 makes the file longer, FALLOC_FL_KEEP_SIZE does not. */
 int handle_allocate(Mount *mount, const Handle *self, int mode, off_t offset, off_t length);
+/* False: somebody writes it. The kernel tells of a last close after close() has returned: who closed a file may
+ * use it again before we know, so this waits a moment. */
+bool handle_wait_released(Mount *mount, const Node *node);
 /* A close of one descriptor: commits when it is the opener's last. *ret_wait: untouched unless it must wait. */
 int handle_flush(Mount *mount, Handle *self, uint64_t owner, pid_t pid, CommitWait *ret_wait);
 /* The last close. */

@@ -5,6 +5,7 @@
  */
 #include "pesitfs/ops.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "pesitfs/waiting.h"
 
@@ -44,6 +45,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
         fuse_reply_err(req, failure);
         return;
     }
+    tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
     info->fh = (uintptr_t)handle;
     info->direct_io = 1;
     if (fuse_reply_create(req, &entry, info) == -ENOENT) {

@@ -4,6 +4,7 @@
  * arguments.
  */
 #include "base/log.h"
+#include "pesitfs/change.h"
 #include "pesitfs/loop.h"
 #include "pesitfs/mount.h"
 #include "pesitfs/waiting.h"
@@ -61,27 +62,6 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
     return parsed;
 }
 
-/* What an entry shows has changed, or all may have. */
-static void on_change(const char *partner, const char *path, gpointer data)
-{
-    Mount *self = data;
-    g_autofree char *key = partner != NULL ? tree_key(partner, path) : NULL;
-    const Node *node;
-    fuse_ino_t id = 0;
-
-    if (key == NULL) {
-        atomic_store(&self->stale, true);
-        return;
-    }
-    pthread_mutex_lock(&self->lock);
-    node = g_hash_table_lookup(self->by_path, key);
-    if (node != NULL)
-        id = node->id;
-    pthread_mutex_unlock(&self->lock);
-    if (id != 0)
-        (void)fuse_lowlevel_notify_inval_inode(self->session, id, -1, 0); /* not known: good */
-}
-
 static struct fuse_session *open_session(Mount *mount, const Arguments *arguments)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
@@ -131,7 +111,7 @@ static int run(Mount *mount, const Arguments *arguments)
     loop_block_signals();
     if (fuse_session_mount(session, arguments->mountpoint) == 0) {
         if (fuse_daemonize(arguments->foreground) == 0) {
-            client_set_on_change(mount->client, on_change, mount);
+            client_set_on_change(mount->client, change_take, mount);
             log_event(LOG_MOUNTED, "PATH", arguments->mountpoint, NULL);
             if (arguments->ready_fd >= 0 && write(arguments->ready_fd, "READY\n", 6) != 6)
                 fprintf(stderr, "pesitfs: cannot tell readiness: %s\n", g_strerror(errno));

@@ -40,10 +40,12 @@ typedef struct {
 
 typedef struct {
     fuse_ino_t id;
-    char *partner; /* NULL: the root */
-    char *path;    /* below the partner; "": the partner's folder */
+    char *_Atomic partner; /* NULL: the root */
+    char *_Atomic path;    /* below the partner; "": the partner's folder */
+    GSList *former;        /* names before a rename; who reads one now may go on */
     bool folder;
     bool local;       /* a folder that an application made */
+    mode_t mode;      /* of a local folder */
     uint64_t lookups; /* known to the kernel */
     unsigned handles;
     Staged *staged;               /* shown instead of what the daemon knows */
@@ -64,10 +66,12 @@ struct Mount {
     GHashTable *by_id;   /* fuse_ino_t → Node, owned */
     GHashTable *by_path; /* "PARTNER/path" → Node */
     fuse_ino_t next_id;
-    GPtrArray *partners;         /* ClientPartner *, shared by reference */
-    GHashTable *folders;         /* "PARTNER/path" of declared folders, shared by reference */
-    _Atomic bool stale;          /* partners and folders are to be read again */
-    _Atomic int64_t budget;      /* bytes that may be written before the space is looked at again */
+    GPtrArray *partners;    /* ClientPartner *, shared by reference */
+    GHashTable *folders;    /* "PARTNER/path" of declared folders, shared by reference */
+    _Atomic bool stale;     /* partners and folders are to be read again */
+    _Atomic int64_t budget; /* bytes that may be written before the space is looked at again */
+    GHashTable *
+            folder_times; /* "PARTNER/path" → int64_t, when something came or went; since the mount */
     GHashTable *handles;         /* Handle *, open */
     pthread_cond_t released;     /* a writer has gone */
     unsigned waiting;            /* requests that wait for a partner */
@@ -98,11 +102,20 @@ char *tree_key(const char *partner, const char *path);
 char *tree_join(const char *folder, const char *name);
 bool tree_is_folder(Mount *self, const char *partner, const char *path);
 bool tree_has_partner(Mount *self, const char *partner);
+/* False for one that the configuration disables. */
+bool tree_is_enabled(Mount *self, const char *partner);
+/* Something came or went in the folder of a path, now or at a time. */
+void tree_touch_folder(Mount *self, const char *partner, const char *folder, int64_t wall_us);
+/* When that was last. */
+int64_t tree_folder_time(Mount *self, const char *partner, const char *folder);
+/* Folder of a path: "" for the partner's own. Returns new. */
+char *tree_parent(const char *path);
 /* The rule for reading or writing a path, copied out: mode, commit and ack as text constants. False: none. */
 typedef struct {
     bool fetch, offer, receive, send;
     bool on_rename, sent, allow_empty;
     uint32_t wait_s;
+    uint64_t max_bytes; /* 0: no limit */
 } Rule;
 bool tree_find_rule(Mount *self, const char *partner, const char *path, bool writing,
                     Rule *ret_rule);
@@ -126,10 +139,10 @@ void staged_unref(Mount *self, Staged *staged);
 int status_errno_of_error(const GError *error);
 /* errno of a transfer as it stands: 0 done, ETIMEDOUT while it goes on. */
 int status_errno(const ClientTransfer *transfer);
-/* Value of user.pesit.* of a transfer. Returns new, NULL when there is no such attribute. */
+/* Value of user.pesit.* of a transfer. Returns new, NULL when there is none. */
 char *status_value(const ClientTransfer *transfer, const char *name);
-/* Names of all of them, each ended by NUL; *ret_length in bytes. */
-const char *status_names(size_t *ret_length);
+/* Names of all of them, each ended by NUL, then an empty one. */
+const char *status_names(void);
 
 /* ops.c */
 extern const struct fuse_lowlevel_ops MOUNT_OPS;

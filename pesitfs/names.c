@@ -4,6 +4,8 @@
  */
 #include "pesitfs/ops.h"
 
+#include "base/clock.h"
+#include "base/error.h"
 #include "pesitfs/waiting.h"
 
 #include <errno.h>
@@ -20,8 +22,16 @@ int reply_entry(fuse_req_t req, Node *node, struct fuse_entry_param *entry)
     (void)req;
     *entry = (struct fuse_entry_param){.ino = node->id};
     failure = fill_node(mount_of(req), node, &entry->attr, &entry->attr_timeout);
-    entry->entry_timeout = node->folder ? FILE_SECONDS : entry->attr_timeout;
+    entry->entry_timeout = node->folder ? FILE_SECONDS : MIN(entry->attr_timeout, FILE_SECONDS);
     return failure;
+}
+
+/* What is not there is not there for a moment: desktops and shells ask for the same names again and again. */
+static void reply_absent(fuse_req_t req)
+{
+    const struct fuse_entry_param nothing = {.entry_timeout = FILE_SECONDS};
+
+    fuse_reply_entry(req, &nothing);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
@@ -47,13 +57,12 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
                           local != NULL ? local->folder
                                         : tree_is_folder(mount, parent->partner, path));
     }
-    if (node == NULL) {
-        fuse_reply_err(req, ENOENT);
-        return;
-    }
-    failure = reply_entry(req, node, &entry);
-    if (failure != 0) {
+    failure = node != NULL ? reply_entry(req, node, &entry) : ENOENT;
+    if (failure != 0 && node != NULL)
         tree_forget(mount, node->id, 1);
+    if (failure == ENOENT) {
+        reply_absent(req);
+    } else if (failure != 0) {
         fuse_reply_err(req, failure);
     } else {
         fuse_reply_entry(req, &entry);
@@ -76,11 +85,11 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mod
 {
     Mount *mount = mount_of(req);
     const Node *parent = tree_get(mount, parent_id);
+    const struct fuse_ctx *context = fuse_req_ctx(req);
     struct fuse_entry_param entry;
     g_autofree char *path = NULL;
     Node *node;
 
-    (void)mode;
     path = parent != NULL ? tree_join(parent->path, name) : NULL;
     if (parent == NULL || parent->partner == NULL || parent->path[0] == '\0' ||
         !tree_is_scratch(path)) {
@@ -88,7 +97,13 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mod
         return;
     }
     node = tree_enter(mount, parent->partner, path, true);
+    pthread_mutex_lock(&mount->lock);
     node->local = true;
+    node->mode = mode & 0777 & ~context->umask;
+    node->uid = context->uid;
+    node->gid = context->gid;
+    pthread_mutex_unlock(&mount->lock);
+    tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
     (void)reply_entry(req, node, &entry); /* a folder has no failure */
     fuse_reply_entry(req, &entry);
 }
@@ -111,10 +126,14 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent_id, const char *name)
         fuse_reply_err(req, ENOTEMPTY);
         return;
     }
+    pthread_mutex_lock(&mount->lock);
     node->local = false;
+    pthread_mutex_unlock(&mount->lock);
+    tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
     fuse_reply_err(req, 0);
 }
-/* rename and unlink */
+
+/* unlink */
 
 static Staged *take_staged(Mount *mount, Node *node)
 {
@@ -126,21 +145,29 @@ static Staged *take_staged(Mount *mount, Node *node)
     return staged;
 }
 
+static void remove_staged(Mount *mount, Node *node)
+{
+    Staged *staged = take_staged(mount, node);
+
+    if (staged == NULL)
+        return;                           /* committed meanwhile */
+    atomic_store(&staged->removed, true); /* who has it open may go on, nothing is sent */
+    staged_unref(mount, staged);
+    tree_forget(mount, node->id, 0);
+}
+
+/* What is being written goes, and what the daemon has below it too. */
 static int remove_path(Mount *mount, const char *partner, const char *path)
 {
     g_autoptr(GError) error = NULL;
     Node *local = tree_find_local(mount, partner, path);
-    Staged *staged = local != NULL ? take_staged(mount, local) : NULL;
 
-    if (staged != NULL) {
-        atomic_store(&staged->removed, true); /* who has it open may go on, nothing is sent */
-        staged_unref(mount, staged);
-        tree_forget(mount, local->id, 0);
-        return 0;
-    }
-    return client_remove(mount->client, partner, path, CALL_MS, &error)
-                   ? 0
-                   : status_errno_of_error(error);
+    if (!tree_is_scratch(path) && !client_remove(mount->client, partner, path, CALL_MS, &error) &&
+        (local == NULL || error->code != BASE_ERROR_NOT_FOUND))
+        return status_errno_of_error(error);
+    if (local != NULL)
+        remove_staged(mount, local);
+    return 0;
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent_id, const char *name)
@@ -148,53 +175,117 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent_id, const char *name)
     Mount *mount = mount_of(req);
     const Node *parent = tree_get(mount, parent_id);
     g_autofree char *path = NULL;
+    int failure;
 
     if (parent == NULL || parent->partner == NULL) {
         fuse_reply_err(req, parent == NULL ? ENOENT : EPERM);
         return;
     }
     path = tree_join(parent->path, name);
-    fuse_reply_err(req, remove_path(mount, parent->partner, path));
+    failure = remove_path(mount, parent->partner, path);
+    if (failure == 0)
+        tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
+    fuse_reply_err(req, failure);
 }
 
-/* What is being written here gets another name; a declared name commits it. */
-static int rename_local(Mount *mount, Node *node, const char *partner, const char *path,
-                        bool noreplace, CommitWait *ret_wait)
-{
-    Node *target = tree_find_local(mount, partner, path);
+/* rename */
+
+typedef struct {
+    Node *node; /* what is renamed: being written here */
     Staged *staged;
+    const char *partner, *path; /* its new name */
+    bool noreplace;
+} Rename;
+
+/* Temporary to temporary: a name, nothing else. */
+static int rename_to_scratch(Mount *mount, const Rename *rename)
+{
     int failure;
 
-    if (target != NULL && noreplace)
-        return EEXIST;
-    pthread_mutex_lock(&mount->lock);
-    staged = node->staged;
-    if (staged != NULL)
-        staged->references++;
-    pthread_mutex_unlock(&mount->lock);
-    if (staged == NULL)
-        return ENOENT;
-    if (tree_is_scratch(path)) {
-        if (strcmp(partner, node->partner) != 0)
-            failure = EACCES;
-        else if (!staged->scratch)
-            failure = EPERM; /* a declared file cannot become a temporary one */
-        else
-            failure = target != NULL ? remove_path(mount, partner, path) : 0;
-        if (failure == 0)
-            tree_move(mount, node, partner, path);
-    } else {
-        failure = staged->writers > 0 && !staged->scratch
-                          ? EBUSY
-                          : commit_staged(mount, node, staged, partner, path, noreplace, ret_wait);
-        if (atomic_load(&staged->committed)) {
-            if (target != NULL)
-                (void)remove_path(mount, partner, path); /* an empty file stood there */
-            tree_move(mount, node, partner, path);
-        }
-    }
-    staged_unref(mount, staged);
+    if (!rename->staged->scratch)
+        return EPERM; /* a declared file cannot become a temporary one */
+    failure = remove_path(mount, rename->partner, rename->path);
+    if (failure == 0)
+        tree_move(mount, rename->node, rename->partner, rename->path);
     return failure;
+}
+
+/* No byte, and nothing to send: it stands there, empty. */
+static int rename_empty(Mount *mount, const Rename *rename)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClientTransfer) there = NULL;
+    Node *target = tree_find_local(mount, rename->partner, rename->path);
+
+    if (rename->noreplace) {
+        there = client_find(mount->client, rename->partner, rename->path, CALL_MS, &error);
+        if (there != NULL)
+            return EEXIST;
+        if (error->code != BASE_ERROR_NOT_FOUND)
+            return status_errno_of_error(error);
+    }
+    if (target != NULL)
+        remove_staged(mount, target);
+    pthread_mutex_lock(&mount->lock);
+    rename->staged->scratch = false;
+    pthread_mutex_unlock(&mount->lock);
+    tree_move(mount, rename->node, rename->partner, rename->path);
+    return 0;
+}
+
+/* A declared name: the commit. */
+static int rename_to_declared(Mount *mount, const Rename *rename, CommitWait *ret_wait)
+{
+    Node *target = tree_find_local(mount, rename->partner, rename->path);
+    Rule rule = {0};
+    struct stat stat;
+    int failure;
+
+    if (!tree_find_rule(mount, rename->partner, rename->path, true, &rule))
+        return EACCES;
+    if (!rename->staged->scratch && !handle_wait_released(mount, rename->node))
+        return EBUSY;
+    if (fstat(rename->staged->fd, &stat) == 0 && stat.st_size == 0 && !rule.allow_empty)
+        return rename_empty(mount, rename);
+    failure = commit_staged(mount, rename->node, rename->staged, rename->partner, rename->path,
+                            rename->noreplace, ret_wait);
+    if (failure == 0) {
+        if (target != NULL)
+            remove_staged(mount, target); /* an empty file stood there */
+        tree_move(mount, rename->node, rename->partner, rename->path);
+    }
+    return failure;
+}
+
+/* What is being written here gets another name. */
+static int rename_local(Mount *mount, Rename *rename, CommitWait *ret_wait)
+{
+    const Node *target = tree_find_local(mount, rename->partner, rename->path);
+    int failure;
+
+    if (target != NULL && rename->noreplace)
+        return EEXIST;
+    if (target != NULL && !handle_wait_released(mount, target))
+        return EBUSY;
+    pthread_mutex_lock(&mount->lock);
+    rename->staged = rename->node->staged;
+    if (rename->staged != NULL)
+        rename->staged->references++;
+    pthread_mutex_unlock(&mount->lock);
+    if (rename->staged == NULL)
+        return ENOENT;
+    failure = tree_is_scratch(rename->path) ? rename_to_scratch(mount, rename)
+                                            : rename_to_declared(mount, rename, ret_wait);
+    staged_unref(mount, rename->staged);
+    return failure;
+}
+
+/* What was committed keeps its name. */
+static int refuse_rename(Mount *mount, const char *partner, const char *path)
+{
+    g_autoptr(ClientTransfer) transfer = client_find(mount->client, partner, path, CALL_MS, NULL);
+
+    return transfer != NULL && strcmp(transfer->state, "running") == 0 ? EBUSY : EPERM;
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_t new_parent_id,
@@ -205,7 +296,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
     g_autofree char *path = NULL;
     g_autofree char *new_path = NULL;
     CommitWait wait = {0};
-    Node *node;
+    Rename rename = {0};
     int failure;
 
     if (parent == NULL || new_parent == NULL || (flags & ~RENAME_NOREPLACE_FLAG) != 0) {
@@ -218,18 +309,23 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
     }
     path = tree_join(parent->path, name);
     new_path = tree_join(new_parent->path, new_name);
-    node = tree_find_local(mount, parent->partner, path);
-    if (node == NULL || node->folder) {
-        fuse_reply_err(req, EPERM); /* what was committed keeps its name */
-        return;
+    rename = (Rename){tree_find_local(mount, parent->partner, path), NULL, new_parent->partner,
+                      new_path, (flags & RENAME_NOREPLACE_FLAG) != 0};
+    if (rename.node == NULL || rename.node->folder)
+        failure = refuse_rename(mount, parent->partner, path);
+    else
+        failure = rename_local(mount, &rename, &wait);
+    if (failure == 0) {
+        tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
+        tree_touch_folder(mount, new_parent->partner, new_parent->path, clock_wall_us());
     }
-    failure = rename_local(mount, node, new_parent->partner, new_path,
-                           (flags & RENAME_NOREPLACE_FLAG) != 0, &wait);
     if (wait.id != 0)
         waiting_for_transfer(mount, req, wait.id, wait.wait_s);
     else
         fuse_reply_err(req, failure);
 }
+
+/* what a partner could not be sent */
 
 void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
 {

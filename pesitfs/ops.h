@@ -9,8 +9,10 @@
 
 #include <sys/stat.h>
 
-#define BLOCK_BYTES  (1 << 20) /* what cp and cat take as their unit */
-#define FILE_SECONDS 1.0 /* how long names and attributes hold without a word from the daemon */
+#define BLOCK_BYTES (1 << 20) /* what cp and cat take as their unit */
+#define FILE_SECONDS                                                                               \
+    1.0 /* how long names, and what may change, hold without a word from the daemon */
+#define FINAL_SECONDS 3600.0 /* the same of what has ended: the daemon tells when it changes */
 
 /* The mount of a request. */
 Mount *mount_of(fuse_req_t req);

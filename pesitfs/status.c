@@ -101,23 +101,29 @@ typedef enum {
     VALUE_BYTES,
     VALUE_FINISHED,
     VALUE_FILE_NAME,
+    VALUE_SHA256,
     VALUE_COUNT
 } Value;
 
 /* one text, as listxattr wants it; the order is that of Value */
 static const char NAMES[] = "user.pesit.state\0user.pesit.transfer_id\0user.pesit.diag\0"
                             "user.pesit.error\0user.pesit.attempts\0user.pesit.next_retry\0"
-                            "user.pesit.bytes\0user.pesit.finished_at\0user.pesit.file_name";
+                            "user.pesit.bytes\0user.pesit.finished_at\0user.pesit.file_name\0"
+                            "user.pesit.sha256\0"; /* an empty name ends it */
 
-const char *status_names(size_t *ret_length)
+const char *status_names(void)
 {
-    *ret_length = sizeof NAMES;
     return NAMES;
 }
 
 static char *format_time(int64_t wall_us)
 {
-    return wall_us != 0 ? clock_format_iso(wall_us) : g_strdup("");
+    return wall_us != 0 ? clock_format_iso(wall_us) : NULL;
+}
+
+static char *format_text(const char *text)
+{
+    return text[0] != '\0' ? g_strdup(text) : NULL;
 }
 
 char *status_value(const ClientTransfer *transfer, const char *name)
@@ -135,9 +141,9 @@ char *status_value(const ClientTransfer *transfer, const char *name)
     case VALUE_ID:
         return g_strdup_printf("%" G_GINT64_FORMAT, transfer->id);
     case VALUE_DIAG:
-        return g_strdup(transfer->diag);
+        return format_text(transfer->diag);
     case VALUE_ERROR:
-        return g_strdup(transfer->error);
+        return format_text(transfer->error);
     case VALUE_ATTEMPTS:
         return g_strdup_printf("%u", transfer->attempts);
     case VALUE_NEXT_RETRY:
@@ -147,7 +153,9 @@ char *status_value(const ClientTransfer *transfer, const char *name)
     case VALUE_FINISHED:
         return format_time(transfer->finished_us);
     case VALUE_FILE_NAME:
-        return g_strdup(transfer->file_name);
+        return format_text(transfer->file_name);
+    case VALUE_SHA256:
+        return format_text(transfer->sha256);
     case VALUE_COUNT:
         break;
     }

@@ -26,6 +26,7 @@ static void node_free(gpointer data)
 
     g_free(node->partner);
     g_free(node->path);
+    g_slist_free_full(node->former, g_free);
     g_free(node);
 }
 
@@ -49,6 +50,7 @@ void mount_init(Mount *self, Client *client)
     self->by_id = g_hash_table_new_full(hash_id, same_id, NULL, node_free);
     self->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->next_id = FUSE_ROOT_ID + 1;
+    self->folder_times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->handles = g_hash_table_new(g_direct_hash, g_direct_equal);
     pthread_cond_init(&self->nobody_waits, NULL);
     pthread_condattr_init(&monotonic);
@@ -82,6 +84,7 @@ void mount_clear(Mount *self)
         if (node->staged != NULL)
             staged_unref(self, g_steal_pointer(&node->staged));
     }
+    g_hash_table_unref(self->folder_times);
     g_hash_table_unref(self->handles);
     g_hash_table_unref(self->by_path);
     g_hash_table_unref(self->by_id);
@@ -162,6 +165,18 @@ bool tree_has_partner(Mount *self, const char *partner)
     return found;
 }
 
+bool tree_is_enabled(Mount *self, const char *name)
+{
+    const ClientPartner *partner;
+    bool enabled;
+
+    pthread_mutex_lock(&self->lock);
+    partner = find_partner(self, name);
+    enabled = partner != NULL && partner->enabled;
+    pthread_mutex_unlock(&self->lock);
+    return enabled;
+}
+
 bool tree_is_folder(Mount *self, const char *partner, const char *path)
 {
     g_autofree char *key = tree_key(partner, path);
@@ -214,6 +229,7 @@ bool tree_find_rule(Mount *self, const char *partner_name, const char *path, boo
                            .on_rename = strcmp(file->commit, "rename") == 0,
                            .sent = strcmp(file->ack, "sent") == 0,
                            .allow_empty = file->allow_empty,
+                           .max_bytes = file->max_bytes,
                            .wait_s = file->wait_s};
     pthread_mutex_unlock(&self->lock);
     return file != NULL;
@@ -257,6 +273,37 @@ char *tree_key(const char *partner, const char *path)
 char *tree_join(const char *folder, const char *name)
 {
     return folder[0] != '\0' ? g_strconcat(folder, "/", name, NULL) : g_strdup(name);
+}
+
+char *tree_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? g_strndup(path, (gsize)(slash - path)) : g_strdup("");
+}
+
+void tree_touch_folder(Mount *self, const char *partner, const char *folder, int64_t wall_us)
+{
+    char *key = tree_key(partner, folder);
+    int64_t *when = g_new(int64_t, 1);
+
+    *when = wall_us;
+    pthread_mutex_lock(&self->lock);
+    g_hash_table_replace(self->folder_times, key, when);
+    pthread_mutex_unlock(&self->lock);
+}
+
+int64_t tree_folder_time(Mount *self, const char *partner, const char *folder)
+{
+    g_autofree char *key = tree_key(partner, folder);
+    const int64_t *found;
+    int64_t when;
+
+    pthread_mutex_lock(&self->lock);
+    found = g_hash_table_lookup(self->folder_times, key);
+    when = found != NULL ? *found : self->started_us;
+    pthread_mutex_unlock(&self->lock);
+    return when;
 }
 
 Node *tree_get(Mount *self, fuse_ino_t id)
@@ -338,8 +385,8 @@ void tree_move(Mount *self, Node *node, const char *partner, const char *path)
     pthread_mutex_lock(&self->lock);
     if (g_hash_table_lookup(self->by_path, key) == node)
         g_hash_table_remove(self->by_path, key);
-    g_free(node->partner);
-    g_free(node->path);
+    node->former = g_slist_prepend(node->former, node->partner);
+    node->former = g_slist_prepend(node->former, node->path);
     node->partner = g_strdup(partner);
     node->path = g_strdup(path);
     node->inode_before = node->inode;

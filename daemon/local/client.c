@@ -182,6 +182,7 @@ static ClientPartner *take_partner(GVariant *dictionary)
         file->ack = take_text(row, "ack");
         file->existing = take_text(row, "existing");
         file->wait_s = take_u32(row, "wait_s");
+        file->max_bytes = take_u64(row, "max_bytes");
         file->allow_empty = take_bool(row, "allow_empty");
         g_ptr_array_add(partner->files, file);
     }

@@ -48,6 +48,7 @@ typedef struct {
     char *ack;    /* sent spool */
     char *existing;
     uint32_t wait_s;
+    uint64_t max_bytes; /* 0: no limit */
     bool allow_empty;
 } ClientFile;
 

@@ -6,6 +6,7 @@
 #include "daemon/local/desk-private.h"
 
 #include "base/clock.h"
+#include "daemon/net/attributes.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -169,12 +170,30 @@ static void answer_transfers(StoreResult *result, gpointer data)
     g_free(question);
 }
 
+/* Path under which a result is kept: "today" in a fetch folder is a date. Returns new. */
+static char *canonical_path(const Desk *self, const char *name, const char *path)
+{
+    const Partner *partner = config_find_partner(self->config, name);
+    const VirtualFile *file =
+            partner != NULL ? rule_find_by_path(partner->files, path, false) : NULL;
+    g_autofree char *base = g_path_get_basename(path);
+    RuleContext context;
+    char *canonical = NULL;
+
+    if (file == NULL || file->mode != VIRTUAL_FILE_FETCH)
+        return g_strdup(path);
+    context = attributes_rule_context(partner, base, clock_wall_s());
+    return rule_resolve_fetch(file, path, &context, &canonical, NULL) ? canonical : g_strdup(path);
+}
+
 static void find(DoorCall *call, GVariant *parameters, gpointer data)
 {
+    g_autofree char *canonical = NULL;
     const char *partner, *path;
 
     g_variant_get(parameters, "(&s&s)", &partner, &path);
-    ask(data, call, store_request_find_path(partner, path), answer_transfer);
+    canonical = canonical_path(data, partner, path);
+    ask(data, call, store_request_find_path(partner, canonical), answer_transfer);
 }
 
 static void list(DoorCall *call, GVariant *parameters, gpointer data)
@@ -428,6 +447,7 @@ static GVariant *describe_file(const VirtualFile *file)
     g_variant_dict_insert(&d, "ack", "s", file->ack == ACK_SENT ? "sent" : "spool");
     g_variant_dict_insert(&d, "existing", "s", EXISTING[file->existing]);
     g_variant_dict_insert(&d, "wait_s", "u", file->wait_s);
+    g_variant_dict_insert(&d, "max_bytes", "t", file->max_bytes);
     g_variant_dict_insert(&d, "allow_empty", "b", (gboolean)file->allow_empty);
     return g_variant_dict_end(&d);
 }

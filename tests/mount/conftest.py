@@ -24,11 +24,13 @@ partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; a
             { pattern = "empty/*"; mode = "send"; ack = "sent"; allow_empty = true; },
             { pattern = "moved/*"; mode = "send"; ack = "sent"; commit = "rename"; },
             { pattern = "wrong/*"; mode = "send"; ack = "sent"; file_type = 9; },
+            { pattern = "tiny/*"; mode = "send"; ack = "sent"; max_mb = 1; },
             { pattern = "small/*"; mode = "send"; ack = "sent"; file_type = 7; },
             { pattern = "releves/*"; mode = "fetch"; file_name = "{name}"; },
             { pattern = "jours/*"; mode = "fetch"; file_name = "J{date:%%y%%m%%d}"; } ); },
   { name = "CLOSED"; identifier = "CLOSED"; address = "127.0.0.1"; port = 1; retry_delays_s = [ 600 ];
     files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; wait_s = 5; },
+              { pattern = "later/*"; mode = "send"; ack = "spool"; replace_queued = true; },
               { pattern = "in/*"; mode = "fetch"; } ); },
   { name = "MUTE"; identifier = "MUTE"; address = "127.0.0.1"; port = %d; outgoing_connections = 50; max_connections = 50;
     files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; wait_s = 600; },
