@@ -361,6 +361,18 @@ static GVariant *describe_listener(const Entrance *entrance, const ListenerConfi
     return g_variant_dict_end(&d);
 }
 
+static void cancel_incoming(int64_t id, gpointer data)
+{
+    Service *self = data;
+
+    for (guint i = 0; i < self->connections->len; i++) {
+        Order *order = order_new(ORDER_CANCEL);
+
+        order->id = id;
+        connection_order(g_ptr_array_index(self->connections, i), order);
+    }
+}
+
 static void describe(GVariantDict *status, gpointer data)
 {
     const Service *self = data;
@@ -422,7 +434,7 @@ static Store *open_store(const Config *config, GError **error)
 
 static bool open_parts(Service *self, GError **error)
 {
-    const DeskHost host = {reload, describe, self};
+    const DeskHost host = {reload, describe, cancel_incoming, self};
     const Config *config = self->config;
 
     self->spool =

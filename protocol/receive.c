@@ -588,6 +588,53 @@ static PesitStatus take_control(PesitSession *self, const uint8_t *bytes, size_t
     return PESIT_OK;
 }
 
+/* What lay behind a request when it was taken did not wait for the answer. Most of it is judged in the state
+ * after the answer, as if it had; an interruption of data that were not agreed to yet is not. */
+static bool is_too_early(const PesitSession *self, PesitFpduType type)
+{
+    if (!self->too_early || type == PESIT_FPDU_ABORT)
+        return false;
+    if (type == PESIT_FPDU_IDT)
+        return self->state == STATE_WRITING || self->state == STATE_READING;
+    return self->options.strict;
+}
+
+static bool is_answer_owed(const PesitSession *self)
+{
+    switch (self->state) {
+    case STATE_CONNECTING:
+    case STATE_RELEASING:
+    case STATE_CREATING:
+    case STATE_SELECTING:
+    case STATE_DESELECTING:
+    case STATE_OPENING:
+    case STATE_CLOSING:
+    case STATE_WRITE_STARTING:
+    case STATE_WRITE_ENDING:
+    case STATE_READ_STARTING:
+    case STATE_READ_ENDING:
+    case STATE_MESSAGE:
+        return self->options.role == PESIT_ROLE_SERVER;
+    case STATE_IDLE:
+    case STATE_CONNECTED:
+    case STATE_SELECTED:
+    case STATE_OPEN:
+    case STATE_WRITING:
+    case STATE_WRITE_IDT_SENT:
+    case STATE_WRITE_IDT_RECEIVED:
+    case STATE_WRITE_ENDED:
+    case STATE_READING:
+    case STATE_READ_IDT_SENT:
+    case STATE_READ_IDT_RECEIVED:
+    case STATE_READ_ENDED:
+    case STATE_MESSAGE_PARTS:
+    case STATE_OVER:
+    case STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
 static PesitStatus take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *ret_taken)
 {
     PesitFpduType type;
@@ -604,6 +651,9 @@ static PesitStatus take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *r
         self->peer_id = src; /* from here on an ABORT can be addressed */
     if (!are_ids_right(self, type, dst, src))
         return session_fail(self, DIAG_PROTOCOL, "wrong connection identifier");
+    if (is_too_early(self, type))
+        return session_fail(self, DIAG_PROTOCOL, "message sent before the answer to the last one");
+    self->too_early = false;
     if (!pesit_fpdu_is_data(type))
         return take_control(self, bytes, length);
     if (!session_advance(self, MOVE_RECEIVE, type, &kind))
@@ -647,5 +697,6 @@ PesitStatus pesit_session_receive(PesitSession *self, const uint8_t *bytes, size
     status = take_fpdu(self, bytes + *ret_taken, &taken);
     self->entity_left -= taken <= self->entity_left ? taken : self->entity_left;
     *ret_taken += taken;
+    self->too_early = *ret_taken < length && is_answer_owed(self);
     return status;
 }

@@ -35,6 +35,7 @@ struct PesitSession {
     bool entity_shared;   /* it holds several FPDUs */
     size_t articles_left; /* bytes of a multi-article DTF not handed out yet */
     bool articles_prefixed;
+    bool too_early; /* server: more lay behind a request before it was answered */
     PesitPiece pieces[PIECES_MAX];
     PesitFpdu fpdu;
     PesitRemarks remarks;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The transition tables T1 to T10 of chapter 4.8, requester and server. The data FPDUs share one row (DTF).
- * Rows for resynchronisation are absent on purpose: it is never agreed to (PI 23 = 0), so that every RESYN is
- * the protocol error of chapter 4.8.2.
+ * Resynchronisation is never agreed to (PI 23 = 0): RESYN is the protocol error of chapter 4.8.2, except where
+ * everything is dropped until ACK(IDT).
  */
 #include "protocol/states.h"
 
@@ -72,6 +72,8 @@ static const Row REQUESTER[] = {
     T(WRITE_ENDED, S, TRANS_END, NONE, WRITE_ENDING, "T7"),
     T(WRITE_ENDING, R, ACK_TRANS_END, NONE, OPEN, "T7"),
     D(WRITE_IDT_SENT, R, ACK_TRANS_END, "T7"),
+    D(WRITE_IDT_SENT, R, RESYN, "T7"),
+    D(WRITE_IDT_SENT, R, ACK_RESYN, "T7"),
     T(WRITING, S, IDT, NONE, WRITE_IDT_SENT, "T7"),
     T(WRITE_ENDED, S, IDT, NONE, WRITE_IDT_SENT, "T7"),
     T(WRITE_ENDING, S, IDT, NONE, WRITE_IDT_SENT, "T7"),
@@ -95,6 +97,8 @@ static const Row REQUESTER[] = {
     T(READ_ENDED, S, TRANS_END, NONE, READ_ENDING, "T9"),
     T(READ_ENDING, R, ACK_TRANS_END, NONE, OPEN, "T9"),
     D(READ_IDT_SENT, R, ACK_TRANS_END, "T9"),
+    D(READ_IDT_SENT, R, RESYN, "T9"),
+    D(READ_IDT_SENT, R, ACK_RESYN, "T9"),
     T(READING, S, IDT, NONE, READ_IDT_SENT, "T9"),
     T(READ_ENDED, S, IDT, NONE, READ_IDT_SENT, "T9"),
     T(READ_ENDING, S, IDT, NONE, READ_IDT_SENT, "T9"),
@@ -141,6 +145,8 @@ static const Row SERVER[] = {
     D(WRITE_IDT_SENT, R, DTF_END, "T8"),
     T(WRITE_ENDED, R, TRANS_END, NONE, WRITE_ENDING, "T8"),
     D(WRITE_IDT_SENT, R, TRANS_END, "T8"),
+    D(WRITE_IDT_SENT, R, RESYN, "T8"),
+    D(WRITE_IDT_SENT, R, ACK_RESYN, "T8"),
     T(WRITE_ENDING, S, ACK_TRANS_END, NONE, OPEN, "T8"),
     T(WRITING, S, IDT, NONE, WRITE_IDT_SENT, "T8"),
     T(WRITE_ENDED, S, IDT, NONE, WRITE_IDT_SENT, "T8"),
@@ -167,6 +173,8 @@ static const Row SERVER[] = {
     T(READING, S, DTF_END, NONE, READ_ENDED, "T10"),
     T(READ_ENDED, R, TRANS_END, NONE, READ_ENDING, "T10"),
     D(READ_IDT_SENT, R, TRANS_END, "T10"),
+    D(READ_IDT_SENT, R, RESYN, "T10"),
+    D(READ_IDT_SENT, R, ACK_RESYN, "T10"),
     T(READ_ENDING, S, ACK_TRANS_END, NONE, OPEN, "T10"),
     T(READING, S, IDT, NONE, READ_IDT_SENT, "T10"),
     T(READ_ENDED, S, IDT, NONE, READ_IDT_SENT, "T10"),

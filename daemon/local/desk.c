@@ -384,8 +384,8 @@ static void answer_cancelled(StoreResult *result, gpointer data)
     g_free(question);
 }
 
-/* An offer that nobody has taken yet; all else that is final stays as it is. */
-static void cancel_offer(StoreResult *result, gpointer data)
+/* An offer that nobody has taken yet, or what a partner that called in does; all else that is final stays. */
+static void cancel_unqueued(StoreResult *result, gpointer data)
 {
     Question *question = data;
     Transfer *transfer;
@@ -398,6 +398,10 @@ static void cancel_offer(StoreResult *result, gpointer data)
         transfer->finished_us = clock_wall_us();
         ask(question->desk, question->call,
             store_request_update(transfer, 1u << TRANSFER_QUEUED, NULL, 0), answer_cancelled);
+    } else if (transfer->state == TRANSFER_RUNNING && (transfer->direction == DIRECTION_RECEIVE ||
+                                                       transfer->direction == DIRECTION_SERVE)) {
+        question->desk->host.cancel_incoming(transfer->id, question->desk->host.data);
+        door_call_return(question->call, NULL, NULL, 0);
     } else {
         desk_fail(question->call, BASE_ERROR_CONFLICT,
                   "transfer %" G_GINT64_FORMAT " is a %s, %s: nothing to cancel", transfer->id,
@@ -417,7 +421,7 @@ static void cancel(DoorCall *call, GVariant *parameters, gpointer data)
     if (queue_cancel(self->queue, id, NULL))
         door_call_return(call, NULL, NULL, 0);
     else
-        ask(self, call, store_request_get(id), cancel_offer);
+        ask(self, call, store_request_get(id), cancel_unqueued);
 }
 
 static void reload(DoorCall *call, GVariant *parameters, gpointer data)

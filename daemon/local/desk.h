@@ -17,6 +17,8 @@ typedef struct {
     bool (*reload)(gpointer data, GError **error);
     /* Adds what interface.xml says of Status, except the numbers of transfers. */
     void (*describe)(GVariantDict *status, gpointer data);
+    /* Interrupts a running transfer with a partner that called in. */
+    void (*cancel_incoming)(int64_t id, gpointer data);
     gpointer data;
 } DeskHost;
 

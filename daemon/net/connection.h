@@ -24,7 +24,7 @@ typedef struct {
 /* From the main loop to a connection. */
 typedef enum {
     ORDER_JOB,    /* do this transfer (outgoing connections) */
-    ORDER_CANCEL, /* interrupt the transfer with this id */
+    ORDER_CANCEL, /* interrupt the transfer with this id, if it is this connection's */
     ORDER_FINISH, /* finish what runs, then release or abort 3/316 */
     ORDER_ABORT,  /* now: ABORT with diag */
 } OrderKind;

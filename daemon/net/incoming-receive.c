@@ -10,14 +10,17 @@
 #include "base/error.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DIAG_ATTRIBUTES    PESIT_DIAG(2, 200)
 #define DIAG_RESOURCES     PESIT_DIAG(2, 201)
 #define DIAG_EXISTS        PESIT_DIAG(2, 204)
 #define DIAG_NO_ROOM       PESIT_DIAG(2, 206)
 #define DIAG_IN_USE        PESIT_DIAG(2, 207)
+#define DIAG_IO_ERROR      PESIT_DIAG(2, 213)
 #define DIAG_NO_RESTART    PESIT_DIAG(2, 214)
 #define DIAG_SPACE         PESIT_DIAG(2, 219)
 #define DIAG_ABNORMAL_END  PESIT_DIAG(2, 223)
@@ -275,11 +278,35 @@ bool incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
 
 /* data */
 
+/* After an interruption that allows it: what came before counts for nothing. */
+static bool start_over(Incoming *self, GError **error)
+{
+    g_auto(Fd) folder_fd = spool_open_transfer(self->connection->services->spool,
+                                               self->transfer->spool_name, error);
+
+    g_clear_pointer(&self->receiver, receiver_free);
+    g_clear_pointer(&self->context, context_close);
+    self->context = folder_fd < 0 ? NULL : context_create(folder_fd, error);
+    if (self->context == NULL)
+        return false;
+    if (ftruncate(self->fd, 0) != 0) {
+        error_set_errno(error, errno, "empty what was received");
+        return false;
+    }
+    self->data_end = PESIT_DIAG_OK;
+    self->stopped = false;
+    return true;
+}
+
 bool incoming_take_write(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
     uint64_t bytes = self->announced_articles ? 0 : multiply(self->announced, 1024);
 
+    if (self->settled)
+        return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_OTHER, "the transfer has ended");
+    if (self->receiver != NULL && !start_over(self, &error))
+        return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_IO_ERROR, error->message);
     if (self->announced == 0 || self->announced > SMALL_KB || self->announced_articles) {
         if (!incoming_settle_insert(self, &error))
             return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_OTHER,
@@ -315,6 +342,7 @@ void incoming_take_data(Incoming *self, const PesitEvent *event)
 void incoming_take_data_end(Incoming *self, const PesitEvent *event)
 {
     g_autoptr(GError) error = NULL;
+    PesitDiag diag;
 
     self->data_end = event->diag;
     if (self->receiver == NULL || self->settled || pesit_diag_is_negative(event->diag))
@@ -322,9 +350,10 @@ void incoming_take_data_end(Incoming *self, const PesitEvent *event)
     incoming_remember_counts(self);
     if (receiver_finish(self->receiver, &self->transfer->size_bytes, &error))
         return;
-    (void)incoming_record(self, TRANSFER_FAILED, DIAG_OTHER, error->message,
+    diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE) ? DIAG_SPACE : DIAG_IO_ERROR;
+    (void)incoming_record(self, TRANSFER_FAILED, diag, error->message,
                           NULL); /* counted by the store */
-    incoming_interrupt(self, DIAG_SPACE, PESIT_END_ERROR);
+    incoming_interrupt(self, diag, PESIT_END_ERROR);
 }
 
 /* the end */

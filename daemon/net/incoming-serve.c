@@ -23,6 +23,7 @@
 #define DIAG_NO_RESTART     PESIT_DIAG(2, 214)
 #define DIAG_ABNORMAL_END   PESIT_DIAG(2, 223)
 #define DIAG_REFUSED        PESIT_DIAG(2, 226)
+#define DIAG_OTHER          PESIT_DIAG(2, 299)
 #define TRANSFER_ID_MODULUS 0xFFFFFF
 #define ENTITY_MIN_BYTES    128
 
@@ -202,6 +203,9 @@ bool incoming_take_read(Incoming *self, const PesitFpdu *fpdu)
     if (pesit_fpdu_number(fpdu, PESIT_PI_RESTART_POINT, 0) != 0)
         return incoming_refuse(self, PESIT_FPDU_ACK_READ, DIAG_NO_RESTART,
                                "restart point on a new transfer");
+    if (self->settled)
+        return incoming_refuse(self, PESIT_FPDU_ACK_READ, DIAG_OTHER, "the transfer has ended");
+    self->stopped = self->sent = false;
     if (!incoming_answer(self, PESIT_FPDU_ACK_READ, NULL, PESIT_DIAG_OK))
         return false;
     connection_tell_incoming(self->connection, self->transfer, self->progress);
@@ -217,6 +221,7 @@ bool incoming_send(Incoming *self, PesitEvent *ret_event, bool *ret_wake)
 
     switch (sender_run(self->sender, false, ret_event, &diag, &error)) {
     case SENDER_DONE:
+        self->sent = true;
         g_clear_pointer(&self->sender, sender_free);
         return false;
     case SENDER_WAKE:

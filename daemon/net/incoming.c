@@ -173,8 +173,9 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
 /* The row's end is on disk and, when received, the file is in place: now the others may know. */
 static void announce_end(Incoming *self)
 {
-    if (self->transfer == NULL || !self->settled)
+    if (self->transfer == NULL || !self->settled || self->told)
         return;
+    self->told = true;
     if (!self->repeated) {
         log_end(self, self->transfer->state,
                 PESIT_DIAG(self->transfer->diag_type, self->transfer->diag_code),
@@ -288,11 +289,18 @@ static void take_idt(Incoming *self, const PesitEvent *event)
 {
     bool cancelled = event->end_code == PESIT_END_CANCELLED_REQUESTER ||
                      event->end_code == PESIT_END_CANCELLED_SERVER;
+    PesitAgreement agreement;
 
     (void)incoming_answer(self, PESIT_FPDU_ACK_IDT, NULL, PESIT_DIAG_OK); /* else it is over */
     if (self->transfer == NULL || self->settled)
         return;
     incoming_remember_counts(self);
+    pesit_session_get_agreement(self->channel->session, &agreement);
+    if (!agreement.stopped_early) {
+        self->stopped = true; /* WRITE or READ may follow; else DESELECT ends it */
+        self->stopped_diag = event->diag;
+        return;
+    }
     (void)incoming_record(self, cancelled ? TRANSFER_CANCELLED : TRANSFER_FAILED, event->diag,
                           "interrupted by the partner", NULL); /* counted by the store */
     announce_end(self);
@@ -302,8 +310,11 @@ static void take_deselect(Incoming *self)
 {
     (void)incoming_answer(self, PESIT_FPDU_ACK_DESELECT, NULL, PESIT_DIAG_OK); /* logged */
     if (self->transfer != NULL && !self->settled) {
-        (void)incoming_record(self, TRANSFER_FAILED, PESIT_DIAG_OK,
-                              "closed by the partner without an end", NULL);
+        (void)incoming_record(self, TRANSFER_FAILED,
+                              self->stopped ? self->stopped_diag : PESIT_DIAG_OK,
+                              self->stopped ? "interrupted by the partner"
+                                            : "closed by the partner without an end",
+                              NULL);
         announce_end(self);
     }
     incoming_forget(self);
@@ -424,15 +435,26 @@ static void take_event(Incoming *self, const PesitEvent *event)
 
 /* orders */
 
+static bool is_cancelled(Incoming *self)
+{
+    int64_t id = self->connection->cancel_id;
+
+    self->connection->cancel_id = 0;
+    return id != 0 && self->transfer != NULL && !self->settled &&
+           incoming_settle_insert(self, NULL) && self->transfer->id == id;
+}
+
+/* Data are interrupted; before and after them the row's end makes us refuse what the partner asks next. */
 static void cancel_running(Incoming *self)
 {
-    if (self->transfer == NULL || self->settled || self->interrupting ||
-        (self->receiver == NULL && self->sender == NULL))
-        return;
+    bool has_data = self->receiver != NULL || self->sender != NULL || self->sent;
+
     incoming_remember_counts(self);
     (void)incoming_record(self, TRANSFER_CANCELLED, DIAG_CANCELLED, "cancelled",
                           NULL); /* counted */
-    incoming_interrupt(self, DIAG_CANCELLED, PESIT_END_CANCELLED_SERVER);
+    if (has_data && !self->stopped)
+        incoming_interrupt(self, DIAG_CANCELLED, PESIT_END_CANCELLED_SERVER);
+    announce_end(self);
 }
 
 static void take_orders(Incoming *self)
@@ -441,7 +463,7 @@ static void take_orders(Incoming *self)
     PesitCommand abort = {.type = PESIT_FPDU_ABORT, .diag = DIAG_STOPPING};
 
     connection_take_orders(connection);
-    if (self->progress != NULL && atomic_load(&self->progress->cancelled))
+    if (is_cancelled(self))
         cancel_running(self);
     if (!connection->finishing || connection->over || self->transfer != NULL)
         return;

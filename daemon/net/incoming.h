@@ -33,7 +33,11 @@ typedef struct {
     uint64_t size_bytes;     /* local file */
     uint64_t earlier_bytes;  /* repeated: what was counted the first time */
     uint16_t article_bytes;
-    PesitDiag data_end; /* PI 2 of DTF.END */
+    PesitDiag data_end;     /* PI 2 of DTF.END */
+    bool sent;              /* serving: all data are out, their end was not answered yet */
+    bool told;              /* the row's end was logged and told */
+    bool stopped;           /* the partner sent IDT and may start again: no end yet */
+    PesitDiag stopped_diag; /* why */
 } Incoming;
 
 /* Forgets the selection: closes, removes what is left over, gives the claim back. */

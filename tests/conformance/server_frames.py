@@ -294,7 +294,7 @@ def largest_data_message(world):
     assert answer.number(25) == 65535
     expect(peer.ask("ORF"), "ACK(ORF)")
     expect(peer.ask("READ", {18: b"\0"}), "ACK(READ)")
-    articles, _ = peer.take_data()
+    articles, _ = peer.take_data(interval=len(content))
     assert b"".join(articles) == content
     expect(peer.ask("TRANS.END", {27: number(len(content)), 28: number(len(articles))}), "ACK(TRANS.END)")
 
