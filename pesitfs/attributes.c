@@ -79,7 +79,7 @@ static bool is_final(const ClientTransfer *transfer)
            strcmp(transfer->state, "cancelled") == 0;
 }
 
-static void fill_transfer(const Mount *mount, const Node *node, const ClientTransfer *transfer,
+static void fill_transfer(Mount *mount, Node *node, const ClientTransfer *transfer,
                           struct stat *attr)
 {
     bool ours =
@@ -91,6 +91,9 @@ static void fill_transfer(const Mount *mount, const Node *node, const ClientTran
         attr->st_gid = node->gid;
     }
     attr->st_size = (off_t)transfer->size_bytes;
+    pthread_mutex_lock(&mount->lock);
+    node->told_bytes = strcmp(transfer->direction, "fetch") == 0 ? TOLD_NOTHING : attr->st_size;
+    pthread_mutex_unlock(&mount->lock);
     attr->st_blocks = (attr->st_size + SECTOR_BYTES - 1) / SECTOR_BYTES;
     set_times(attr, transfer->mtime_us != 0 ? transfer->mtime_us : transfer->created_us);
 }

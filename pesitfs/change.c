@@ -7,17 +7,35 @@
 
 #include "base/clock.h"
 
-static void invalidate(Mount *self, fuse_ino_t id)
+static void forget_told(Mount *self, fuse_ino_t id)
 {
-    (void)fuse_lowlevel_notify_inval_inode(self->session, id, -1, 0); /* not known: good */
+    Node *node;
+
+    pthread_mutex_lock(&self->lock);
+    node = g_hash_table_lookup(self->by_id, &id);
+    if (node != NULL)
+        node->told_bytes = TOLD_NOTHING;
+    pthread_mutex_unlock(&self->lock);
 }
 
+static void invalidate(Mount *self, fuse_ino_t id)
+{
+    forget_told(self, id);
+    (void)fuse_lowlevel_notify_inval_inode(self->session, id, -1, 0); /* not known: good */
+    forget_told(self, id);
+}
+
+/* 0: the kernel keeps nothing of it. The size of a fetched file is asked for after each open, and must not be thrown
+ * away then. */
 static fuse_ino_t find_id(Mount *self, const char *partner, const char *path)
 {
     g_autofree char *key = tree_key(partner, path);
+    Rule rule = {0};
     const Node *node;
     fuse_ino_t id;
 
+    if (tree_find_rule(self, partner, path, false, &rule) && rule.fetch)
+        return 0;
     pthread_mutex_lock(&self->lock);
     node = g_hash_table_lookup(self->by_path, key);
     id = node != NULL ? node->id : 0;
@@ -38,13 +56,17 @@ static void invalidate_all(Mount *self)
 {
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(fuse_ino_t));
     GHashTableIter iterator;
-    gpointer key;
+    gpointer value;
 
     atomic_store(&self->stale, true);
     pthread_mutex_lock(&self->lock);
     g_hash_table_iter_init(&iterator, self->by_id);
-    while (g_hash_table_iter_next(&iterator, &key, NULL))
-        g_array_append_val(ids, *(const fuse_ino_t *)key);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const Node *node = value;
+
+        if (node->folder || node->told_bytes != TOLD_NOTHING)
+            g_array_append_val(ids, node->id);
+    }
     pthread_mutex_unlock(&self->lock);
     for (guint i = 0; i < ids->len; i++)
         invalidate(self, g_array_index(ids, fuse_ino_t, i));

@@ -50,7 +50,9 @@ Handle *handle_new_reading(Mount *mount, Node *node, const ClientTransfer *trans
     pthread_mutex_lock(&mount->lock);
     self->keep_cache = node->cached_id == transfer->id;
     node->cached_id = transfer->id;
-    if (g_str_equal(transfer->direction, "fetch")) {
+    self->direct = !g_str_equal(transfer->direction, "fetch") &&
+                   node->told_bytes != (int64_t)transfer->size_bytes;
+    if (g_str_equal(transfer->direction, "fetch")) { /* its size is asked for after each open */
         node->fetched_bytes = transfer->size_bytes;
         node->fetched_us = transfer->mtime_us;
     }
@@ -61,7 +63,7 @@ Handle *handle_new_reading(Mount *mount, Node *node, const ClientTransfer *trans
 void handle_reply_open(Mount *mount, fuse_req_t req, struct fuse_file_info *info, Handle *handle)
 {
     info->fh = (uintptr_t)handle;
-    info->direct_io = handle->staged != NULL;
+    info->direct_io = handle->staged != NULL || handle->direct;
     info->keep_cache = handle->keep_cache;
     if (fuse_reply_open(req, info) == -ENOENT) /* the opener was interrupted: nobody will close */
         handle_release(mount, handle);

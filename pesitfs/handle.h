@@ -14,6 +14,7 @@ typedef struct {
     bool writable;
     bool append;
     bool synced;        /* O_SYNC, O_DSYNC */
+    bool direct;        /* reads do not stop at the size that the kernel knows */
     bool keep_cache;    /* the pages that the kernel has are of these bytes */
     uint64_t max_bytes; /* of a declared file, 0: no limit */
     pid_t opener;       /* thread group, 0: not to be known */

@@ -53,10 +53,15 @@ typedef struct {
     bool has_owner;               /* uid and gid of whoever committed it, else the mount's */
     uid_t uid;
     gid_t gid;
+    int64_t told_bytes;     /* size that the kernel was told last, -1: not to be relied on */
     int64_t cached_id;      /* transfer whose bytes the kernel may have in its cache */
     uint64_t fetched_bytes; /* size of the newest fetch through this name */
     int64_t fetched_us;
 } Node;
+
+/* A size that the kernel learns while we tell it that something changed is thrown away by it: TOLD_NOTHING before and
+ * after. A cached read would end at the old size. */
+#define TOLD_NOTHING (-1)
 
 typedef struct Mount Mount;
 struct Mount {

@@ -329,6 +329,7 @@ Node *tree_enter(Mount *self, const char *partner, const char *path, bool folder
         node->partner = g_strdup(partner);
         node->path = g_strdup(path);
         node->folder = folder;
+        node->told_bytes = TOLD_NOTHING;
         node->inode = tree_inode(partner, path);
         g_hash_table_insert(self->by_id, &node->id, node);
         g_hash_table_replace(self->by_path, g_steal_pointer(&key), node);
