@@ -144,8 +144,8 @@ static StreamResult fill(Channel *self)
     StreamResult result;
     size_t length = 0;
 
-    if (self->on_fill != NULL && !self->on_fill(self->on_fill_data, false))
-        return STREAM_DATA;
+    if (self->on_fill != NULL)
+        self->on_fill(self->on_fill_data);
     if (self->received_from > 0) {
         memmove(self->received, self->received + self->received_from,
                 self->received_to - self->received_from);
@@ -187,8 +187,8 @@ static ChannelResult wait_for_input(Channel *self, int64_t until_us)
 static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, PesitEvent *ret_event)
 {
     for (;;) {
+        int64_t again_us;
         ChannelResult result;
-        StreamResult filled;
 
         if (pesit_session_next_event(self->session, ret_event))
             return CHANNEL_EVENT;
@@ -202,16 +202,16 @@ static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, Pesi
             return CHANNEL_OVER;
         if (!self->orders_ignored && atomic_exchange(&self->attention, false))
             return CHANNEL_WAKE;
-        filled = fill(self);
-        if (filled != STREAM_NOTHING)
+        if (fill(self) != STREAM_NOTHING)
             continue;
-        if (self->on_fill != NULL && !self->on_fill(self->on_fill_data, true))
-            continue;
-        if (!channel_flush(self))
+        again_us = self->on_fill != NULL ? self->on_idle(self->on_fill_data) : INT64_MAX;
+        if (again_us == 0 || !channel_flush(self))
             continue;
         if (!wait)
             return CHANNEL_TIME;
-        result = wait_for_input(self, until_us);
+        result = wait_for_input(self, MIN(until_us, again_us));
+        if (result == CHANNEL_TIME && again_us < until_us)
+            continue;
         if (result != CHANNEL_EVENT)
             return result;
     }

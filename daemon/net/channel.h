@@ -35,9 +35,11 @@ typedef struct {
     bool orders_ignored;    /* closing: orders no longer wake */
     _Atomic bool attention; /* set by whoever posted an order: looked at between batches */
     GError *failure;        /* why the transport failed, or NULL */
-    /* Called before the receive buffer is reused: pieces pointing into it must be written now. idle: nothing
-     * is in the socket either, a good moment to sync. May give commands. False: look at events again. */
-    bool (*on_fill)(void *data, bool idle);
+    /* Called before the receive buffer is reused: pieces pointing into it must be written now. NULL: nobody. */
+    void (*on_fill)(void *data);
+    /* Called when nothing is in the socket either, a good moment to sync; set with on_fill. May give commands.
+     * Returns when it wants to be called again if nothing has come by then: 0 at once, INT64_MAX never. */
+    int64_t (*on_idle)(void *data);
     void *on_fill_data;
 } Channel;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Receiving one file. Binary pieces are gathered and written with one pwritev per receive buffer; text is
- * joined with its line ends in a buffer of its own. A point is synced when half the window waits or when
- * the socket is empty, so that one sync serves several points. procedures §10.3, §11.2.
+ * joined with its line ends in a buffer of its own. One sync serves several points: a whole window when that
+ * is little data (the sync itself is what costs), half of one when it is much (the partner sends the other
+ * half meanwhile), or what there is when nothing more comes. procedures §10.3, §11.2.
  */
 #include "daemon/net/receiver.h"
 
@@ -20,6 +21,10 @@
 #define ALLOCATE_AHEAD_BYTES (16u * 1024u * 1024u)
 #define FREQUENT_POINTS_KB   1024u
 #define POINTS_MAX           256
+#define WHOLE_WINDOW_KB      1024u /* more than this is worth receiving while another sync runs */
+#define NO_WINDOW_POINTS     16u   /* a group when nothing is acknowledged */
+#define PATIENCE_US          1000  /* for the rest of a group, when the socket is empty */
+#define TRY_AGAIN_SYNCS      64u   /* a partner that stopped early may have been slow only once */
 #define DIAG_IO_ERROR        PESIT_DIAG(2, 213)
 #define DIAG_SPACE           PESIT_DIAG(2, 219)
 
@@ -32,7 +37,8 @@ struct Receiver {
     bool text_format;
     bool allocate_ahead;
     uint64_t announced_bytes, max_bytes, allocated_bytes;
-    uint64_t offset; /* of the file, all written below it */
+    uint64_t offset;        /* of the file, all written below it */
+    uint64_t started_bytes; /* on their way to the disk */
     struct iovec vectors[VECTORS_MAX];
     int vector_count;
     uint64_t gathered_bytes;
@@ -40,14 +46,27 @@ struct Receiver {
     size_t text_length, pending_blanks;
     ContextPoint points[POINTS_MAX]; /* received, not yet durable */
     unsigned point_count;
-    uint32_t last_acked;
     uint8_t window;
+    unsigned group;      /* points that one sync serves */
+    unsigned expected;   /* points after which this partner waits: the group, or less as observed */
+    unsigned syncs;      /* since expected was the group */
+    int64_t patience_us; /* monotonic, until when the rest of a group may come; 0: not waiting */
     GError *failure;
     PesitDiag failure_diag;
     bool failed;
 };
 
-static bool on_fill(void *data, bool idle);
+static void on_fill(void *data);
+static int64_t on_idle(void *data);
+
+static unsigned choose_group(const PesitAgreement *agreement)
+{
+    if (agreement->sync_window == 0)
+        return NO_WINDOW_POINTS;
+    if ((uint32_t)agreement->sync_window * agreement->sync_interval_kb <= WHOLE_WINDOW_KB)
+        return agreement->sync_window;
+    return MAX(agreement->sync_window / 2u, 1u);
+}
 
 Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context,
                        Progress *progress, uint64_t announced_bytes, uint64_t max_bytes)
@@ -63,6 +82,7 @@ Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Contex
     self->announced_bytes = announced_bytes;
     self->max_bytes = max_bytes;
     self->window = agreement.sync_window;
+    self->group = self->expected = choose_group(&agreement);
     self->allocate_ahead =
             agreement.sync_interval_kb > 0 && agreement.sync_interval_kb <= FREQUENT_POINTS_KB;
     self->text_format = file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED;
@@ -79,6 +99,7 @@ Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Contex
         self->text = g_malloc(TEXT_BYTES);
     }
     channel->on_fill = on_fill;
+    channel->on_idle = on_idle;
     channel->on_fill_data = self;
     return self;
 }
@@ -212,32 +233,39 @@ static bool sync_points(Receiver *self)
     if (count == 0)
         return true;
     self->point_count = 0;
+    self->patience_us = 0;
+    if (++self->syncs >= TRY_AGAIN_SYNCS) {
+        self->syncs = 0;
+        self->expected = self->group;
+    }
     if (!write_out(self))
         return false;
     if (fdatasync(self->fd) != 0) {
         error_set_errno(&error, errno, "sync received data");
         return fail(self, error);
     }
-    if (self->context != NULL && (!context_append(self->context, self->points, count, &error) ||
-                                  !context_sync(self->context, &error)))
+    self->started_bytes = self->offset;
+    if (self->context != NULL &&
+        !context_append_durably(self->context, self->points, count, &error))
         return fail(self, error);
-    self->last_acked = self->points[count - 1].point;
-    command.point = self->last_acked;
+    command.point = self->points[count - 1].point;
     return self->window == 0 || channel_command(self->channel, &command);
+}
+
+/* Where the file will stand when all that waits is written. */
+static uint64_t end_of_file(const Receiver *self)
+{
+    return self->offset + (self->text_format ? self->text_length : self->gathered_bytes);
 }
 
 static void take_point(Receiver *self, const PesitEvent *event)
 {
-    if (!write_out(self))
-        return;
     if (self->point_count == POINTS_MAX && !sync_points(self))
         return;
     self->points[self->point_count++] = (ContextPoint){.point = event->point,
-                                                       .offset = self->offset,
+                                                       .offset = end_of_file(self),
                                                        .bytes = event->bytes,
                                                        .articles = event->articles};
-    /* start the disk now: the sync that comes later finds less to do */
-    (void)sync_file_range(self->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
 }
 
 void receiver_take(Receiver *self, const PesitEvent *event)
@@ -250,21 +278,46 @@ void receiver_take(Receiver *self, const PesitEvent *event)
         take_point(self, event);
 }
 
+/* The sync that comes later finds less to do. */
+static void start_disk(Receiver *self)
+{
+    if (self->offset == self->started_bytes)
+        return;
+    (void)sync_file_range(self->fd, (off_t)self->started_bytes,
+                          (off_t)(self->offset - self->started_bytes),
+                          SYNC_FILE_RANGE_WRITE); /* a hint */
+    self->started_bytes = self->offset;
+}
+
 /* Before the buffer is used again: everything that points into it is written. */
-static bool on_fill(void *data, bool idle)
+static void on_fill(void *data)
 {
     Receiver *self = data;
-    uint32_t newest = self->point_count > 0 ? self->points[self->point_count - 1].point : 0;
-    unsigned half_window = self->window > 1 ? self->window / 2u : 1u;
-    bool due = self->point_count > 0 && (idle || newest - self->last_acked >= half_window);
 
-    if (self->failed)
-        return true;
-    if (!write_out(self))
-        return true;
-    if (due)
-        (void)sync_points(self); /* a failure is kept */
-    return true;
+    if (self->failed || !write_out(self)) /* a failure is kept */
+        return;
+    if (self->point_count >= self->group)
+        (void)sync_points(self); /* same */
+    else if (self->point_count > 0)
+        start_disk(self);
+}
+
+/* Nothing more is here: the rest of a group may come in a moment, or the partner waits for us. */
+static int64_t on_idle(void *data)
+{
+    Receiver *self = data;
+    int64_t now_us = clock_now_us();
+
+    if (self->failed || self->point_count == 0)
+        return INT64_MAX;
+    self->expected = MAX(self->expected, self->point_count);
+    if (self->point_count < self->expected && self->patience_us == 0)
+        self->patience_us = now_us + PATIENCE_US;
+    if (self->point_count < self->expected && now_us < self->patience_us)
+        return self->patience_us;
+    self->expected = self->point_count;
+    (void)sync_points(self); /* a failure is kept */
+    return 0;
 }
 
 bool receiver_take_failure(Receiver *self, PesitDiag *ret_diag, GError **error)

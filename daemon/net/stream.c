@@ -22,6 +22,7 @@
 #define KEEPALIVE_PROBES     4
 #define USER_TIMEOUT_MS      120000u
 #define USEC_PER_MSEC        1000
+#define NSEC_PER_USEC        1000
 
 struct Stream {
     Fd fd;
@@ -167,13 +168,14 @@ bool stream_send(Stream *self, const uint8_t *bytes, size_t length, int64_t dead
 bool stream_wait(Stream *self, int wake_fd, int64_t deadline_us, bool *ret_wake)
 {
     struct pollfd fds[] = {{.fd = self->fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
-    int timeout_ms = deadline_us == INT64_MAX ? -1 : left_ms(deadline_us);
+    bool pending = self->tls != NULL && tls_has_pending(self->tls);
+    int64_t left_us = pending ? 0 : MAX(deadline_us - clock_now_us(), 0);
+    struct timespec left = {.tv_sec = (time_t)(left_us / USEC_PER_SEC),
+                            .tv_nsec = (long)(left_us % USEC_PER_SEC) * NSEC_PER_USEC};
     int n;
 
     *ret_wake = false;
-    if (self->tls != NULL && tls_has_pending(self->tls))
-        timeout_ms = 0;
-    n = poll(fds, 2, timeout_ms);
+    n = ppoll(fds, 2, deadline_us == INT64_MAX && !pending ? NULL : &left, NULL);
     if (n <= 0)
         return false;
     *ret_wake = (fds[1].revents & POLLIN) != 0;

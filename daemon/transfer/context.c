@@ -13,11 +13,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define CONTEXT_FILE "context"
 #define RECORD_BYTES 32
 #define FILL_BYTES   65536
+#define FILE_MODE    0600
 #define FNV_OFFSET   2166136261u
 #define FNV_PRIME    16777619u
 
@@ -32,7 +34,8 @@ typedef struct {
 _Static_assert(sizeof(Record) == RECORD_BYTES, "journal record");
 
 struct Context {
-    Fd fd;
+    Fd folder_fd;
+    Fd fd; /* -1 until the first point: most files are small and never have one */
     int64_t filled_bytes;
     uint32_t last_point;
 };
@@ -62,28 +65,47 @@ static bool read_record(Context *self, uint32_t point, Record *ret_record)
     return true;
 }
 
+static bool open_file(Context *self, int flags, const char *doing, GError **error)
+{
+    self->fd = openat(self->folder_fd, CONTEXT_FILE, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
+                      FILE_MODE);
+    if (self->fd < 0)
+        error_set_errno(error, errno, "%s", doing);
+    return self->fd >= 0;
+}
+
+static Context *context_new(int folder_fd, GError **error)
+{
+    Context *self = g_new0(Context, 1);
+
+    self->fd = -1;
+    self->folder_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
+    if (self->folder_fd >= 0)
+        return self;
+    error_set_errno(error, errno, "duplicate descriptor of a spool folder");
+    context_close(self);
+    return NULL;
+}
+
 Context *context_create(int folder_fd, GError **error)
 {
-    g_autoptr(Context) self = g_new0(Context, 1);
-
-    self->fd = openat(folder_fd, CONTEXT_FILE, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
-                      0600);
-    if (self->fd < 0) {
-        error_set_errno(error, errno, "create restart journal");
+    if (unlinkat(folder_fd, CONTEXT_FILE, 0) != 0 && errno != ENOENT) {
+        error_set_errno(error, errno, "remove an old restart journal");
         return NULL;
     }
-    return g_steal_pointer(&self);
+    return context_new(folder_fd, error);
 }
 
 Context *context_open(int folder_fd, GError **error)
 {
-    g_autoptr(Context) self = g_new0(Context, 1);
+    g_autoptr(Context) self = context_new(folder_fd, error);
     struct stat stat;
     Record record;
 
-    self->fd = openat(folder_fd, CONTEXT_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (self->fd < 0 || fstat(self->fd, &stat) != 0) {
-        error_set_errno(error, errno, "open restart journal");
+    if (self == NULL || !open_file(self, 0, "open restart journal", error))
+        return NULL;
+    if (fstat(self->fd, &stat) != 0) {
+        error_set_errno(error, errno, "stat restart journal");
         return NULL;
     }
     self->filled_bytes = stat.st_size;
@@ -97,6 +119,7 @@ void context_close(Context *self)
     if (self == NULL)
         return;
     fd_clear(&self->fd);
+    fd_clear(&self->folder_fd);
     g_free(self);
 }
 
@@ -112,14 +135,16 @@ static bool fill_ahead(Context *self, int64_t end, GError **error)
     return true;
 }
 
-bool context_append(Context *self, const ContextPoint *points, unsigned count, GError **error)
+/* Lays out the records and makes room for them. ret_grown: the file's size has changed. Returns new. */
+static Record *make_records(Context *self, const ContextPoint *points, unsigned count,
+                            bool *ret_grown, GError **error)
 {
-    g_autofree Record *records = NULL;
-    int64_t at;
+    g_autofree Record *records = g_new0(Record, count);
+    int64_t end = ((int64_t)points[0].point - 1 + count) * RECORD_BYTES;
+    int64_t filled_bytes = self->filled_bytes;
 
-    if (count == 0)
-        return true;
-    records = g_new0(Record, count);
+    if (self->fd < 0 && !open_file(self, O_CREAT | O_TRUNC, "create restart journal", error))
+        return NULL;
     for (unsigned i = 0; i < count; i++) {
         records[i] = (Record){.point = points[i].point,
                               .offset = points[i].offset,
@@ -127,20 +152,49 @@ bool context_append(Context *self, const ContextPoint *points, unsigned count, G
                               .articles = points[i].articles};
         records[i].check = record_check(&records[i]);
     }
-    at = (int64_t)(points[0].point - 1) * RECORD_BYTES;
-    if (!fill_ahead(self, at + (int64_t)count * RECORD_BYTES, error) ||
-        !file_write_at(self->fd, records, count * sizeof *records, at, error))
+    if (!fill_ahead(self, end, error))
+        return NULL;
+    *ret_grown = self->filled_bytes != filled_bytes;
+    return g_steal_pointer(&records);
+}
+
+bool context_append(Context *self, const ContextPoint *points, unsigned count, GError **error)
+{
+    g_autofree Record *records = NULL;
+    bool grown;
+
+    if (count == 0)
+        return true;
+    records = make_records(self, points, count, &grown, error);
+    if (records == NULL || !file_write_at(self->fd, records, count * sizeof *records,
+                                          (int64_t)(points[0].point - 1) * RECORD_BYTES, error))
         return false;
     self->last_point = points[count - 1].point;
     return true;
 }
 
-bool context_sync(Context *self, GError **error)
+bool context_append_durably(Context *self, const ContextPoint *points, unsigned count,
+                            GError **error)
 {
-    if (fdatasync(self->fd) == 0)
+    g_autofree Record *records = NULL;
+    struct iovec vector;
+    bool grown;
+
+    if (count == 0)
         return true;
-    error_set_errno(error, errno, "sync restart journal");
-    return false;
+    records = make_records(self, points, count, &grown, error);
+    if (records == NULL)
+        return false;
+    vector = (struct iovec){records, count * sizeof *records};
+    /* one write that is on the disk when it returns; zeros that are new need a whole sync */
+    if (pwritev2(self->fd, &vector, 1, (off_t)(points[0].point - 1) * RECORD_BYTES,
+                 grown ? 0 : RWF_DSYNC) != (ssize_t)vector.iov_len ||
+        (grown && fdatasync(self->fd) != 0)) {
+        error_set_errno(error, errno, "write restart journal");
+        return false;
+    }
+    self->last_point = points[count - 1].point;
+    return true;
 }
 
 bool context_find(Context *self, uint32_t point, ContextPoint *ret_point)

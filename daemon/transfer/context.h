@@ -20,16 +20,18 @@ typedef struct {
 
 typedef struct Context Context;
 
-/* Starts a new journal in the folder of a transfer. */
+/* Starts a new journal in the folder of a transfer; its file is there from the first point on. */
 Context *context_create(int folder_fd, GError **error);
 /* Opens the journal left by an earlier attempt; NOT_FOUND when there is none. */
 Context *context_open(int folder_fd, GError **error);
 void context_close(Context *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Context, context_close)
 
-/* Appends points (in order). Durable only after context_sync. */
+/* Appends points (in order), on the disk some time later. */
 bool context_append(Context *self, const ContextPoint *points, unsigned count, GError **error);
-bool context_sync(Context *self, GError **error);
+/* Appends points (in order); they are on the disk when it returns. */
+bool context_append_durably(Context *self, const ContextPoint *points, unsigned count,
+                            GError **error);
 /* The record of a point; false when it is not there. point 0 is the start and always there. */
 bool context_find(Context *self, uint32_t point, ContextPoint *ret_point);
 /* The last whole record; false when there is none. */

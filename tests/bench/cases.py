@@ -17,7 +17,6 @@ from node import BUILD, Bare
 
 MB = 1e6
 GIB, MIB, KIB = 1 << 30, 1 << 20, 1 << 10
-FILES = [("file-plain", "ours")]
 BANK = '''limits: { connections = 2000; unauthenticated = 1000; unauthenticated_per_address = 1000; };
 listeners = ( { address = "127.0.0.1"; port = 0; %s } );
 partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; max_connections = 1000; %s
@@ -60,8 +59,9 @@ class Bench:
         return self.sources[size]
 
     @contextlib.contextmanager
-    def fresh(self):
-        """A new folder, for one run; what was there before is on the disk and out of the way."""
+    def fresh(self, keep=False):
+        """A new folder, for one run; what was there before is on the disk and out of the way. keep: until the end, because
+        a filesystem that has just lost many small files is slower with new ones."""
         self.count += 1
         folder = self.folder / ("run-%d" % self.count)
         folder.mkdir()
@@ -69,12 +69,13 @@ class Bench:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder)
+            if not keep:
+                shutil.rmtree(folder)
 
     @contextlib.contextmanager
-    def pair(self, connections=1, tls=False, habits=""):
+    def pair(self, connections=1, tls=False, habits="", keep=False):
         """Two daemons, COMPANY and BANK1, with a connection that is open already."""
-        with self.fresh() as folder:
+        with self.fresh(keep) as folder:
             listener, caller = tls_settings(folder) if tls else ("", "")
             bank = Bare(folder / "bank", "BANK1", BANK % (listener, habits)).start()
             company = Bare(folder / "company", "COMPANY", COMPANY % (bank.port, connections, caller + habits)).start()
@@ -158,7 +159,7 @@ SMALL_BYTES = 4096
 
 
 def feed(bench, threads):
-    with bench.pair(connections=threads) as (company, bank):
+    with bench.pair(connections=threads, keep=True) as (company, bank):
         done = subprocess.run([BUILD / "tests/bench/feed", company.folder / "door", "BANK1", "out", str(threads),
                                str(bench.small_count), str(SMALL_BYTES)], check=True, capture_output=True, text=True)
         seconds, count = done.stdout.split()
@@ -168,7 +169,7 @@ def feed(bench, threads):
 
 
 def small_bare(bench, threads):
-    with bench.fresh() as folder:
+    with bench.fresh(keep=True) as folder:
         (folder / "here").mkdir()
         (folder / "there").mkdir()
         seconds = run_bare("bare-small", threads, bench.small_count, SMALL_BYTES, folder / "here", folder / "there")
