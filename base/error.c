@@ -23,6 +23,8 @@ static const char *const CODE_NAMES[BASE_ERROR_COUNT] = {
         [BASE_ERROR_UNTRUSTED] = "untrusted",
         [BASE_ERROR_CONFLICT] = "conflict",
         [BASE_ERROR_PARTNER] = "partner",
+        [BASE_ERROR_CONNECTION_REFUSED] = "connection-refused",
+        [BASE_ERROR_UNKNOWN_HOST] = "unknown-host",
 };
 
 const char *base_error_name(BaseError code)

@@ -9,19 +9,21 @@
 #include <stdbool.h>
 
 typedef enum {
-    BASE_ERROR_IO,          /* a system call failed; the text says which and why */
-    BASE_ERROR_NOT_FOUND,   /* no such thing */
-    BASE_ERROR_EXISTS,      /* already there */
-    BASE_ERROR_BUSY,        /* in use by someone else, try later */
-    BASE_ERROR_REFUSED,     /* policy or rights say no */
-    BASE_ERROR_INVALID,     /* the input is wrong; the text names the culprit */
-    BASE_ERROR_NO_SPACE,    /* disk, quota or another budget is exhausted */
-    BASE_ERROR_TIMEOUT,     /* the time allowed ran out */
-    BASE_ERROR_CANCELLED,   /* stopped on request */
-    BASE_ERROR_UNREACHABLE, /* the partner or the daemon cannot be reached */
-    BASE_ERROR_UNTRUSTED,   /* certificate or identity not accepted */
-    BASE_ERROR_CONFLICT,    /* the state changed under us */
-    BASE_ERROR_PARTNER,     /* the partner answered with a diagnostic */
+    BASE_ERROR_IO,                 /* a system call failed; the text says which and why */
+    BASE_ERROR_NOT_FOUND,          /* no such thing */
+    BASE_ERROR_EXISTS,             /* already there */
+    BASE_ERROR_BUSY,               /* in use by someone else, try later */
+    BASE_ERROR_REFUSED,            /* policy or rights say no */
+    BASE_ERROR_INVALID,            /* the input is wrong; the text names the culprit */
+    BASE_ERROR_NO_SPACE,           /* disk, quota or another budget is exhausted */
+    BASE_ERROR_TIMEOUT,            /* the time allowed ran out */
+    BASE_ERROR_CANCELLED,          /* stopped on request */
+    BASE_ERROR_UNREACHABLE,        /* the partner or the daemon cannot be reached */
+    BASE_ERROR_UNTRUSTED,          /* certificate or identity not accepted */
+    BASE_ERROR_CONFLICT,           /* the state changed under us */
+    BASE_ERROR_PARTNER,            /* the partner answered with a diagnostic */
+    BASE_ERROR_CONNECTION_REFUSED, /* the partner's host is there, nobody listens */
+    BASE_ERROR_UNKNOWN_HOST,       /* the partner's name has no address */
     BASE_ERROR_COUNT,
 } BaseError;
 

@@ -18,6 +18,8 @@ ExitCode exit_code_of_error(const GError *error)
     case BASE_ERROR_PARTNER:
         return EXIT_REFUSED;
     case BASE_ERROR_UNREACHABLE:
+    case BASE_ERROR_CONNECTION_REFUSED:
+    case BASE_ERROR_UNKNOWN_HOST:
         return EXIT_UNREACHABLE;
     case BASE_ERROR_UNTRUSTED:
         return EXIT_UNTRUSTED;

@@ -142,7 +142,7 @@ void staged_unref(Mount *self, Staged *staged);
 
 /* errno of a call to the daemon that failed. */
 int status_errno_of_error(const GError *error);
-/* errno of a transfer as it stands: 0 done, ETIMEDOUT while it goes on. */
+/* errno of a transfer as it stands: 0 done; while it goes on, the reason of the attempt that failed, or ETIMEDOUT. */
 int status_errno(const ClientTransfer *transfer);
 /* Value of user.pesit.* of a transfer. Returns new, NULL when there is none. */
 char *status_value(const ClientTransfer *transfer, const char *name);

@@ -13,26 +13,108 @@
 #include <string.h>
 
 typedef struct {
-    const char *diag;
+    unsigned code; /* of PI 2; its first digit says what it is about */
     int errno_value;
 } DiagErrno;
 
+/* clang-format off */
 static const DiagErrno DIAGNOSTICS[] = {
-        {"3-301", ENXIO},           {"3-302", ENXIO},           {"3-304", EACCES},
-        {"3-310", ECONNRESET},      {"3-303", EAGAIN},          {"3-309", EAGAIN},
-        {"3-322", EAGAIN},          {"2-201", EAGAIN},          {"2-202", EAGAIN},
-        {"2-203", EAGAIN},          {"2-225", EAGAIN},          {"3-317", ETIMEDOUT},
-        {"2-221", ETIMEDOUT},       {"3-305", EPROTONOSUPPORT}, {"3-308", EPROTONOSUPPORT},
-        {"3-315", EPROTONOSUPPORT}, {"2-210", EPROTONOSUPPORT}, {"2-214", EPROTONOSUPPORT},
-        {"3-311", EPROTO},          {"3-318", EPROTO},          {"3-319", EPROTO},
-        {"3-320", EPROTO},          {"2-204", EEXIST},          {"2-205", ENOENT},
-        {"2-206", EDQUOT},          {"2-219", EDQUOT},          {"2-207", EBUSY},
-        {"2-208", ESTALE},          {"2-200", EINVAL},          {"2-220", EMSGSIZE},
-        {"2-224", EFBIG},           {"2-209", EOPNOTSUPP},      {"2-211", EREMOTEIO},
-        {"2-212", EREMOTEIO},       {"2-213", EREMOTEIO},       {"2-215", EREMOTEIO},
-        {"2-216", ECANCELED},       {"3-312", ECANCELED},       {"3-316", ECANCELED},
-        {"2-226", EACCES},
+    { 100, EBADMSG },
+    { 200, EINVAL },
+    { 201, EAGAIN },
+    { 202, EAGAIN },
+    { 203, EAGAIN },
+    { 204, EEXIST },
+    { 205, ENOENT },
+    { 206, EDQUOT },
+    { 207, EBUSY },
+    { 208, ESTALE },
+    { 209, EOPNOTSUPP },
+    { 210, EPROTONOSUPPORT },
+    { 211, EREMOTEIO },
+    { 212, EREMOTEIO },
+    { 213, EREMOTEIO },
+    { 214, EPROTONOSUPPORT },
+    { 215, EREMOTEIO },
+    { 216, ECANCELED },
+    { 217, EPROTO },
+    { 218, EIO },
+    { 219, EDQUOT },
+    { 220, EMSGSIZE },
+    { 221, ETIMEDOUT },
+    { 222, EPROTO },
+    { 223, EIO },
+    { 224, EFBIG },
+    { 225, EAGAIN },
+    { 226, EACCES },
+    { 227, EIO },
+    { 228, EIO },
+    { 229, EIO },
+    { 230, EIO },
+    { 231, EEXIST },
+    { 232, EINVAL },
+    { 233, EIO },
+    { 234, EMSGSIZE },
+    { 235, EINVAL },
+    { 236, EMSGSIZE },
+    { 237, EACCES },
+    { 238, EACCES },
+    { 239, EACCES },
+    { 240, EACCES },
+    { 241, EACCES },
+    { 242, EACCES },
+    { 243, EACCES },
+    { 245, EINVAL },
+    { 246, ENOENT },
+    { 247, ENOENT },
+    { 248, EOPNOTSUPP },
+    { 249, EOPNOTSUPP },
+    { 250, EEXIST },
+    { 251, EOPNOTSUPP },
+    { 252, ESTALE },
+    { 253, EINVAL },
+    { 254, EAGAIN },
+    { 299, EIO },
+    { 300, EAGAIN },
+    { 301, ENXIO },
+    { 302, ENXIO },
+    { 303, EAGAIN },
+    { 304, EACCES },
+    { 305, EPROTONOSUPPORT },
+    { 306, EPROTONOSUPPORT },
+    { 307, EPROTONOSUPPORT },
+    { 308, EPROTONOSUPPORT },
+    { 309, EAGAIN },
+    { 310, ECONNRESET },
+    { 311, EPROTO },
+    { 312, ECANCELED },
+    { 313, ETIMEDOUT },
+    { 314, EAGAIN },
+    { 315, EPROTONOSUPPORT },
+    { 316, ECANCELED },
+    { 317, ETIMEDOUT },
+    { 318, EPROTO },
+    { 319, EPROTO },
+    { 320, EPROTO },
+    { 321, ENXIO },
+    { 322, EAGAIN },
+    { 323, EPROTONOSUPPORT },
+    { 324, EACCES },
+    { 325, EACCES },
+    { 326, EACCES },
+    { 327, EACCES },
+    { 328, EPROTONOSUPPORT },
+    { 329, EACCES },
+    { 330, EPROTONOSUPPORT },
+    { 331, EPROTONOSUPPORT },
+    { 332, EPROTONOSUPPORT },
+    { 333, EPROTONOSUPPORT },
+    { 334, EACCES },
+    { 335, EACCES },
+    { 336, EPROTO },
+    { 399, EIO },
 };
+/* clang-format on */
 
 static int errno_of_code(BaseError code, bool of_daemon)
 {
@@ -56,6 +138,10 @@ static int errno_of_code(BaseError code, bool of_daemon)
         return of_daemon ? EINTR : ECANCELED;
     case BASE_ERROR_UNREACHABLE:
         return of_daemon ? EAGAIN : EHOSTUNREACH;
+    case BASE_ERROR_CONNECTION_REFUSED:
+        return ECONNREFUSED;
+    case BASE_ERROR_UNKNOWN_HOST:
+        return EHOSTDOWN;
     case BASE_ERROR_UNTRUSTED:
         return EKEYREJECTED;
     case BASE_ERROR_PARTNER:
@@ -72,21 +158,32 @@ int status_errno_of_error(const GError *error)
                          true);
 }
 
+/* Why it has ended, or waits for another attempt; 0 when nothing is said. */
+static int errno_of_reason(const ClientTransfer *transfer)
+{
+    const char *dash = strchr(transfer->diag, '-');
+    unsigned code = dash != NULL ? (unsigned)g_ascii_strtoull(dash + 1, NULL, 10) : 0;
+    BaseError cause;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(DIAGNOSTICS); i++) {
+        if (DIAGNOSTICS[i].code == code)
+            return DIAGNOSTICS[i].errno_value;
+    }
+    return base_error_from_name(transfer->cause, &cause) ? errno_of_code(cause, false) : 0;
+}
+
 int status_errno(const ClientTransfer *transfer)
 {
-    BaseError cause;
+    int reason = errno_of_reason(transfer);
 
     if (strcmp(transfer->state, "done") == 0)
         return 0;
     if (strcmp(transfer->state, "cancelled") == 0)
         return ECANCELED;
-    if (strcmp(transfer->state, "failed") != 0)
-        return ETIMEDOUT;
-    for (size_t i = 0; i < G_N_ELEMENTS(DIAGNOSTICS); i++) {
-        if (strcmp(DIAGNOSTICS[i].diag, transfer->diag) == 0)
-            return DIAGNOSTICS[i].errno_value;
-    }
-    return base_error_from_name(transfer->cause, &cause) ? errno_of_code(cause, false) : EIO;
+    if (strcmp(transfer->state, "failed") == 0)
+        return reason != 0 ? reason : EIO;
+    /* it goes on; the reason is that of the attempt that failed */
+    return strcmp(transfer->state, "waiting") == 0 && reason != 0 ? reason : ETIMEDOUT;
 }
 
 /* attributes */

@@ -34,7 +34,7 @@ static struct addrinfo *resolve(const Partner *partner, GError **error)
     }
     if (status == 0)
         return list;
-    g_set_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE, "resolve '%s': %s", partner->address,
+    g_set_error(error, BASE_ERROR, BASE_ERROR_UNKNOWN_HOST, "resolve '%s': %s", partner->address,
                 gai_strerror(status));
     return NULL;
 }
@@ -97,7 +97,9 @@ static int connect_any(const Partner *partner, int64_t deadline_us, GError **err
     freeaddrinfo(list);
     if (fd < 0)
         g_set_error(error, BASE_ERROR,
-                    failure == ETIMEDOUT ? BASE_ERROR_TIMEOUT : BASE_ERROR_UNREACHABLE,
+                    failure == ETIMEDOUT      ? BASE_ERROR_TIMEOUT
+                    : failure == ECONNREFUSED ? BASE_ERROR_CONNECTION_REFUSED
+                                              : BASE_ERROR_UNREACHABLE,
                     "connect to '%s' port %u: %s", partner->address, partner->port,
                     g_strerror(failure));
     return fd;
