@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "pesitfs/owner.h"
 
 #include <errno.h>
 #include <string.h>
@@ -86,7 +87,9 @@ static void fill_transfer(Mount *mount, Node *node, const ClientTransfer *transf
             strcmp(transfer->direction, "send") == 0 || strcmp(transfer->direction, "offer") == 0;
 
     fill_common(mount, node, S_IFREG | (ours ? transfer->mode & 0777 : 0440), attr);
-    if (node->has_owner) {
+    if (ours)
+        owner_load(mount, node, transfer);
+    if (ours && node->has_owner) {
         attr->st_uid = node->uid;
         attr->st_gid = node->gid;
     }
@@ -209,7 +212,7 @@ static int change_staged(Mount *mount, Staged *staged, const struct stat *attr, 
 }
 
 /* chmod, chown and touch of what the daemon has: kept, never a new transfer. */
-static int change_stored(Mount *mount, const Node *node, const struct stat *attr, int to_set)
+static int change_stored(Mount *mount, Node *node, const struct stat *attr, int to_set)
 {
     bool mtime = (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) != 0;
     g_autoptr(GError) error = NULL;
@@ -222,6 +225,9 @@ static int change_stored(Mount *mount, const Node *node, const struct stat *attr
     transfer = client_find(mount->client, node->partner, node->path, CALL_MS, &error);
     if (transfer == NULL)
         return error->code == BASE_ERROR_NOT_FOUND ? 0 : status_errno_of_error(error);
+    if ((to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0)
+        owner_change(mount, node, (to_set & FUSE_SET_ATTR_UID) != 0 ? attr->st_uid : (uid_t)-1,
+                     (to_set & FUSE_SET_ATTR_GID) != 0 ? attr->st_gid : (gid_t)-1);
     if ((to_set & FUSE_SET_ATTR_MODE) == 0 && !mtime)
         return 0;
     if (!client_touch(mount->client, transfer->id,
@@ -268,21 +274,6 @@ static Staged *ref_target(Mount *mount, const Node *node, const Handle *handle)
     return staged;
 }
 
-static void remember_owner(Mount *mount, Node *node, const struct stat *attr, int to_set)
-{
-    pthread_mutex_lock(&mount->lock);
-    if ((to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0 && !node->has_owner) {
-        node->has_owner = true;
-        node->uid = mount->uid;
-        node->gid = mount->gid;
-    }
-    if ((to_set & FUSE_SET_ATTR_UID) != 0)
-        node->uid = attr->st_uid;
-    if ((to_set & FUSE_SET_ATTR_GID) != 0)
-        node->gid = attr->st_gid;
-    pthread_mutex_unlock(&mount->lock);
-}
-
 void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
                 struct fuse_file_info *info)
 {
@@ -299,8 +290,6 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
         failure = change_folder(mount, node, attr, to_set);
     else if (node != NULL)
         failure = change_stored(mount, node, attr, to_set);
-    if (failure == 0)
-        remember_owner(mount, node, attr, to_set);
     if (failure == 0)
         failure = staged != NULL ? fill_staged(node, staged, attr)
                                  : fill_node(mount, node, attr, &seconds);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "pesitfs/owner.h"
 #include "pesitfs/process.h"
 
 #include <errno.h>
@@ -77,6 +78,8 @@ static ClientTransfer *hand_over(Mount *mount, Staged *staged, const char *partn
     g_autoptr(GError) error = NULL;
     ClientTransfer *transfer;
     mode_t mode;
+    uid_t uid;
+    gid_t gid;
 
     if (fdatasync(staged->fd) != 0) {
         *ret_failure = errno;
@@ -84,7 +87,10 @@ static ClientTransfer *hand_over(Mount *mount, Staged *staged, const char *partn
     }
     pthread_mutex_lock(&mount->lock);
     mode = staged->mode;
+    uid = staged->uid;
+    gid = staged->gid;
     pthread_mutex_unlock(&mount->lock);
+    owner_save(staged->fd, uid, gid);
     transfer = client_commit(mount->client, staged->id, partner, path, mode,
                              mtime_of(mount, staged), noreplace, CALL_MS, &error);
     if (transfer == NULL) /* not found: the daemon has restarted, and what was staged went */
