@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -100,6 +102,16 @@ static void on_stop(void *data)
     waiting_end(data);
 }
 
+/* A mount whose process was killed answers nothing, and would refuse a new one. */
+static void clear_mountpoint(const char *path)
+{
+    struct stat stat_there;
+
+    if (stat(path, &stat_there) != 0 && errno == ENOTCONN && umount2(path, MNT_DETACH) != 0)
+        fprintf(stderr, "pesitfs: cannot unmount what a killed process left at '%s': %s\n", path,
+                g_strerror(errno));
+}
+
 static int run(Mount *mount, const Arguments *arguments)
 {
     struct fuse_session *session = open_session(mount, arguments);
@@ -109,6 +121,7 @@ static int run(Mount *mount, const Arguments *arguments)
         return EXIT_USAGE; /* libfuse has said which option */
     mount->session = session;
     loop_block_signals();
+    clear_mountpoint(arguments->mountpoint);
     if (fuse_session_mount(session, arguments->mountpoint) == 0) {
         if (fuse_daemonize(arguments->foreground) == 0) {
             client_set_on_change(mount->client, change_take, mount);

@@ -15,7 +15,8 @@
 #include <time.h>
 
 #define RETRY_MS   100
-#define OUTAGE_MS  10000 /* who calls later than this after the loss is told at once */
+#define OUTAGE_MS  10000 /* who calls later than this after the loss is told soon */
+#define GLANCE_MS  250   /* enough to see that it is there again */
 #define USEC_IN_MS 1000
 
 struct Client {
@@ -154,8 +155,12 @@ static GDBusConnection *wait_for_connection(Client *self, int64_t deadline_us)
 
     pthread_mutex_lock(&self->lock);
     start_thread(self);
-    if (self->connection == NULL)
-        deadline_us = MIN(deadline_us, self->lost_us + (int64_t)OUTAGE_MS * USEC_IN_MS);
+    if (self->connection == NULL) {
+        int64_t patience_us = MAX(self->lost_us + (int64_t)OUTAGE_MS * USEC_IN_MS,
+                                  clock_now_us() + (int64_t)GLANCE_MS * USEC_IN_MS);
+
+        deadline_us = MIN(deadline_us, patience_us);
+    }
     while (!is_connected(self) && timed == 0) {
         struct timespec until = {deadline_us / USEC_PER_SEC, deadline_us % USEC_PER_SEC * 1000};
 

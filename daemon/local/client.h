@@ -3,7 +3,7 @@
  * The local door seen from outside: all that pesitfs and pesitctl know of the daemon. One client may
  * be used by several threads; each call blocks until its deadline at most, except those that begin something.
  * When the daemon restarts the client reconnects by itself; calls meanwhile wait until their deadline, then
- * fail UNREACHABLE; when it has been away for long, they fail at once.
+ * fail UNREACHABLE; when it has been away for long, they fail soon.
  * Errors: the BaseError code that the daemon gave; UNREACHABLE, TIMEOUT, CANCELLED by the client.
  */
 #pragma once

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mounts a node with the real pesitfs, runs real tools in it, and unmounts."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -16,7 +17,8 @@ class Mounted:
         self.process = None
 
     def start(self):
-        self.path.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # also when a killed mount is there
+            self.path.mkdir()
         reader, writer = os.pipe()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(

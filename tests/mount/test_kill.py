@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 and stops at each moment: of the daemon, of the mount, of the partner. What was promised stays, the rest is told."""
+import errno
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import FILE, wait_for
+from mounted import Mounted
+
+
+@pytest.fixture
+def stopped_bank(bank):
+    """The bank takes calls, and answers when it is woken."""
+    bank.process.send_signal(signal.SIGSTOP)
+    yield bank
+    bank.process.send_signal(signal.SIGCONT)
+
+
+def start(*command):
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_close_that_waits_outlives_the_daemon(mnt, stopped_bank, source):
+    with start("cp", source, mnt.at("out/outlives")) as writer:
+        wait_for(lambda: mnt.sends().get("out/outlives") == ["running"])
+        mnt.node.kill()
+        mnt.node.start()
+        stopped_bank.process.send_signal(signal.SIGCONT)
+        assert writer.wait(20) == 0, writer.stderr.read()
+    assert stopped_bank.received("in/outlives") == FILE
+    assert mnt.sends()["out/outlives"] == ["done"]
+
+
+def test_a_fetch_that_waits_outlives_the_daemon(mnt, bank, source):
+    bank.control("send", "COMPANY", source, "dispo/OUTLIVES")
+    bank.process.send_signal(signal.SIGSTOP)
+    try:
+        with start("cmp", mnt.at("releves/OUTLIVES"), source) as reader:
+            wait_for(lambda: mnt.sends().get("releves/OUTLIVES") == ["running"])
+            mnt.node.kill()
+            mnt.node.start()
+            bank.process.send_signal(signal.SIGCONT)
+            assert reader.wait(20) == 0, reader.stderr.read()
+    finally:
+        bank.process.send_signal(signal.SIGCONT)
+
+
+def test_what_was_queued_is_sent_after_the_daemon_was_killed(mnt, stopped_bank, source):
+    assert mnt.shell("cp $S queue/kept", S=str(source)).returncode == 0
+    mnt.node.kill()
+    mnt.node.start()
+    stopped_bank.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: mnt.sends()["queue/kept"] == ["done"])
+    assert stopped_bank.received("in/kept") == FILE
+
+
+def test_a_daemon_killed_under_a_writer_is_an_error_at_close(mnt, source):
+    script = "{ head -c 1000000 $S; echo go >&2; read < $P; tail -c +1000001 $S; } | dd of=out/lost bs=64k iflag=fullblock 2>/dev/null"
+    pipe = str(source) + ".pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["bash", "-c", script], env={**os.environ, "S": str(source), "P": pipe}, cwd=mnt.at("."),
+                          stderr=subprocess.PIPE, text=True) as writer:
+        assert writer.stderr.readline() == "go\n"
+        wait_for(lambda: mnt.at("out/lost").exists() and mnt.at("out/lost").stat().st_size > 500_000)
+        mnt.node.kill()
+        mnt.node.start()
+        with open(pipe, "w", encoding="ascii") as file:
+            file.write("\n")
+        assert writer.wait(20) == 1
+    assert "out/lost" not in mnt.sends()
+    assert not mnt.at("out/lost").exists()
+    assert mnt.shell("cp $S out/lost", S=str(source)).returncode == 0
+
+
+def test_without_a_daemon_everything_is_told_in_time_and_comes_back(mnt, source):
+    mnt.node.kill()
+    try:
+        begun = time.monotonic()
+        calls = [start(*command) for command in (
+            ("cp", source, mnt.at("out/away")), ("cat", mnt.at("releves/AWAY")), ("ls", mnt.at("out")), ("df", mnt.path),
+            ("rm", mnt.at("out/lost")))]
+        assert all(call.wait(30) != 0 for call in calls), [call.args for call in calls]
+        assert time.monotonic() - begun < 15
+        begun = time.monotonic()
+        assert mnt.shell("cat out/lost; cat out/away; ls out; stat out/never").returncode != 0
+        assert time.monotonic() - begun < 5  # it has been away for long: told soon
+    finally:
+        for call in calls:
+            call.stderr.close()
+        mnt.node.start()
+    wait_for(lambda: mnt.at("out").is_dir())
+    assert mnt.shell("cp $S out/away", S=str(source)).returncode == 0
+
+
+def test_a_daemon_that_hangs_is_an_error_in_time(mnt, source):
+    mnt.node.process.send_signal(signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(OSError) as caught:
+            os.stat(mnt.at("out/hang-%d" % begun))
+        assert caught.value.errno == errno.ETIMEDOUT
+        assert time.monotonic() - begun < 12
+    finally:
+        mnt.node.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: mnt.shell("cp $S out/hangs-no-more", S=str(source)).returncode == 0)
+
+
+def test_the_mount_is_killed_and_mounted_again(company, bank, source, tmp_path):
+    mount = Mounted(company, path=tmp_path / "again").start()
+    file = os.open(mount.at("out/half"), os.O_WRONLY | os.O_CREAT)
+    os.write(file, b"half of it")
+    assert mount.shell("cp $S queue/before", S=str(source)).returncode == 0
+    mount.process.kill()
+    mount.process.wait(10)
+    for call in (lambda: os.write(file, b"more"), lambda: os.close(file)):
+        with pytest.raises(OSError):
+            call()
+    mount.start()  # over what the killed one left
+    try:
+        assert "half" not in mount.shell("ls out").stdout
+        assert mount.shell("cp $S out/half; cmp out/half $S", S=str(source)).returncode == 0
+        wait_for(lambda: mount.sends()["queue/before"] == ["done"])
+        assert bank.received("in/before") == FILE and mount.sends()["out/half"] == ["done"]
+    finally:
+        mount.stop()
