@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DIAG_STOPPING PESIT_DIAG(3, 312)
+#define DIAG_STOPPING PESIT_DIAG(3, 316) /* under a transfer: by administration */
 #define CUT_AFTER_MS  3000
 
 typedef struct {

@@ -71,7 +71,7 @@ static PesitStatus detect_framing(PesitSession *self, const uint8_t *bytes, size
     if (is_preconnection(bytes) || (outer == PRECONNECTION_BYTES && is_preconnection(bytes + 2)))
         return answer_preconnection(self, bytes, length, ret_taken);
     if (pesit_fpdu_from_wire(bytes[4], bytes[5]) != PESIT_FPDU_NONE &&
-        (outer == inner || outer == inner + 2))
+        inner >= PESIT_HEADER_BYTES && (outer == inner || outer == inner + 2))
         self->framing = PESIT_FRAMING_PREFIXED;
     else if (pesit_fpdu_from_wire(bytes[2], bytes[3]) != PESIT_FPDU_NONE &&
              outer >= PESIT_HEADER_BYTES)

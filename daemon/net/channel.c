@@ -12,7 +12,8 @@
 
 #include <string.h>
 
-#define TRACE_BYTES 1024
+#define TRACE_BYTES  1024
+#define SLOW_WORK_US 100000
 
 Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, const char *label,
                      int64_t stall_us)
@@ -163,6 +164,18 @@ static StreamResult fill(Channel *self)
     return result;
 }
 
+/* Nothing to receive: what can wait for that is done now, and may take long. Returns as on_idle. */
+static int64_t work_while_idle(Channel *self)
+{
+    int64_t began_us = clock_now_us();
+    int64_t again_us = self->on_fill != NULL ? self->on_idle(self->on_fill_data) : INT64_MAX;
+
+    /* a slow disk of ours is not the partner's silence */
+    if (clock_now_us() - began_us >= SLOW_WORK_US)
+        pesit_session_bytes_arrived(self->session, 1, clock_now_us());
+    return again_us;
+}
+
 /* Sleeps until bytes, an order or the earlier deadline. */
 static ChannelResult wait_for_input(Channel *self, int64_t until_us)
 {
@@ -204,7 +217,7 @@ static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, Pesi
             return CHANNEL_WAKE;
         if (fill(self) != STREAM_NOTHING)
             continue;
-        again_us = self->on_fill != NULL ? self->on_idle(self->on_fill_data) : INT64_MAX;
+        again_us = work_while_idle(self);
         if (again_us == 0 || !channel_flush(self))
             continue;
         if (!wait)

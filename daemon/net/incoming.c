@@ -358,6 +358,7 @@ static void take_request(Incoming *self, const PesitEvent *event)
         take_idt(self, event);
         break;
     case PESIT_FPDU_MSG:
+    case PESIT_FPDU_MSGFM:
         (void)incoming_refuse(self, PESIT_FPDU_ACK_MSG, DIAG_MESSAGE_REFUSED,
                               "messages are not supported");
         break;

@@ -19,7 +19,10 @@ FILES = ", ".join('{ %s }' % text for text in (
     'pattern = "numero/*"; mode = "receive"; file_type = 11; existing = "number";',
     'pattern = "dispo/*"; mode = "offer";',
     'pattern = "dispotexte/*"; mode = "offer"; file_type = 6; format = "text"; record_length = 512;',
-    'pattern = "dispofixe/*"; mode = "offer"; file_type = 8; format = "binary-fixed"; record_length = 80;'))
+    'pattern = "dispofixe/*"; mode = "offer"; file_type = 8; format = "binary-fixed"; record_length = 80;',
+    'pattern = "dispolignes/*"; mode = "offer"; file_type = 9; format = "text-fixed"; record_length = 80;',
+    'pattern = "dispo1500/*"; mode = "offer"; file_type = 15; record_length = 1500;',
+    'pattern = "dispozero/*"; mode = "offer"; file_type = 16; format = "text"; record_length = 512; empty_line = "zero";'))
 PARTNERS = {
     "COMPANY": "", "STRICT": "strict = true;",
     "SMALL": "sync_interval_kb = 16; sync_window = 2; max_entity_bytes = 16384; segmentation = false;",
@@ -50,7 +53,7 @@ class Bank(node.Bare):
     """BANK1 with one partner for each habit that the cases need."""
 
     def __init__(self, folder, extra="", timers="release_ms = 700;"):
-        hours = {"closed": closed_hours()}
+        self.offers, hours = {}, {"closed": closed_hours()}
         partners = ",\n".join(partner(name, keys % hours) for name, keys in PARTNERS.items())
         super().__init__(folder, "BANK1", 'listeners = ( { address = "127.0.0.1"; port = 0; } );\n%s\ntimers: { %s };\n'
                          'partners = ( %s );\n' % (extra, timers, partners))
@@ -85,9 +88,13 @@ class Bank(node.Bare):
         raise AssertionError("%s is not %s but %s" % (name, " or ".join(states), row))
 
     def offer(self, path, content, partner="COMPANY"):
+        """Offers a file, once."""
+        if self.offers.get((partner, path)) == content:
+            return
         source = self.folder / "source"
         source.write_bytes(content)
-        return self.control("send", partner, source, path, "--no-wait")
+        self.control("send", partner, source, path, "--no-wait")
+        self.offers[partner, path] = content
 
 
 class Caller(Requester):
