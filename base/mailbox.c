@@ -95,18 +95,20 @@ static void lower_event(const Mailbox *self)
 
 bool mailbox_post(Mailbox *self, gpointer message)
 {
-    bool accepted;
+    bool accepted, first;
 
     pthread_mutex_lock(&self->mutex);
     accepted = !self->closed;
-    if (accepted) {
-        if (g_queue_is_empty(&self->messages))
-            raise_event(self);
+    first = g_queue_is_empty(&self->messages);
+    if (accepted)
         g_queue_push_tail(&self->messages, message);
-        pthread_cond_signal(&self->changed);
-    }
+    if (accepted && first)
+        raise_event(self);
     pthread_mutex_unlock(&self->mutex);
-    if (!accepted)
+    if (accepted)
+        pthread_cond_signal(
+                &self->changed); /* not before: who wakes would only wait for the lock */
+    else
         free_message(self, message);
     return accepted;
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -80,6 +81,7 @@ static void settle_bytes(const Config *config, Spool *spool, const Transfer *tra
                          unsigned *ret_published)
 {
     g_autoptr(GError) error = NULL;
+    g_auto(Fd) folder_fd = -1;
 
     if (transfer->direction != DIRECTION_RECEIVE)
         return;
@@ -88,7 +90,9 @@ static void settle_bytes(const Config *config, Spool *spool, const Transfer *tra
         return;
     }
     if (spool_publish(spool, transfer->spool_name, transfer->partner, transfer->path,
-                      may_replace(config, transfer), &error)) {
+                      may_replace(config, transfer), &folder_fd, &error) &&
+        file_sync_folder(folder_fd, &error)) {
+        spool_remove(spool, transfer->spool_name);
         (*ret_published)++;
         return;
     }

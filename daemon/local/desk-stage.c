@@ -294,13 +294,15 @@ static void insert(Committing *committing)
     Transfer *transfer = committing->transfer;
     g_autoptr(GError) error = NULL;
     int folders[2];
+    size_t count = 0;
 
     transfer->spool_name = g_strdup_printf("%" G_GINT64_FORMAT, committing->staging_id);
-    if (!spool_commit_staged(self->spool, committing->staging_id, folders, &error)) {
+    if (!spool_commit_staged(self->spool, committing->staging_id, folders, &count, &error)) {
         fail_commit(committing, error);
         return;
     }
-    store_submit(self->store, store_request_insert(transfer, folders, 2), on_committed, committing);
+    store_submit(self->store, store_request_insert(transfer, folders, count), on_committed,
+                 committing);
 }
 
 static void on_counted(StoreResult *result, gpointer data)

@@ -35,7 +35,8 @@
 #define RECEIVED_MODE      0640
 #define NUMBERS_MAX        9999
 /* up to here the row is written while data flows, and waited for at the end only */
-#define SMALL_KB 1024
+#define SMALL_KB          1024
+#define SMALL_PATIENCE_US 20000
 
 /* checks: each returns 0/000 or why not; §14.5 gives the order */
 
@@ -250,6 +251,12 @@ static bool give_up(Incoming *self, PesitFpduType type, PesitDiag diag, const ch
     return refused && false;
 }
 
+/* Its row is written once, with its end, unless that takes long. */
+static bool is_small(const Incoming *self)
+{
+    return self->announced != 0 && self->announced <= SMALL_KB && !self->announced_articles;
+}
+
 bool incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
 {
     g_autoptr(GError) error = NULL;
@@ -269,9 +276,10 @@ bool incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
                                                                                : DIAG_RESOURCES,
                        error->message);
     self->selected = true;
-    if (!self->repeated)
-        self->inserting = store_begin(self->connection->services->store,
-                                      store_request_insert(self->transfer, NULL, 0));
+    if (is_small(self))
+        self->insert_us = clock_now_us() + SMALL_PATIENCE_US;
+    else
+        incoming_begin_insert(self);
     log_start(self);
     return incoming_answer(self, PESIT_FPDU_ACK_CREATE, NULL, PESIT_DIAG_OK);
 }
@@ -307,7 +315,7 @@ bool incoming_take_write(Incoming *self)
         return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_OTHER, "the transfer has ended");
     if (self->receiver != NULL && !start_over(self, &error))
         return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_IO_ERROR, error->message);
-    if (self->announced == 0 || self->announced > SMALL_KB || self->announced_articles) {
+    if (!is_small(self)) {
         if (!incoming_settle_insert(self, &error))
             return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_OTHER,
                                    error != NULL ? error->message
@@ -376,7 +384,8 @@ static PesitDiag check_end(const Incoming *self, const char **ret_reason)
     return PESIT_DIAG_OK;
 }
 
-/* Row first, then the name: what is found with a row but without a name at the start is published then. */
+/* Row first, then the name: what is found with a row but without a name at the start is published then. So the
+ * name itself need not be on the disk before the answer leaves; see settle_name in incoming.c. */
 static bool complete(Incoming *self, GError **error)
 {
     const Transfer *transfer = self->transfer;
@@ -386,7 +395,8 @@ static bool complete(Incoming *self, GError **error)
     if (self->repeated)
         return true;
     return spool_publish(self->connection->services->spool, transfer->spool_name, transfer->partner,
-                         transfer->path, self->file->existing == EXISTING_REPLACE, error);
+                         transfer->path, self->file->existing == EXISTING_REPLACE,
+                         &self->published_fd, error);
 }
 
 /* The row said done, but the name could not be given: taken back. */

@@ -41,6 +41,23 @@ static void log_end(const Incoming *self, TransferState state, PesitDiag diag, c
               "REASON", text, NULL);
 }
 
+/* The partner has its last answer: what it need not wait for. What the spool still holds is published again at
+ * the next start, until the name is on the disk. */
+static void settle_name(Incoming *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (self->published_fd < 0)
+        return;
+    (void)channel_flush(self->channel); /* a loss is noticed at the next event */
+    if (file_sync_folder(self->published_fd, &error))
+        spool_remove(self->connection->services->spool, self->transfer->spool_name);
+    else
+        log_event(LOG_STORE_FAILED, "CONNECTION", self->connection->label, "PATH",
+                  self->transfer->path, "REASON", error->message, NULL);
+    fd_clear(&self->published_fd);
+}
+
 void incoming_forget(Incoming *self)
 {
     bool published =
@@ -53,6 +70,7 @@ void incoming_forget(Incoming *self)
     g_clear_pointer(&self->sender, sender_free);
     g_clear_pointer(&self->context, context_close);
     fd_clear(&self->fd);
+    settle_name(self);
     if (self->transfer != NULL && !self->serving && (!published || self->repeated))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
     if (self->claimed) {
@@ -65,7 +83,8 @@ void incoming_forget(Incoming *self)
     g_clear_pointer(&self->inserting, reply_unref);
     g_clear_pointer(&self->transfer, transfer_free);
     g_clear_pointer(&self->progress, progress_unref);
-    *self = (Incoming){.connection = self->connection, .channel = self->channel, .fd = -1};
+    *self = (Incoming){
+            .connection = self->connection, .channel = self->channel, .fd = -1, .published_fd = -1};
 }
 
 bool incoming_answer(Incoming *self, PesitFpduType type, PesitFpdu *params, PesitDiag diag)
@@ -98,6 +117,14 @@ void incoming_interrupt(Incoming *self, PesitDiag diag, unsigned end_code)
         self->interrupting = channel_command(self->channel, &command);
 }
 
+void incoming_begin_insert(Incoming *self)
+{
+    self->insert_us = 0;
+    if (self->inserting == NULL && self->transfer->id == 0 && !self->repeated)
+        self->inserting = store_begin(self->connection->services->store,
+                                      store_request_insert(self->transfer, NULL, 0));
+}
+
 bool incoming_settle_insert(Incoming *self, GError **error)
 {
     gpointer value = NULL;
@@ -128,14 +155,17 @@ void incoming_remember_counts(Incoming *self)
     self->transfer->articles = agreement.articles;
 }
 
-/* Folder whose entries must be durable with the row, or none. */
-static StoreRequest *new_update(Incoming *self)
+/* The row's end, with the folder whose entries must be durable before it, if any. A small file's row is written
+ * only now. */
+static StoreRequest *new_end(Incoming *self)
 {
     int folder_fd = -1;
 
     if (!self->serving && self->transfer->state == TRANSFER_DONE)
-        folder_fd = spool_open_transfer(self->connection->services->spool,
-                                        self->transfer->spool_name, NULL);
+        folder_fd =
+                spool_open_unsynced(self->connection->services->spool, self->transfer->spool_name);
+    if (self->transfer->id == 0)
+        return store_request_insert(self->transfer, &folder_fd, folder_fd >= 0 ? 1 : 0);
     return store_request_update(self->transfer, 1u << TRANSFER_RUNNING, &folder_fd,
                                 folder_fd >= 0 ? 1 : 0);
 }
@@ -152,8 +182,9 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
         log_end(self, state, diag, text);
         return true;
     }
-    if (!incoming_settle_insert(self, error) || self->transfer->id == 0)
+    if (!incoming_settle_insert(self, error))
         return false;
+    self->insert_us = 0;
     self->transfer->state = state;
     self->transfer->diag_type = diag.type;
     self->transfer->diag_code = diag.code;
@@ -161,12 +192,13 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
     self->transfer->data_kept = state == TRANSFER_DONE && !self->serving;
     g_free(self->transfer->error);
     self->transfer->error = g_strdup(text);
-    result = store_execute(self->connection->services->store, new_update(self));
+    result = store_execute(self->connection->services->store, new_end(self));
     if (result->error != NULL) {
         self->transfer->state = TRANSFER_FAILED;
         g_propagate_prefixed_error(error, g_steal_pointer(&result->error), "record the transfer: ");
         return false;
     }
+    self->transfer->id = result->transfer->id;
     return true;
 }
 
@@ -486,7 +518,8 @@ static bool step(Incoming *self)
             take_orders(self);
         return !self->connection->over;
     }
-    switch (channel_next(self->channel, INT64_MAX, &event)) {
+    switch (channel_next(self->channel, self->insert_us != 0 ? self->insert_us : INT64_MAX,
+                         &event)) {
     case CHANNEL_EVENT:
         take_event(self, &event);
         break;
@@ -496,6 +529,7 @@ static bool step(Incoming *self)
             incoming_take_data(self, NULL);
         break;
     case CHANNEL_TIME:
+        incoming_begin_insert(self);
         break;
     case CHANNEL_OVER:
         event.kind = PESIT_EVENT_LOST;
@@ -509,7 +543,7 @@ static bool step(Incoming *self)
 
 void incoming_run(Connection *connection, Stream *stream)
 {
-    Incoming self = {.connection = connection, .fd = -1};
+    Incoming self = {.connection = connection, .fd = -1, .published_fd = -1};
 
     self.channel = connection_open_channel(connection, stream, PESIT_ROLE_SERVER);
     while (step(&self))

@@ -22,7 +22,9 @@ typedef struct {
     bool interrupting; /* IDT sent, ACK(IDT) awaited */
     const VirtualFile *file;
     Transfer *transfer; /* NULL before a selection was accepted */
-    Reply *inserting;   /* the row is being written; NULL once transfer->id is known */
+    Reply *inserting; /* the row is being written; NULL before that and once transfer->id is known */
+    int64_t insert_us; /* monotonic, when the row of a small file is written if it takes so long; 0: not waiting */
+    Fd published_fd; /* folder with the published name, to be synced; -1 none */
     Progress *progress;
     Fd fd;
     Context *context;
@@ -48,6 +50,8 @@ bool incoming_answer(Incoming *self, PesitFpduType type, PesitFpdu *params, Pesi
 bool incoming_refuse(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason);
 /* Stops the data from our side; the session waits for ACK(IDT). */
 void incoming_interrupt(Incoming *self, PesitDiag diag, unsigned end_code);
+/* Writes the row, unless that was done. */
+void incoming_begin_insert(Incoming *self);
 /* Waits for the id of the row that is being written. False: it could not be. */
 bool incoming_settle_insert(Incoming *self, GError **error);
 /* Writes the row's end, once. text: borrowed, NULL when done. diag: 0/000 when none. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define TRANSFER_ID_MODULUS         0xFFFFFF
+#define EARLY_BYTES                 (1u << 20)
 #define DIAG_CANCELLED              PESIT_DIAG(2, 216)
 #define DIAG_ABNORMAL_END           PESIT_DIAG(2, 223)
 #define DIAG_LARGER                 PESIT_DIAG(2, 224)
@@ -48,6 +49,7 @@ typedef struct {
     bool delivered;  /* ACK(TRANS.END) was positive: nothing can fail any more */
     uint64_t announced_bytes;
     Context *context;
+    Reply *gate; /* the row says that the partner may have it, once this is answered */
 } Exchange;
 
 static void end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code,
@@ -374,6 +376,17 @@ static Reply *begin_record(Exchange *self)
                                             NULL, 0));
 }
 
+/* A small file's row is written while ORF and WRITE are asked for; until data flow the partner cannot have it. */
+static void record_early(Exchange *self)
+{
+    bool end_sent = self->transfer->end_sent;
+
+    if (self->size_bytes > EARLY_BYTES)
+        return;
+    self->gate = begin_record(self);
+    self->transfer->end_sent = end_sent;
+}
+
 /* An orderly end before TRANS.END: the partner does not have it. */
 static void send_failed(Exchange *self, PesitDiag diag, const GError *error)
 {
@@ -435,12 +448,14 @@ static bool transfer_data_out(Exchange *self, uint32_t point)
 {
     g_autoptr(Sender) sender = sender_new(self->channel, self->fd, self->size_bytes, self->file,
                                           self->context, self->job->progress);
-    g_autoptr(Reply) gate = begin_record(self);
     ContextPoint start = {0};
     PesitEvent event;
     bool sent;
 
-    sender_set_gate(sender, gate);
+    if (self->gate == NULL)
+        self->gate = begin_record(self);
+    self->transfer->end_sent = true;
+    sender_set_gate(sender, self->gate);
     if (point != 0 && context_find(self->context, point, &start))
         sender_start_at(sender, &start);
     sent = send_data(self, sender);
@@ -480,6 +495,7 @@ static void send_file(Exchange *self)
     if (!ask(self, command_create(self), PESIT_FPDU_ACK_CREATE, "CREATE", &event))
         return;
     self->depth = DEPTH_SELECTED;
+    record_early(self);
     if (!open_file(self, PESIT_FPDU_WRITE, PESIT_FPDU_ACK_WRITE, &event))
         return;
     if (!transfer_data_out(self, event.point))
@@ -600,8 +616,7 @@ static bool keep_file(Exchange *self, Receiver *receiver)
         return false;
     }
     remember_counts(self);
-    folder_fd = spool_open_transfer(self->connection->services->spool, self->transfer->spool_name,
-                                    &error);
+    folder_fd = spool_open_unsynced(self->connection->services->spool, self->transfer->spool_name);
     self->transfer->end_sent = true;
     self->transfer->data_kept = true;
     self->transfer->mtime_us = clock_wall_us();
@@ -687,6 +702,7 @@ static void run_job(Connection *self)
     if (self->job->outcome != OUTCOME_RETURNED && !self->over)
         close_selection(&exchange);
     context_close(exchange.context);
+    reply_unref(exchange.gate);
     fd_clear(&exchange.fd);
     notice = notice_new(self, NOTICE_JOB_DONE);
     notice->job = g_steal_pointer(&self->job);

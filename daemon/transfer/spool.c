@@ -15,7 +15,9 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ struct Spool {
     Fd transfers_fd;
     Fd inbox_fd;
     uint64_t reserve_bytes;
+    bool names_follow; /* a sync of a new file makes its name durable too */
     _Atomic int64_t last_name;
 };
 
@@ -67,6 +70,15 @@ static bool check_same_filesystem(Spool *self, const char *inbox_path, GError **
     return true;
 }
 
+/* Filesystems whose journal has one order for all names: syncing a new file brings all that was before it. */
+static bool do_names_follow(int fd)
+{
+    struct statfs stat;
+
+    return fstatfs(fd, &stat) == 0 &&
+           (stat.f_type == EXT4_SUPER_MAGIC || stat.f_type == XFS_SUPER_MAGIC);
+}
+
 Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reserve_bytes,
                   GError **error)
 {
@@ -78,6 +90,7 @@ Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reser
     if (!open_folders(self, spool_path, inbox_path, error) ||
         !check_same_filesystem(self, inbox_path, error))
         return NULL;
+    self->names_follow = do_names_follow(self->transfers_fd);
     return g_steal_pointer(&self);
 }
 
@@ -164,7 +177,8 @@ void spool_discard_staged(Spool *self, int64_t name)
     remove_folder(self->staging_fd, text);
 }
 
-bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error)
+bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], size_t *ret_count,
+                         GError **error)
 {
     char text[NAME_BYTES];
     g_auto(Fd) folder_fd = -1;
@@ -175,16 +189,15 @@ bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError *
         error_set_errno(error, errno, "commit staged file '%s'", text);
         return false;
     }
-    folder_fd = spool_open_transfer(self, text, error);
-    if (folder_fd < 0)
-        return false;
     tree_fd = fcntl(self->transfers_fd, F_DUPFD_CLOEXEC, 0);
     if (tree_fd < 0) {
         error_set_errno(error, errno, "duplicate descriptor of the spool");
         return false;
     }
-    ret_folders[0] = folder_fd;
-    ret_folders[1] = tree_fd;
+    folder_fd = spool_open_unsynced(self, text);
+    ret_folders[0] = tree_fd;
+    ret_folders[1] = folder_fd;
+    *ret_count = folder_fd >= 0 ? 2 : 1;
     folder_fd = tree_fd = -1;
     return true;
 }
@@ -205,6 +218,11 @@ int spool_create(Spool *self, const char *name, GError **error)
 int spool_open_transfer(Spool *self, const char *name, GError **error)
 {
     return file_open_beneath(self->transfers_fd, name, O_DIRECTORY | O_RDONLY, 0, error);
+}
+
+int spool_open_unsynced(Spool *self, const char *name)
+{
+    return self->names_follow ? -1 : spool_open_transfer(self, name, NULL);
 }
 
 int spool_open_data(Spool *self, const char *name, int flags, GError **error)
@@ -265,7 +283,7 @@ static bool make_target_folders(Spool *self, const char *target, GError **error)
 }
 
 bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,
-                   bool replace, GError **error)
+                   bool replace, int *ret_folder_fd, GError **error)
 {
     g_autofree char *target = inbox_path(partner, path);
     g_autofree char *folder = g_path_get_dirname(target);
@@ -283,9 +301,8 @@ bool spool_publish(Spool *self, const char *name, const char *partner, const cha
         error_set_errno(error, errno, "publish '%s'", target);
         return false;
     }
-    if (!file_sync_folder(folder_fd, error))
-        return false;
-    spool_remove(self, name);
+    *ret_folder_fd = folder_fd;
+    folder_fd = -1;
     return true;
 }
 

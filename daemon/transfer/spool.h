@@ -31,8 +31,10 @@ int spool_stage(Spool *self, int64_t name, GError **error);
 /* Another descriptor of a staged file, for reading. */
 int spool_open_staged(Spool *self, int64_t name, GError **error);
 void spool_discard_staged(Spool *self, int64_t name);
-/* Moves a staged file among the transfers. ret_folders: two descriptors to sync before its row commits. */
-bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], GError **error);
+/* Moves a staged file, whose bytes are synced, among the transfers. ret_folders: descriptors to sync before
+ * its row commits, one or two. */
+bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], size_t *ret_count,
+                         GError **error);
 
 /* transfers */
 
@@ -41,6 +43,9 @@ int spool_create(Spool *self, const char *name, GError **error);
 int spool_open_data(Spool *self, const char *name, int flags, GError **error);
 /* Descriptor of the folder of a transfer (for the journal), or -1. */
 int spool_open_transfer(Spool *self, const char *name, GError **error);
+/* Descriptor of the folder of a transfer when it must be synced too for a synced file in it to be found after
+ * a power cut; -1 when the filesystem does that with the file, or on an error. */
+int spool_open_unsynced(Spool *self, const char *name);
 /* Removes the folder and what is in it; nothing when it is not there. */
 void spool_remove(Spool *self, const char *name);
 /* Names of all folders among the transfers. Returns new array of char *. */
@@ -50,10 +55,10 @@ unsigned spool_clear_staging(Spool *self);
 
 /* inbox */
 
-/* Publishes the bytes of a transfer under inbox/PARTNER/PATH and syncs; then its folder in the spool is
- * gone. EXISTS: the target is there and replace is false. */
+/* Publishes the bytes of a transfer under inbox/PARTNER/PATH. ret_folder_fd: to sync, then to close; only then
+ * its folder in the spool may be removed. EXISTS: the target is there and replace is false. */
 bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,
-                   bool replace, GError **error);
+                   bool replace, int *ret_folder_fd, GError **error);
 bool spool_inbox_has(Spool *self, const char *partner, const char *path);
 int spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error);
 bool spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error);

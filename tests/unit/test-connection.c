@@ -182,10 +182,11 @@ static Transfer *commit(Node *node, TransferDirection direction, const char *par
     int64_t name = spool_next_name(node->spool);
     g_auto(Fd) fd = spool_stage(node->spool, name, &error);
     int folders[2];
+    size_t count = 0;
 
     g_assert_no_error(error);
     g_assert_true(file_write_at(fd, bytes, length, 0, NULL));
-    g_assert_true(spool_commit_staged(node->spool, name, folders, &error));
+    g_assert_true(spool_commit_staged(node->spool, name, folders, &count, &error));
     transfer->direction = direction;
     transfer->state = TRANSFER_QUEUED;
     transfer->partner = g_strdup(partner);
@@ -194,7 +195,7 @@ static Transfer *commit(Node *node, TransferDirection direction, const char *par
     transfer->mtime_us = clock_wall_us();
     transfer->spool_name = g_strdup_printf("%" G_GINT64_FORMAT, name);
     transfer->data_kept = true;
-    result = store_execute(node->store, store_request_insert(transfer, folders, 2));
+    result = store_execute(node->store, store_request_insert(transfer, folders, count));
     g_assert_no_error(result->error);
     return g_steal_pointer(&result->transfer);
 }
