@@ -463,22 +463,34 @@ static void connect_to(PostgresDb *self)
     self->connection = PQconnectdbParams(keywords, values, 1);
 }
 
+/* IF NOT EXISTS does not help two that begin together: one of them fails on the catalogue's key. */
+static bool create_schema(PostgresDb *self, GError **error)
+{
+    char *name = PQescapeIdentifier(self->connection, self->schema, strlen(self->schema));
+    g_autofree char *create = g_strconcat("CREATE SCHEMA IF NOT EXISTS ", name, NULL);
+
+    PQfreemem(name);
+    if (!run_text(self, "BEGIN", NULL, NULL, error))
+        return false;
+    if (run_text(self,
+                 "SELECT pg_advisory_xact_lock(hashtextextended('create ' || current_database() || "
+                 "' ' || $1, 0))",
+                 self->schema, NULL, error) &&
+        run_text(self, create, NULL, NULL, error) && run_text(self, "COMMIT", NULL, NULL, error))
+        return true;
+    (void)run_text(self, "ROLLBACK", NULL, NULL, NULL); /* the first error counts */
+    return false;
+}
+
 static bool use_schema(PostgresDb *self, GError **error)
 {
     g_autofree char *found = NULL;
-    g_autofree char *create = NULL;
-    char *name;
 
     if (!run_text(self, "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = $1",
                   self->schema, &found, error))
         return false;
-    if (found == NULL) {
-        name = PQescapeIdentifier(self->connection, self->schema, strlen(self->schema));
-        create = g_strconcat("CREATE SCHEMA IF NOT EXISTS ", name, NULL);
-        PQfreemem(name);
-        if (!run_text(self, create, NULL, NULL, error))
-            return false;
-    }
+    if (found == NULL && !create_schema(self, error))
+        return false;
     return run_text(self, "SELECT set_config('search_path', quote_ident($1), false)", self->schema,
                     NULL, error);
 }
