@@ -39,7 +39,7 @@ static void fill_common(const Mount *mount, const Node *node, mode_t mode, struc
 
 static void fill_folder(Mount *mount, const Node *node, struct stat *attr)
 {
-    bool writable = node->partner != NULL && node->path[0] != '\0';
+    bool writable = node->partner != NULL && tree_takes_files(mount, node->partner, node->path);
     mode_t mode = node->local ? node->mode : writable ? 0775 : 0755;
 
     fill_common(mount, node, S_IFDIR | mode, attr);

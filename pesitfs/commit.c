@@ -107,8 +107,10 @@ int commit_staged(Mount *mount, Node *node, Staged *staged, const char *partner,
     bool sent;
     int failure;
 
+    if (!tree_is_enabled(mount, partner))
+        return EPERM;
     if (!tree_find_rule(mount, partner, path, true, &rule))
-        return tree_is_enabled(mount, partner) ? EACCES : EPERM;
+        return EACCES;
     if (rule.max_bytes != 0 && fstat(staged->fd, &stat) == 0 &&
         (uint64_t)stat.st_size > rule.max_bytes)
         return EFBIG;

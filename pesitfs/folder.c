@@ -93,7 +93,9 @@ static int fill_listing(Mount *mount, const Node *node, Listing *listing)
         list_partners(mount, names);
     } else {
         names = tree_list(mount, node->partner, node->path);
-        failure = node->path[0] != '\0' ? list_stored(mount, node, names) : 0;
+        failure = tree_takes_files(mount, node->partner, node->path)
+                          ? list_stored(mount, node, names)
+                          : 0;
     }
     listing->names = g_ptr_array_new_with_free_func(g_free);
     g_hash_table_iter_init(&iterator, names);

@@ -28,7 +28,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
     Node *node;
     int failure;
 
-    if (parent == NULL || parent->partner == NULL || parent->path[0] == '\0') {
+    if (parent == NULL || parent->partner == NULL ||
+        !tree_takes_files(mount, parent->partner, parent->path)) {
         fuse_reply_err(req, parent == NULL ? ENOENT : EACCES);
         return;
     }

@@ -106,6 +106,8 @@ char *tree_key(const char *partner, const char *path);
 /* Path of a name in a folder. Returns new. */
 char *tree_join(const char *folder, const char *name);
 bool tree_is_folder(Mount *self, const char *partner, const char *path);
+/* Whether files may stand in a folder: always below the partner's own, there when a pattern has no folder. */
+bool tree_takes_files(Mount *self, const char *partner, const char *folder);
 bool tree_has_partner(Mount *self, const char *partner);
 /* False for one that the configuration disables. */
 bool tree_is_enabled(Mount *self, const char *partner);

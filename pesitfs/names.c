@@ -91,8 +91,8 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mod
     Node *node;
 
     path = parent != NULL ? tree_join(parent->path, name) : NULL;
-    if (parent == NULL || parent->partner == NULL || parent->path[0] == '\0' ||
-        !tree_is_scratch(path)) {
+    if (parent == NULL || parent->partner == NULL || !tree_is_scratch(path) ||
+        !tree_takes_files(mount, parent->partner, parent->path)) {
         fuse_reply_err(req, EPERM);
         return;
     }
@@ -303,7 +303,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
         fuse_reply_err(req, parent == NULL || new_parent == NULL ? ENOENT : EINVAL);
         return;
     }
-    if (parent->partner == NULL || new_parent->partner == NULL || new_parent->path[0] == '\0') {
+    if (parent->partner == NULL || new_parent->partner == NULL) {
         fuse_reply_err(req, EPERM);
         return;
     }
@@ -311,7 +311,10 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
     new_path = tree_join(new_parent->path, new_name);
     rename = (Rename){tree_find_local(mount, parent->partner, path), NULL, new_parent->partner,
                       new_path, (flags & RENAME_NOREPLACE_FLAG) != 0};
-    if (rename.node == NULL || rename.node->folder)
+    if (rename.node != NULL && !rename.node->folder &&
+        !tree_takes_files(mount, new_parent->partner, new_parent->path))
+        failure = EACCES;
+    else if (rename.node == NULL || rename.node->folder)
         failure = refuse_rename(mount, parent->partner, path);
     else
         failure = rename_local(mount, &rename, &wait);

@@ -177,6 +177,22 @@ bool tree_is_enabled(Mount *self, const char *name)
     return enabled;
 }
 
+bool tree_takes_files(Mount *self, const char *name, const char *folder)
+{
+    const ClientPartner *partner;
+    bool takes = folder[0] != '\0';
+
+    pthread_mutex_lock(&self->lock);
+    partner = find_partner(self, name);
+    for (guint i = 0; partner != NULL && !takes && i < partner->files->len; i++) {
+        const ClientFile *file = g_ptr_array_index(partner->files, i);
+
+        takes = strchr(file->pattern, '/') == NULL;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return takes;
+}
+
 bool tree_is_folder(Mount *self, const char *partner, const char *path)
 {
     g_autofree char *key = tree_key(partner, path);
@@ -238,8 +254,10 @@ bool tree_find_rule(Mount *self, const char *partner_name, const char *path, boo
 bool tree_is_scratch(const char *path)
 {
     static const char *const PATTERNS[] = {
-            ".*",     "*~",     "*.tmp",     "*.part",   "*.partial",   "*.filepart", "*.swp",
-            "*.swpx", "*.lock", "sed??????", "XX??????", "tmp????????", "4913"};
+            ".*",        "*~",         "#*#",          "*.tmp",       "*.part",
+            "*.partial", "*.filepart", "*.crdownload", "*.swp",       "*.swpx",
+            "*.lock",    "sed??????",  "XX??????",     "tmp????????", "tmp.??????????",
+            "4913"};
     g_auto(GStrv) names = g_strsplit(path, "/", -1);
 
     for (size_t n = 0; names[n] != NULL; n++) {

@@ -438,15 +438,3 @@ const VirtualFile *rule_find_by_wire(GPtrArray *files, unsigned file_type, const
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is no safe name", file_name);
     return NULL;
 }
-
-bool rule_is_scratch(const char *name)
-{
-    static const char *const PATTERNS[] = {".*",     "*~",    "*.swp", "*.swx", "*.tmp",
-                                           "*.part", "*.bak", "#*#",   "4913",  "sed??????"};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(PATTERNS); i++) {
-        if (fnmatch(PATTERNS[i], name, 0) == 0)
-            return true;
-    }
-    return false;
-}

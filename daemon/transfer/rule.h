@@ -90,6 +90,3 @@ bool rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *
 const VirtualFile *rule_find_by_wire(GPtrArray *files, unsigned file_type, const char *file_name,
                                      const char *label, const RuleContext *context, bool for_create,
                                      char **ret_path, GError **error);
-
-/* True for names that are local only in the mount and never sent: editors' and copiers' temporary names. */
-bool rule_is_scratch(const char *name);

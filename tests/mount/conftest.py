@@ -30,6 +30,7 @@ partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; a
             { pattern = "jours/*"; mode = "fetch"; file_name = "J{date:%%y%%m%%d}"; } ); },
   { name = "CLOSED"; identifier = "CLOSED"; address = "127.0.0.1"; port = 1; retry_delays_s = [ 600 ];
     files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; wait_s = 5; },
+              { pattern = "top-*"; mode = "send"; ack = "spool"; },
               { pattern = "later/*"; mode = "send"; ack = "spool"; replace_queued = true; },
               { pattern = "in/*"; mode = "fetch"; } ); },
   { name = "MUTE"; identifier = "MUTE"; address = "127.0.0.1"; port = %d; outgoing_connections = 50; max_connections = 50;

@@ -225,18 +225,6 @@ static void test_partner(void)
     }
 }
 
-static void test_scratch(void)
-{
-    static const char *const YES[] = {".virement.xml.AbC123", "a.xml~", ".a.swp", "4913",
-                                      "sedAbCdEf"};
-    static const char *const NO[] = {"virement.xml", "sed.xml", "part1"};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(YES); i++)
-        g_assert_true(rule_is_scratch(YES[i]));
-    for (size_t i = 0; i < G_N_ELEMENTS(NO); i++)
-        g_assert_false(rule_is_scratch(NO[i]));
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -245,7 +233,6 @@ int main(int argc, char **argv)
     g_test_add_func("/rule/paths", test_paths);
     g_test_add_func("/rule/wire", test_wire);
     g_test_add_func("/rule/days", test_days);
-    g_test_add_func("/rule/scratch", test_scratch);
     g_test_add_func("/partner/addresses-and-hours", test_partner);
     return g_test_run();
 }
