@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import time
@@ -176,6 +177,146 @@ def small_bare(bench, threads):
     return bench.small_count / seconds
 
 
+# through the mount
+
+@contextlib.contextmanager
+def mounted(company):
+    mount = Mounted(company).start()
+    try:
+        yield mount
+    finally:
+        mount.stop()
+
+
+def started_at(company, path):
+    """When the daemon began to send, from its log; seconds of the wall clock."""
+    text = [line for line in company.log().splitlines() if " transfer started: " in line and "PATH=" + path in line][-1]
+    return datetime.datetime.fromisoformat(text.split()[0].replace("Z", "+00:00")).timestamp()
+
+
+def copy_in(bench):
+    """Seconds from the start of cp until sending starts, and until cp ends."""
+    source = bench.source(bench.large)
+    with bench.pair() as (company, bank), mounted(company) as mount:
+        start = time.time()
+        subprocess.run(["cp", source, mount.at("out/large")], check=True)
+        end = time.time()
+        check_arrived(bank, "large", source)
+        return started_at(company, "out/large") - start, end - start
+
+
+def copy_out(bench, moved):
+    """Seconds of cp to the disk, and of what follows: a sync, or the bare move."""
+    with bench.fresh() as folder:
+        start = time.time()
+        subprocess.run(["cp", bench.source(bench.large), folder / "copy"], check=True)
+        if not moved:
+            subprocess.run(["sync", folder / "copy"], check=True)
+        seconds = time.time() - start
+        return seconds + (run_bare("bare-move", folder / "copy", folder) if moved else 0)
+
+
+MOUNT_THREADS = 32
+
+
+def small_mount(bench):
+    with bench.pair(connections=MOUNT_THREADS, keep=True) as (company, bank), mounted(company) as mount:
+        seconds = run_bare("write-small", MOUNT_THREADS, bench.small_count, SMALL_BYTES, mount.at("out"))
+        assert len(os.listdir(bank.folder / "inbox/COMPANY/in")) == bench.small_count + 1
+    return bench.small_count / seconds
+
+
+def median_ms(count, work):
+    times = []
+    for number in range(count):
+        start = time.monotonic()
+        work(number)
+        times.append(time.monotonic() - start)
+    return statistics.median(times) * 1000
+
+
+def latency(bench):
+    source = bench.source(SMALL_BYTES)
+    with bench.pair() as (company, _), mounted(company) as mount:
+        return median_ms(5 if bench.quick else 100,
+                         lambda n: subprocess.run(["cp", source, mount.at("out/%d" % n)], check=True))
+
+
+def latency_bare(bench):
+    def copy_twice(number):
+        for side in ("here", "there"):
+            subprocess.run(["cp", source, folder / ("%s-%d" % (side, number))], check=True)
+            sync_file(folder / ("%s-%d" % (side, number)))
+
+    source = bench.source(SMALL_BYTES)
+    with bench.fresh() as folder:
+        return median_ms(5 if bench.quick else 100, copy_twice)
+
+
+def sync_file(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+# what it takes
+
+def peak_mib(process):
+    text = pathlib.Path("/proc/%d/status" % process.pid).read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+)", text).group(1)) / 1024
+
+
+def memory(bench):
+    """Peak of resident memory, the largest of the three processes; a tenth of the bytes first, to see that it is flat."""
+    size = bench.large * 10
+    with bench.pair() as (company, bank), mounted(company) as mount:
+        processes = {"pesitd that sends": company, "pesitd that receives": bank, "pesitfs": mount}
+        peaks = []
+        for part, name in ((size // 10, "tenth"), (size, "whole")):
+            subprocess.run(["dd", "if=/dev/zero", "of=%s" % mount.at("out/" + name), "bs=1M", "count=%d" % (part // MIB)],
+                           check=True, capture_output=True)
+            assert (bank.folder / "inbox/COMPANY/in" / name).stat().st_size == part
+            peaks.append({what: peak_mib(node.process) for what, node in processes.items()})
+        for what in processes:
+            bench.note("%s: %.1f MiB after %.3g GiB, %.1f MiB after %.3g GiB" % (
+                what, peaks[0][what], size / 10 / GIB, peaks[1][what], size / GIB))
+        return max(peaks[1].values())
+
+
+def connections(bench):
+    """Seconds of the slowest of many transfers that begin together: the bank is held until all have called it."""
+    count, size = (20, MIB) if bench.quick else (500, MIB)
+    with bench.pair(connections=count) as (company, bank):
+        before = [peak_mib(node.process) for node in (company, bank)]
+        bank.process.send_signal(signal.SIGSTOP)
+        feeder = subprocess.Popen([BUILD / "tests/bench/feed", company.folder / "door", "BANK1", "out", "8", str(count),
+                                   str(size)], stdout=subprocess.PIPE, text=True)
+        wait_for(lambda: company.log().count(" transfer started: ") > count, 60)
+        start = time.time()
+        bank.process.send_signal(signal.SIGCONT)
+        output = feeder.communicate(timeout=600)[0]
+        assert int(output.split()[1]) == count + 1, output
+        transfers = company.control("transfers", "--limit", "1000")
+        for node, what, base in zip((company, bank), ("sends", "receives"), before):
+            peak = peak_mib(node.process)
+            bench.note("pesitd that %s: peak %.1f MiB, %.0f KiB for each of %d connections" % (
+                what, peak, (peak - base) * 1024 / count, count))
+        return max(t["finished_us"] / 1e6 for t in transfers) - start
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in %d s" % seconds
+        time.sleep(0.05)
+
+
+def connections_bare(bench):
+    count, size = (20, MIB) if bench.quick else (500, MIB)
+    with bench.fresh() as folder:
+        return run_bare("bare-move", bench.source(count * size), folder)
+
+
 @dataclasses.dataclass
 class Case:
     name: str
@@ -193,7 +334,13 @@ class Case:
 CASES = [
     Case("file-plain", "MB/s", 0.8, move, move_bare),
     Case("file-tls", "MB/s", 0.9, lambda b: move(b, tls=True), lambda b: move_bare(b, tls=True)),
+    Case("mount-write", "s", 0.8, lambda b: copy_in(b)[0], lambda b: copy_out(b, False), more_is_better=False),
+    Case("mount-send", "s", 0.7, lambda b: copy_in(b)[1], lambda b: copy_out(b, True), more_is_better=False),
     Case("small-1", "/s", 0.5, lambda b: feed(b, 1), lambda b: small_bare(b, 1), runs=3),
     Case("small-32", "/s", 0.5, lambda b: feed(b, 32), lambda b: small_bare(b, 32), runs=3),
+    Case("small-mount", "/s", 0.5, small_mount, lambda b: small_bare(b, MOUNT_THREADS), runs=3),
+    Case("cp-latency", "ms", None, latency, latency_bare, more_is_better=False, runs=3),
     Case("sync-32k", "MB/s", 0.8, move_with_points, sync_bare, runs=3),
+    Case("memory", "MiB", None, memory, runs=1),
+    Case("connections", "s", None, connections, connections_bare, more_is_better=False, runs=1),
 ]
