@@ -26,7 +26,7 @@ PARAMETERS = {
     1: "S1", 2: "A3", 3: "C24", 4: "C24", 5: "X16", 6: "S1", 7: "A3", 11: "N2", 12: "C76", 13: "N3", 14: "M1", 15: "S1", 16: "S1",
     17: "S1", 18: "N3", 19: "S1", 20: "N3", 21: "A2", 22: "S1", 23: "S1", 25: "N2", 26: "N2", 27: "N8", 28: "N4", 29: "X254",
     31: "M1", 32: "N2", 33: "S1", 37: "C80", 38: "N2", 39: "N2", 41: "S1", 42: "N4", 51: "D12", 52: "D12", 61: "C24", 62: "C24",
-    63: "X16", 64: "D12", 71: "A3", 72: "X256", 73: "A4", 74: "X256", 75: "A4", 76: "X256", 77: "A4", 78: "X8", 79: "X64", 80: "X168",
+    63: "X16", 64: "D12", 71: "A3", 72: "X72", 73: "A4", 74: "X64", 75: "A4", 76: "X64", 77: "A4", 78: "X8", 79: "X64", 80: "X168",
     81: "X64", 82: "X64", 83: "X168", 91: "X4096", 99: "X254",
 }
 # what each message may hold, in the order of the wire: ? may be absent, 9{ } a group; chapter 4.7.4, with the security parameters
@@ -119,7 +119,7 @@ def sample(pi, longest=False):
         return b"\xff" * size if longest else b"\1"
     if kind == "C":
         return (b"ABCDEFGHIJ" * 8)[:size] if longest else b"A"
-    return bytes([1] + [0] * (size - 1)) if kind == "A" else b"\1" * (size if longest else {5: 8, 63: 8, 78: 4}.get(pi, 1))
+    return bytes([1] + [0] * (size - 1)) if kind == "A" else b"\1" * (size if longest else {5: 8, 63: 8, 78: 4, 79: 64}.get(pi, 1))
 
 
 def specimen(name, optional=False, longest=False):
