@@ -53,6 +53,8 @@ void owner_load(Mount *mount, Node *node, const ClientTransfer *transfer)
     if (transfer->data_kept) {
         g_auto(Fd) fd = client_open(mount->client, transfer->id, CALL_MS, NULL);
 
+        if (fd < 0)
+            return;                       /* asked again next time */
         (void)read_owner(fd, &uid, &gid); /* else the mount's */
     }
     pthread_mutex_lock(&mount->lock);

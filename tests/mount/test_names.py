@@ -3,6 +3,8 @@
 import ctypes
 import errno
 import os
+import pathlib
+import re
 
 import pytest
 from conftest import FILE, wait_for
@@ -51,6 +53,13 @@ def test_a_temporary_name_is_never_sent(mnt, name):
     path.unlink()
     assert name not in os.listdir(mnt.at("out"))
     assert "out/" + name not in mnt.sends()
+
+
+def test_the_page_lists_the_temporary_names():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    source = (root / "pesitfs/tree.c").read_text(encoding="utf-8").split("PATTERNS[] = {")[1].split("}")[0]
+    page = (root / "docs/filesystem.md").read_text(encoding="utf-8").split("## Temporary names")[1].split("Editors")[0]
+    assert set(re.findall(r'"([^"]+)"', source)) == set(re.findall(r"`([^` ]+)`", page))
 
 
 def test_a_rename_commits_and_says_what_is_wrong(mnt, bank):
