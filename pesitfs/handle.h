@@ -20,7 +20,8 @@ typedef struct {
     pid_t opener;       /* thread group, 0: not to be known */
     _Atomic bool owned; /* a close without new bytes came that was the opener's: owner is known */
     _Atomic uint64_t owner;
-    _Atomic uint64_t last_writer; /* lock owner of the newest write */
+    _Atomic uint64_t last_writer;   /* lock owner of the newest write */
+    _Atomic uint64_t waiting_bytes; /* written since the disk was last told to begin */
     _Atomic bool mixed_writers;
 } Handle;
 
