@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where files in transit live: what is found, what is removed, what is used again. */
+#include "daemon/transfer/spool.h"
+
+#include "base/error.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    char *folder, *path, *inbox;
+    Spool *spool;
+} Fixture;
+
+static void open_spool(Fixture *self, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)data;
+    self->folder = g_dir_make_tmp("test-spool.XXXXXX", &error);
+    g_assert_no_error(error);
+    self->path = g_build_filename(self->folder, "spool", NULL);
+    self->inbox = g_build_filename(self->folder, "inbox", NULL);
+    self->spool = spool_open(self->path, self->inbox, 0, &error);
+    g_assert_no_error(error);
+}
+
+static void close_spool(Fixture *self, gconstpointer data)
+{
+    g_autofree char *command = g_strdup_printf("rm -r '%s'", self->folder);
+
+    (void)data;
+    spool_close(self->spool);
+    g_assert_true(g_spawn_command_line_sync(command, NULL, NULL, NULL, NULL));
+    g_free(self->folder);
+    g_free(self->path);
+    g_free(self->inbox);
+}
+
+static void create(Fixture *self, const char *name, const char *bytes)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(Fd) fd = spool_create(self->spool, name, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(file_write_at(fd, bytes, strlen(bytes), 0, NULL));
+}
+
+static void assert_data(const Fixture *self, const char *name, const char *expected)
+{
+    g_autofree char *path = g_build_filename(self->path, "transfers", name, "data", NULL);
+    g_autofree char *text = NULL;
+
+    if (expected == NULL) {
+        g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+        return;
+    }
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, expected);
+}
+
+/* A folder that is used again is another transfer's: nothing of the first is in it, and the first is gone. */
+static void test_used_again(Fixture *self, gconstpointer data)
+{
+    g_autofree char *journal = g_build_filename(self->path, "transfers", "1", "context", NULL);
+    g_autofree char *left = g_build_filename(self->path, "transfers", "2", "context", NULL);
+    g_autoptr(GPtrArray) names = NULL;
+
+    (void)data;
+    create(self, "1", "first");
+    g_assert_true(g_file_set_contents(journal, "points", -1, NULL));
+    spool_remove(self->spool, "1");
+    names = spool_list(self->spool);
+    g_assert_cmpuint(names->len, ==, 0);
+    create(self, "2", "second");
+    assert_data(self, "1", NULL);
+    assert_data(self, "2", "second");
+    g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+}
+
+/* Many at once are no more than are kept; all of them can be had again. */
+static void test_many(Fixture *self, gconstpointer data)
+{
+    (void)data;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 100; i++) {
+            g_autofree char *name = g_strdup_printf("%d", round * 100 + i);
+
+            create(self, name, name);
+        }
+        for (int i = 0; i < 100; i++) {
+            g_autofree char *name = g_strdup_printf("%d", round * 100 + i);
+
+            assert_data(self, name, name);
+            spool_remove(self->spool, name);
+            assert_data(self, name, NULL);
+        }
+    }
+}
+
+/* What is kept for later is no staged file, and the next start removes it. */
+static void test_next_start(Fixture *self, gconstpointer data)
+{
+    g_autofree char *staging = g_build_filename(self->path, "staging", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GDir) left = NULL;
+    g_auto(Fd) fd = spool_stage(self->spool, 7, &error);
+
+    (void)data;
+    g_assert_no_error(error);
+    create(self, "1", "first");
+    spool_remove(self->spool, "1");
+    spool_close(self->spool);
+    self->spool = spool_open(self->path, self->inbox, 0, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(spool_clear_staging(self->spool), ==, 1);
+    create(self, "2", "second"); /* takes the one that was the staged file's */
+    left = g_dir_open(staging, 0, NULL);
+    g_assert_null(g_dir_read_name(left));
+}
+
+static void test_published(Fixture *self, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(self->inbox, "BANK1", "in", "file", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    g_auto(Fd) folder = -1;
+    g_auto(Fd) other = -1;
+
+    (void)data;
+    create(self, "1", "bytes");
+    g_assert_true(spool_publish(self->spool, "1", "BANK1", "in/file", false, &folder, &error));
+    g_assert_true(file_sync_folder(folder, &error));
+    spool_remove(self->spool, "1");
+    create(self, "2", "more");
+    g_assert_false(spool_publish(self->spool, "2", "BANK1", "in/file", false, &other, &error));
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_EXISTS);
+    assert_data(self, "2", "more");
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "bytes");
+}
+
+#define ADD(name, function)                                                                        \
+    g_test_add("/spool/" name, Fixture, NULL, open_spool, function, close_spool)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("used-again", test_used_again);
+    ADD("many", test_many);
+    ADD("next-start", test_next_start);
+    ADD("published", test_published);
+    return g_test_run();
+}
