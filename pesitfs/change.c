@@ -59,6 +59,7 @@ static void invalidate_all(Mount *self)
     gpointer value;
 
     atomic_store(&self->stale, true);
+    tree_sweep(self);
     pthread_mutex_lock(&self->lock);
     g_hash_table_iter_init(&iterator, self->by_id);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {

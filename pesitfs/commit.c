@@ -72,11 +72,25 @@ static int begin_commit(Mount *mount, Staged *staged)
     return failure;
 }
 
+/* The daemon went before it answered: whether the transfer is there says what it did. */
+static ClientTransfer *find_committed(Mount *mount, const Staged *staged, const char *partner,
+                                      const char *path, int64_t since_us)
+{
+    g_autoptr(ClientTransfer) found = client_find(mount->client, partner, path, CALL_MS, NULL);
+    struct stat stat;
+
+    if (found == NULL || found->created_us < since_us || fstat(staged->fd, &stat) != 0 ||
+        found->size_bytes != (uint64_t)stat.st_size)
+        return NULL;
+    return g_steal_pointer(&found);
+}
+
 static ClientTransfer *hand_over(Mount *mount, Staged *staged, const char *partner,
                                  const char *path, bool noreplace, int *ret_failure)
 {
     g_autoptr(GError) error = NULL;
     ClientTransfer *transfer;
+    int64_t since_us;
     mode_t mode;
     uid_t uid;
     gid_t gid;
@@ -91,8 +105,11 @@ static ClientTransfer *hand_over(Mount *mount, Staged *staged, const char *partn
     gid = staged->gid;
     pthread_mutex_unlock(&mount->lock);
     owner_save(staged->fd, uid, gid);
+    since_us = clock_wall_us();
     transfer = client_commit(mount->client, staged->id, partner, path, mode,
                              mtime_of(mount, staged), noreplace, CALL_MS, &error);
+    if (transfer == NULL && error->code == BASE_ERROR_UNREACHABLE)
+        transfer = find_committed(mount, staged, partner, path, since_us);
     if (transfer == NULL) /* not found: the daemon has restarted, and what was staged went */
         *ret_failure = error->code == BASE_ERROR_NOT_FOUND ? EIO : status_errno_of_error(error);
     return transfer;

@@ -128,6 +128,8 @@ bool tree_find_rule(Mount *self, const char *partner, const char *path, bool wri
                     Rule *ret_rule);
 /* Names that are local only: editors' and copiers' temporary files, and all below a scratch folder. */
 bool tree_is_scratch(const char *path);
+/* Forgets files being written that the daemon has removed: too old, or it was restarted. */
+void tree_sweep(Mount *self);
 /* Local nodes and declared folders directly in a folder: names → GINT_TO_POINTER(is folder). Returns new. */
 GHashTable *tree_list(Mount *self, const char *partner, const char *folder);
 /* A local node under a path, with staged bytes or a local folder; NULL when none. */

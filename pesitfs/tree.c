@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -424,6 +425,40 @@ static void add_child(GHashTable *names, const char *key, const char *prefix, bo
     rest = key + strlen(prefix);
     if (rest[0] != '\0' && strchr(rest, '/') == NULL)
         g_hash_table_replace(names, g_strdup(rest), GINT_TO_POINTER(folder));
+}
+
+/* Under the lock. */
+static bool is_gone(const Node *node)
+{
+    const Staged *staged = node->staged;
+    struct stat stat;
+
+    return staged != NULL && staged->writers == 0 && !staged->committing &&
+           !atomic_load(&staged->committed) && fstat(staged->fd, &stat) == 0 && stat.st_nlink == 0;
+}
+
+void tree_sweep(Mount *self)
+{
+    g_autoptr(GPtrArray) gone = g_ptr_array_new(); /* Staged * */
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(fuse_ino_t));
+    GHashTableIter iterator;
+    gpointer value;
+
+    pthread_mutex_lock(&self->lock);
+    g_hash_table_iter_init(&iterator, self->by_id);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        Node *node = value;
+
+        if (is_gone(node)) {
+            g_ptr_array_add(gone, g_steal_pointer(&node->staged));
+            g_array_append_val(ids, node->id);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    for (guint i = 0; i < gone->len; i++)
+        staged_unref(self, g_ptr_array_index(gone, i));
+    for (guint i = 0; i < ids->len; i++)
+        tree_forget(self, g_array_index(ids, fuse_ino_t, i), 0);
 }
 
 GHashTable *tree_list(Mount *self, const char *partner, const char *folder)

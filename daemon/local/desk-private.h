@@ -17,6 +17,7 @@ struct Desk {
     GHashTable *staged;   /* int64_t id → Staged, desk-stage.c */
     GHashTable *writers;  /* "PARTNER/path" being written, declared names only */
     GPtrArray *waiters;   /* Waiter *, desk-wait.c */
+    guint sweeper;        /* timer */
     GHashTable *fetching; /* "PARTNER/path" → int64_t id of its transfer, 0 while it is inserted */
 };
 
@@ -33,6 +34,8 @@ void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data);
 void desk_stage_free(gpointer staged);
 /* All that a connection of the door had staged goes. */
 void desk_drop_staged(DoorPeer *peer, gpointer data);
+/* Staged files that nobody has written to for retention.staging_s go; the mount sees that they have no name left. */
+void desk_sweep_staged(Desk *self);
 void desk_waiter_free(gpointer waiter);
 /* Answers those who wait for this transfer. */
 void desk_tell_waiters(Desk *self, const Transfer *transfer);

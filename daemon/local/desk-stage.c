@@ -59,6 +59,27 @@ void desk_drop_staged(DoorPeer *peer, gpointer data)
     g_hash_table_foreach_remove(self->staged, drop_one, peer);
 }
 
+static gboolean drop_old(gpointer key, gpointer value, gpointer before_us)
+{
+    Staged *staged = value;
+    g_auto(Fd) fd = spool_open_staged(staged->desk->spool, staged->id, NULL);
+    struct stat stat;
+
+    (void)key;
+    if (staged->committing || fd < 0 || fstat(fd, &stat) != 0 ||
+        stat.st_mtim.tv_sec * USEC_PER_SEC >= *(const int64_t *)before_us)
+        return FALSE;
+    spool_discard_staged(staged->desk->spool, staged->id);
+    return TRUE;
+}
+
+void desk_sweep_staged(Desk *self)
+{
+    int64_t before_us = clock_wall_us() - (int64_t)self->config->staging_retention_s * USEC_PER_SEC;
+
+    g_hash_table_foreach_remove(self->staged, drop_old, &before_us);
+}
+
 /* what may be written */
 
 static const VirtualFile *find_rule(const Desk *self, const char *name, const char *path,

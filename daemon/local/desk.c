@@ -15,6 +15,7 @@
 
 #define MAX_ROWS   1000
 #define ALL_STATES 0xFFu
+#define SWEEP_S    60
 
 /* small answers */
 
@@ -559,6 +560,12 @@ static const DoorMethod METHODS[] = {
         {NULL, NULL},
 };
 
+static gboolean on_sweep(gpointer data)
+{
+    desk_sweep_staged(data);
+    return G_SOURCE_CONTINUE;
+}
+
 Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue,
                 const DeskHost *host, GError **error)
 {
@@ -580,6 +587,7 @@ Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue
         desk_close(self);
         return NULL;
     }
+    self->sweeper = g_timeout_add_seconds(SWEEP_S, on_sweep, self);
     return self;
 }
 
@@ -587,6 +595,8 @@ void desk_close(Desk *self)
 {
     if (self == NULL)
         return;
+    if (self->sweeper != 0)
+        g_source_remove(self->sweeper);
     g_ptr_array_unref(self->waiters);
     door_close(self->door);
     g_hash_table_unref(self->staged);
@@ -601,6 +611,7 @@ void desk_set_config(Desk *self, Config *config)
     config_unref(self->config);
     self->config = config_ref(config);
     self->generation++;
+    desk_sweep_staged(self);
     door_emit(self->door, "TreeChanged", g_variant_new("(t)", self->generation));
 }
 

@@ -75,6 +75,25 @@ def test_a_daemon_killed_under_a_writer_is_an_error_at_close(mnt, source):
     assert mnt.shell("cp $S out/lost", S=str(source)).returncode == 0
 
 
+def test_a_daemon_killed_at_any_moment_of_a_copy_tells_the_truth(mnt, bank, source):
+    outcomes = set()
+    for step in range(24):
+        path = "queue/step%d" % step
+        with start("cp", source, mnt.at(path)) as writer:
+            end = time.monotonic() + step * 0.001
+            while time.monotonic() < end and writer.poll() is None:
+                pass
+            mnt.node.kill()
+            mnt.node.start()
+            code = writer.wait(20)
+        wait_for(lambda: mnt.sends().get(path, ["done"]) == ["done"])
+        outcomes.add(code)
+        assert (path in mnt.sends()) == (code == 0), (step, code)
+        if code == 0:
+            assert bank.received("in/step%d" % step) == FILE
+    assert outcomes == {0, 1}
+
+
 def test_without_a_daemon_everything_is_told_in_time_and_comes_back(mnt, source):
     mnt.node.kill()
     try:
@@ -85,7 +104,9 @@ def test_without_a_daemon_everything_is_told_in_time_and_comes_back(mnt, source)
         assert all(call.wait(30) != 0 for call in calls), [call.args for call in calls]
         assert time.monotonic() - begun < 15
         begun = time.monotonic()
-        assert mnt.shell("cat out/lost; cat out/away; ls out; stat out/never").returncode != 0
+        for command in (("cat", "out/lost"), ("stat", "out/never"), ("ls", "out"), ("cat", "releves/AWAY")):
+            calls.append(start(command[0], mnt.at(command[1])))
+            assert calls[-1].wait(10) != 0
         assert time.monotonic() - begun < 5  # it has been away for long: told soon
     finally:
         for call in calls:

@@ -55,6 +55,17 @@ def test_a_temporary_name_is_never_sent(mnt, name):
     assert "out/" + name not in mnt.sends()
 
 
+def test_an_old_temporary_file_goes_by_itself(mnt):
+    mnt.at("out/.old.tmp").write_bytes(b"written long ago")
+    mnt.at("out/.new.tmp").write_bytes(b"written now")
+    (staged,) = [path for path in (mnt.node.folder / "spool/staging").rglob("data") if path.read_bytes() == b"written long ago"]
+    os.utime(staged, (1, 1))
+    mnt.node.control("reload")
+    wait_for(lambda: ".old.tmp" not in os.listdir(mnt.at("out")))
+    assert mnt.at("out/.new.tmp").read_bytes() == b"written now"
+    os.unlink(mnt.at("out/.new.tmp"))
+
+
 def test_the_page_lists_the_temporary_names():
     root = pathlib.Path(__file__).resolve().parents[2]
     source = (root / "pesitfs/tree.c").read_text(encoding="utf-8").split("PATTERNS[] = {")[1].split("}")[0]
