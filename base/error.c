@@ -6,8 +6,19 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 
-G_DEFINE_QUARK(base - error - quark, base_error)
+GQuark base_error_quark(void)
+{
+    static _Atomic GQuark known; /* the same whoever stores it first */
+    GQuark quark = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (quark == 0) {
+        quark = g_quark_from_static_string("base-error-quark");
+        atomic_store_explicit(&known, quark, memory_order_relaxed);
+    }
+    return quark;
+}
 
 static const char *const CODE_NAMES[BASE_ERROR_COUNT] = {
         [BASE_ERROR_IO] = "io",

@@ -110,6 +110,7 @@ static void test_next_start(Fixture *self, gconstpointer data)
 
     (void)data;
     g_assert_no_error(error);
+    g_assert_cmpint(fd, >=, 0);
     create(self, "1", "first");
     spool_remove(self->spool, "1");
     spool_close(self->spool);
