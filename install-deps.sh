@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libpq-dev libconfig-dev
           libfuse3-dev fuse3 libjansson-dev openssl tzdata)
 if [ "${1:-}" = --test ]; then
-    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest rsync busybox strace)
+    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest rsync busybox vim-tiny ed strace)
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi
