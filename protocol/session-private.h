@@ -56,6 +56,8 @@ struct PesitSession {
     uint64_t bytes, articles;
     uint64_t since; /* data bytes since the last point */
     uint32_t last_point, last_acked;
+    uint64_t rate_bytes;     /* received since */
+    int64_t rate_since_us;   /* this moment, for the least rate */
     uint64_t article_so_far; /* of a segmented article */
     bool in_article;
 };

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIAG_TIMER PESIT_DIAG(3, 317)
-#define DIAG_IDLE  PESIT_DIAG(3, 313)
+#define DIAG_TIMER      PESIT_DIAG(3, 317)
+#define DIAG_IDLE       PESIT_DIAG(3, 313)
+#define RATE_TIMERS     2 /* the least rate is measured over so many Tp */
+#define USEC_PER_SECOND 1000000
 
 PesitSession *pesit_session_new(const PesitSessionOptions *options, int64_t now_us)
 {
@@ -186,9 +188,34 @@ void pesit_session_tick(PesitSession *self, int64_t now_us)
     }
 }
 
+/* A partner that keeps the timer from running out by single octets. procedures §12, rule 2. */
+static bool is_too_slow(PesitSession *self, size_t count)
+{
+    const PesitTimers *timers = &self->options.timers;
+    int64_t span_us = self->now_us - self->rate_since_us;
+    bool too_slow;
+
+    if (timers->min_rate_bytes_per_s == 0 || timers->protocol_us == 0 ||
+        (self->state != STATE_WRITING && self->state != STATE_READING) ||
+        !session_is_receiver(self))
+        return false;
+    self->rate_bytes += count;
+    if (span_us < RATE_TIMERS * timers->protocol_us)
+        return false;
+    too_slow =
+            self->rate_bytes < (uint64_t)(span_us / USEC_PER_SECOND) * timers->min_rate_bytes_per_s;
+    self->rate_since_us = self->now_us;
+    self->rate_bytes = 0;
+    return too_slow;
+}
+
 void pesit_session_bytes_arrived(PesitSession *self, size_t count, int64_t now_us)
 {
     self->now_us = now_us;
+    if (is_too_slow(self, count)) {
+        (void)session_fail(self, DIAG_TIMER, "the partner sends too slowly"); /* FAILED tells it */
+        return;
+    }
     if (count > 0 && self->state != STATE_OVER && self->state != STATE_IDLE &&
         self->deadline_us != INT64_MAX)
         session_arm(self);
@@ -265,6 +292,10 @@ bool session_advance(PesitSession *self, Move move, PesitFpduType type, Transiti
     *ret_kind = states_find(self->options.role, self->state, move, row_type, &self->facts, &next);
     if (*ret_kind == TRANSITION_NONE)
         return false;
+    if (next != self->state) {
+        self->rate_since_us = self->now_us;
+        self->rate_bytes = 0;
+    }
     self->state = next;
     session_arm(self);
     return true;

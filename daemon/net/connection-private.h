@@ -22,7 +22,8 @@ struct Connection {
     GThread *thread;          /* main loop */
     Channel *_Atomic channel; /* set once by the thread, read by connection_order */
     Job *job;                 /* outgoing: what is being done */
-    int64_t cancel_id;        /* incoming: ORDER_CANCEL came for this transfer, 0 for none */
+    int64_t transfer_id;      /* incoming: what ORDER_CANCEL may be about, 0 for nothing */
+    bool cancelled;           /* incoming: and it came */
     bool finishing;           /* ORDER_FINISH came */
     bool over;                /* the session or the transport has ended */
     PesitDiag abort_diag;     /* what ended it, 0/000 when lost */

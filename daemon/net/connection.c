@@ -116,7 +116,7 @@ static void take_order(Connection *self, Order *order)
             return_job(self, g_steal_pointer(&order->job));
         break;
     case ORDER_CANCEL:
-        self->cancel_id = order->id;
+        self->cancelled = self->cancelled || self->transfer_id == order->id;
         if (self->job != NULL && self->job->transfer->id == order->id)
             atomic_store(&self->job->progress->cancelled, true);
         break;

@@ -384,8 +384,8 @@ static PesitDiag check_end(const Incoming *self, const char **ret_reason)
     return PESIT_DIAG_OK;
 }
 
-/* Row first, then the name: what is found with a row but without a name at the start is published then. So the
- * name itself need not be on the disk before the answer leaves; see settle_name in incoming.c. */
+/* Row first, then the name: what is found with a row but without a name at the start is published then. Both are
+ * on the disk before the answer leaves (case 187). */
 static bool complete(Incoming *self, GError **error)
 {
     const Transfer *transfer = self->transfer;
@@ -394,9 +394,12 @@ static bool complete(Incoming *self, GError **error)
         return false;
     if (self->repeated)
         return true;
-    return spool_publish(self->connection->services->spool, transfer->spool_name, transfer->partner,
-                         transfer->path, self->file->existing == EXISTING_REPLACE,
-                         &self->published_fd, error);
+    if (!spool_publish(self->connection->services->spool, transfer->spool_name, transfer->partner,
+                       transfer->path, self->file->existing == EXISTING_REPLACE,
+                       &self->published_fd, error))
+        return false;
+    incoming_settle_name(self);
+    return true;
 }
 
 /* The row said done, but the name could not be given: taken back. */

@@ -41,15 +41,12 @@ static void log_end(const Incoming *self, TransferState state, PesitDiag diag, c
               "REASON", text, NULL);
 }
 
-/* The partner has its last answer: what it need not wait for. What the spool still holds is published again at
- * the next start, until the name is on the disk. */
-static void settle_name(Incoming *self)
+void incoming_settle_name(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
 
     if (self->published_fd < 0)
         return;
-    (void)channel_flush(self->channel); /* a loss is noticed at the next event */
     if (file_sync_folder(self->published_fd, &error))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
     else
@@ -70,7 +67,7 @@ void incoming_forget(Incoming *self)
     g_clear_pointer(&self->sender, sender_free);
     g_clear_pointer(&self->context, context_close);
     fd_clear(&self->fd);
-    settle_name(self);
+    incoming_settle_name(self);
     if (self->transfer != NULL && !self->serving && (!published || self->repeated))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
     if (self->claimed) {
@@ -468,13 +465,12 @@ static void take_event(Incoming *self, const PesitEvent *event)
 
 /* orders */
 
-static bool is_cancelled(Incoming *self)
+/* Number of the running transfer, 0 for none; waits for it when its row is being written. */
+static int64_t running_id(Incoming *self)
 {
-    int64_t id = self->connection->cancel_id;
+    bool running = self->transfer != NULL && !self->settled && incoming_settle_insert(self, NULL);
 
-    self->connection->cancel_id = 0;
-    return id != 0 && self->transfer != NULL && !self->settled &&
-           incoming_settle_insert(self, NULL) && self->transfer->id == id;
+    return running ? self->transfer->id : 0;
 }
 
 /* Data are interrupted; before and after them the row's end makes us refuse what the partner asks next. */
@@ -495,8 +491,10 @@ static void take_orders(Incoming *self)
     Connection *connection = self->connection;
     PesitCommand abort = {.type = PESIT_FPDU_ABORT, .diag = DIAG_STOPPING};
 
+    connection->transfer_id = running_id(self);
+    connection->cancelled = false;
     connection_take_orders(connection);
-    if (is_cancelled(self))
+    if (connection->cancelled)
         cancel_running(self);
     if (!connection->finishing || connection->over || self->transfer != NULL)
         return;

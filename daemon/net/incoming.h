@@ -57,6 +57,9 @@ bool incoming_settle_insert(Incoming *self, GError **error);
 /* Writes the row's end, once. text: borrowed, NULL when done. diag: 0/000 when none. */
 bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text,
                      GError **error);
+/* Makes a published name durable. Should that fail, the row and what the spool still holds publish the file
+ * again at the next start. */
+void incoming_settle_name(Incoming *self);
 /* Session counters into the transfer. */
 void incoming_remember_counts(Incoming *self);
 /* New transfer of this selection; names are copied. */

@@ -34,11 +34,15 @@ def case(*numbers, half=None):
     return register
 
 
-class World:
-    """What cases share, and what one case owns."""
+class NotTried(Exception):
+    """Raised by a case that this run leaves out; the text says what it would need."""
 
-    def __init__(self, root):
-        self.root = pathlib.Path(root)
+
+class World:
+    """What cases share, and what one case owns. large: gigabytes may be moved."""
+
+    def __init__(self, root, large=False):
+        self.root, self.large = pathlib.Path(root), large
         self.shared = {}
         self.owned = contextlib.ExitStack()
 

@@ -2,7 +2,7 @@
 """Groups E to H: a file is selected, opened, written, read. Chapters 3.6.3, 4.7.3, 4.7.4."""
 import random
 
-from cases import case
+from cases import NotTried, case
 from fpdu import diag, number
 from serving import Caller, bank, caller, expect
 
@@ -392,6 +392,29 @@ def whole_dialogue(world):
 @case(167, half="server")
 def empty_file(world):
     write_dialogue(world, "G167", b"")
+
+
+@case(169, half="server")
+def count_of_5_gib(world):
+    if not world.large:
+        raise NotTried("needs --large: 5 GiB of disk and a minute")
+    peer = caller(world, "BIG", sync=(0xFFFF, 4))
+    peer.writing("G169", entity=65535, article=65529)
+    one = peer.say("DTF", data=bytes(65529))
+    some = (len(one).to_bytes(2, "big") + one) * 64
+    times = (5 << 30) // (64 * 65529) + 1
+    for _ in range(times):
+        peer.raw(some)
+    total = times * 64 * 65529
+    assert len(number(total)) == 5
+    peer.end_data()
+    peer.socket.settimeout(120)
+    answer = expect(peer.ask("TRANS.END", {27: number(total), 28: number(times * 64)}), "ACK(TRANS.END)")
+    assert answer.values[27] == number(total)
+    peer.leave()
+    place = bank(world).folder / "inbox/BIG/in/G169"
+    assert place.stat().st_size == total
+    place.unlink()
 
 
 @case(170)

@@ -102,7 +102,7 @@ class Caller(Requester):
 
     def __init__(self, bank, timeout=15, raw=False, source=None):
         super().__init__(bank.port, timeout=timeout, source=source)
-        self.bank, self.without_length, self.last, self.own = bank, raw, b"", 1
+        self.bank, self.without_length, self.last, self.own, self.transfer = bank, raw, b"", 1, 0
 
     def entity(self, *fpdus):
         """Sends FPDUs, given as bytes, in one entity."""
@@ -189,7 +189,7 @@ class Caller(Requester):
 
     def reading(self, name, level=3, **more):
         """R1, R2 or R3"""
-        expect(self.select(name, **more), "ACK(SELECT)")
+        self.transfer = expect(self.select(name, **more), "ACK(SELECT)").number(13)
         if level > 1:
             expect(self.ask("ORF"), "ACK(ORF)")
         if level > 2:

@@ -233,7 +233,7 @@ static void exchange(Pair *pair, PesitFpduType request, PesitFpduType answer,
     expect(&pair->requester, PESIT_EVENT_CONFIRMATION, answer);
 }
 
-static void select_file(Pair *pair, bool reading)
+static void open_file(Pair *pair, bool reading)
 {
     PesitFpdu fpdu, reply;
 
@@ -247,6 +247,11 @@ static void select_file(Pair *pair, bool reading)
     exchange(pair, fpdu.type, reading ? PESIT_FPDU_ACK_SELECT : PESIT_FPDU_ACK_CREATE, &fpdu,
              reading ? &reply : NULL);
     exchange(pair, PESIT_FPDU_ORF, PESIT_FPDU_ACK_ORF, NULL, NULL);
+}
+
+static void select_file(Pair *pair, bool reading)
+{
+    open_file(pair, reading);
     exchange(pair, reading ? PESIT_FPDU_READ : PESIT_FPDU_WRITE,
              reading ? PESIT_FPDU_ACK_READ : PESIT_FPDU_ACK_WRITE, NULL, NULL);
 }
@@ -638,6 +643,88 @@ static void test_timers(void)
     pair_free(pair);
 }
 
+/* single octets keep no timer alive for ever; a slow line does. procedures §12, rule 2 */
+static void test_least_rate(void)
+{
+    static const struct {
+        size_t octets;
+        bool ends;
+    } CASES[] = {{1, true}, {9000, false}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                            server = options_for(PESIT_ROLE_SERVER);
+        Pair *pair;
+        PesitEvent event;
+
+        server.timers.min_rate_bytes_per_s = 100;
+        pair = pair_new(&requester, &server);
+        connect_pair(pair);
+        select_file(pair, false);
+        for (int64_t now = 60; now < 1000; now += 60)
+            pesit_session_bytes_arrived(pair->server.session, CASES[i].octets, now * SECOND);
+        g_assert_true(pesit_session_next_event(pair->server.session, &event) == CASES[i].ends);
+        if (CASES[i].ends)
+            g_assert_cmpuint(event.diag.code, ==, 317);
+        pair_free(pair);
+    }
+}
+
+static size_t receive_all(PesitSession *session, const uint8_t *bytes, size_t length)
+{
+    size_t taken = 0;
+
+    g_assert_cmpint(pesit_session_receive(session, bytes, length, 0, &taken), !=, PESIT_NEED_MORE);
+    return taken;
+}
+
+/* case 271: WRITE and IDT at once. A strict partner waits for every answer */
+static void assert_too_early(Pair *pair, const uint8_t *bytes, size_t length, PesitFpduType answer,
+                             bool aborts)
+{
+    PesitCommand command = {.type = answer};
+    PesitSession *session = pair->server.session;
+    PesitEvent event;
+    size_t taken = receive_all(session, bytes, length);
+
+    g_assert_true(pesit_session_next_event(session, &event));
+    g_assert_cmpint(event.kind, ==, PESIT_EVENT_INDICATION);
+    g_assert_cmpint(pesit_session_command(session, &command, 0), ==, PESIT_OK);
+    (void)receive_all(session, bytes + taken, length - taken);
+    g_assert_true(pesit_session_next_event(session, &event));
+    g_assert_cmpint(event.kind, ==, aborts ? PESIT_EVENT_FAILED : PESIT_EVENT_INDICATION);
+    if (aborts)
+        g_assert_cmpuint(event.diag.code, ==, 311);
+}
+
+static void test_too_early(void)
+{
+    static const uint8_t WRITE_IDT[] = {0,    6, 0,    6, 0xC0, 2, 0x61, 0, 0,    14,   0, 14,
+                                        0xC0, 6, 0x61, 0, 2,    3, 2,    0, 0xD8, 0x13, 1, 4};
+    static const uint8_t ORF_WRITE[] = {0, 6, 0, 6, 0xC0, 0x14, 0x61, 0,
+                                        0, 6, 0, 6, 0xC0, 2,    0x61, 0};
+
+    for (int strict = 0; strict <= 1; strict++) {
+        PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER),
+                            server = options_for(PESIT_ROLE_SERVER);
+        Pair *pair;
+
+        server.strict = strict != 0;
+        pair = pair_new(&requester, &server);
+        connect_pair(pair);
+        open_file(pair, false);
+        assert_too_early(pair, WRITE_IDT, sizeof WRITE_IDT, PESIT_FPDU_ACK_WRITE, true);
+        pair_free(pair);
+
+        pair = pair_new(&requester, &server);
+        connect_pair(pair);
+        open_file(pair, false);
+        exchange(pair, PESIT_FPDU_CRF, PESIT_FPDU_ACK_CRF, NULL, NULL);
+        assert_too_early(pair, ORF_WRITE, sizeof ORF_WRITE, PESIT_FPDU_ACK_ORF, server.strict);
+        pair_free(pair);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -651,5 +738,7 @@ int main(int argc, char **argv)
     g_test_add_func("/session/cancel", test_cancel);
     g_test_add_func("/session/negotiation", test_negotiation);
     g_test_add_func("/session/timers", test_timers);
+    g_test_add_func("/session/least-rate", test_least_rate);
+    g_test_add_func("/session/too-early", test_too_early);
     return g_test_run();
 }
