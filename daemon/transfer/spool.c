@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/mailbox.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,8 +27,6 @@
 #define INBOX_FOLDER_MODE 0750
 #define INBOX_FILE_MODE   0640
 #define NAME_BYTES        32
-#define FREE_FOLDERS_MAX  64
-#define FREE_PREFIX       "free-"
 
 struct Spool {
     Fd staging_fd;
@@ -38,10 +35,6 @@ struct Spool {
     uint64_t reserve_bytes;
     bool names_follow; /* a sync of a new file makes its name durable too */
     _Atomic int64_t last_name;
-    /* Empty folders kept in staging/ under a name of no transfer, to be used again: a filesystem that makes and
-     * removes a folder for every file becomes slow. */
-    Mailbox *free_folders; /* char *: names */
-    _Atomic unsigned free_count;
 };
 
 static bool open_folders(Spool *self, const char *spool_path, const char *inbox_path,
@@ -77,7 +70,8 @@ static bool check_same_filesystem(Spool *self, const char *inbox_path, GError **
     return true;
 }
 
-/* Filesystems whose journal has one order for all names: syncing a new file brings all that was before it. */
+/* Where the sync of a new file brings its name and those of new folders above it: by the one journal, and ext4
+ * without a journal syncs new folders itself. */
 static bool do_names_follow(int fd)
 {
     struct statfs stat;
@@ -94,7 +88,6 @@ Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reser
     self->staging_fd = self->transfers_fd = self->inbox_fd = -1;
     self->reserve_bytes = reserve_bytes;
     atomic_init(&self->last_name, clock_wall_us());
-    self->free_folders = mailbox_new(g_free);
     if (!open_folders(self, spool_path, inbox_path, error) ||
         !check_same_filesystem(self, inbox_path, error))
         return NULL;
@@ -109,7 +102,6 @@ void spool_close(Spool *self)
     fd_clear(&self->staging_fd);
     fd_clear(&self->transfers_fd);
     fd_clear(&self->inbox_fd);
-    mailbox_unref(self->free_folders); /* the next start clears them */
     g_free(self);
 }
 
@@ -123,41 +115,13 @@ static void format_name(int64_t name, char text[NAME_BYTES])
     (void)snprintf(text, NAME_BYTES, "%" PRId64, name); /* always fits */
 }
 
-static bool take_free_folder(Spool *self, int tree_fd, const char *name)
-{
-    g_autofree char *kept = mailbox_take(self->free_folders);
-
-    if (kept == NULL)
-        return false;
-    atomic_fetch_sub(&self->free_count, 1);
-    return renameat2(self->staging_fd, kept, tree_fd, name, RENAME_NOREPLACE) == 0;
-}
-
-/* False: it must be removed. Only where one journal orders all names: what is put into it later can never be
- * found under the name of the transfer that had it before. */
-static bool keep_free_folder(Spool *self, int tree_fd, const char *name)
-{
-    g_autofree char *kept = NULL;
-
-    if (!self->names_follow || atomic_fetch_add(&self->free_count, 1) >= FREE_FOLDERS_MAX) {
-        if (self->names_follow)
-            atomic_fetch_sub(&self->free_count, 1);
-        return false;
-    }
-    kept = g_strdup_printf(FREE_PREFIX "%" PRId64, spool_next_name(self));
-    if (renameat2(tree_fd, name, self->staging_fd, kept, RENAME_NOREPLACE) == 0)
-        return mailbox_post(self->free_folders, g_steal_pointer(&kept));
-    atomic_fetch_sub(&self->free_count, 1);
-    return false;
-}
-
 /* Creates FOLDER/data below a tree and opens it. */
-static int create_data(Spool *self, int tree_fd, const char *name, GError **error)
+static int create_data(int tree_fd, const char *name, GError **error)
 {
     g_auto(Fd) folder_fd = -1;
     int fd;
 
-    if (!take_free_folder(self, tree_fd, name) && mkdirat(tree_fd, name, FOLDER_MODE) != 0) {
+    if (mkdirat(tree_fd, name, FOLDER_MODE) != 0) {
         error_set_errno(error, errno, "create spool folder '%s'", name);
         return -1;
     }
@@ -170,24 +134,15 @@ static int create_data(Spool *self, int tree_fd, const char *name, GError **erro
     return fd;
 }
 
-/* True when nothing of a transfer is in it any more. */
-static bool empty_folder(int folder_fd)
-{
-    bool data = unlinkat(folder_fd, DATA_FILE, 0) == 0 || errno == ENOENT; /* may be published */
-    bool context =
-            unlinkat(folder_fd, CONTEXT_FILE, 0) == 0 || errno == ENOENT; /* not every file */
-
-    return data && context;
-}
-
-static void remove_folder(Spool *self, int tree_fd, const char *name)
+static void remove_folder(int tree_fd, const char *name)
 {
     g_auto(Fd) folder_fd = openat(tree_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     if (folder_fd < 0)
         return;
-    if (!empty_folder(folder_fd) || !keep_free_folder(self, tree_fd, name))
-        (void)unlinkat(tree_fd, name, AT_REMOVEDIR); /* what cannot go now goes at the next start */
+    (void)unlinkat(folder_fd, DATA_FILE, 0);     /* may be published or gone */
+    (void)unlinkat(folder_fd, CONTEXT_FILE, 0);  /* may never have been written */
+    (void)unlinkat(tree_fd, name, AT_REMOVEDIR); /* what cannot go now goes at the next start */
 }
 
 int spool_stage(Spool *self, int64_t name, GError **error)
@@ -202,7 +157,7 @@ int spool_stage(Spool *self, int64_t name, GError **error)
         return -1;
     }
     format_name(name, text);
-    return create_data(self, self->staging_fd, text, error);
+    return create_data(self->staging_fd, text, error);
 }
 
 int spool_open_staged(Spool *self, int64_t name, GError **error)
@@ -220,7 +175,7 @@ void spool_discard_staged(Spool *self, int64_t name)
     char text[NAME_BYTES];
 
     format_name(name, text);
-    remove_folder(self, self->staging_fd, text);
+    remove_folder(self->staging_fd, text);
 }
 
 bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], size_t *ret_count,
@@ -258,7 +213,7 @@ int spool_create(Spool *self, const char *name, GError **error)
         g_set_error(error, BASE_ERROR, BASE_ERROR_NO_SPACE, "spool is full (reserve reached)");
         return -1;
     }
-    return create_data(self, self->transfers_fd, name, error);
+    return create_data(self->transfers_fd, name, error);
 }
 
 int spool_open_transfer(Spool *self, const char *name, GError **error)
@@ -281,7 +236,7 @@ int spool_open_data(Spool *self, const char *name, int flags, GError **error)
 void spool_remove(Spool *self, const char *name)
 {
     if (name != NULL && name[0] != '\0')
-        remove_folder(self, self->transfers_fd, name);
+        remove_folder(self->transfers_fd, name);
 }
 
 static GPtrArray *list_folder(int tree_fd)
@@ -309,20 +264,10 @@ GPtrArray *spool_list(Spool *self)
 unsigned spool_clear_staging(Spool *self)
 {
     g_autoptr(GPtrArray) names = list_folder(self->staging_fd);
-    unsigned count = 0;
 
-    for (guint i = 0; i < names->len; i++) {
-        const char *name = g_ptr_array_index(names, i);
-
-        if (g_str_has_prefix(name, FREE_PREFIX)) {
-            (void)unlinkat(self->staging_fd, name,
-                           AT_REMOVEDIR); /* empty unless it was just taken */
-            continue;
-        }
-        remove_folder(self, self->staging_fd, name);
-        count++;
-    }
-    return count;
+    for (guint i = 0; i < names->len; i++)
+        remove_folder(self->staging_fd, g_ptr_array_index(names, i));
+    return names->len;
 }
 
 static char *inbox_path(const char *partner, const char *path)
