@@ -168,6 +168,9 @@ static void add_remark(PesitSession *self, PesitFpduType type, unsigned pi, cons
 
 static PesitStatus take_connect(PesitSession *self, const PesitFpdu *fpdu)
 {
+    /* it came without: entities with check octets do not get here, they do not tile */
+    if (pesit_fpdu_number(fpdu, PESIT_PI_CRC, 0) != 0)
+        return session_fail(self, DIAG_STRUCTURE, "check octets announced and absent");
     self->access = (PesitAccess)pesit_fpdu_number(fpdu, PESIT_PI_ACCESS_TYPE, PESIT_ACCESS_WRITE);
     pesit_fpdu_sync(fpdu, &self->proposed_interval_kb, &self->proposed_window);
     return PESIT_OK;

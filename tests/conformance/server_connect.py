@@ -39,6 +39,12 @@ def sync(interval, window):
     return number(interval, 2) + number(window, 1)
 
 
+@case(43)
+def announced_check_absent(world):
+    malformed_connect(world, pi1=b"\1")
+    expect(answer_to(world, pi1=b"\0")[0], "ACONNECT")
+
+
 @case(57)
 def preconnection_with_length(world):
     peer = caller(world, None)
