@@ -109,6 +109,8 @@ static const ConfigKey PARTNER_KEYS[] = {
     { "concatenation", KEY_BOOL, 0, 0, "", "", true, P(profile.concatenation), NULL, "several FPDUs in an entity" },
     { "strict", KEY_BOOL, 0, 0, "", "", true, P(profile.strict), NULL, "refuse what is otherwise tolerated" },
     { "abort_as_units", KEY_BOOL, 0, 0, "", "", true, P(profile.abort_as_units), NULL, "PI 2 of ABORT as a unit" },
+    { "omit_defaults", KEY_BOOL, 0, 0, "", "", true, P(profile.omit_defaults), NULL, "no PI 7 and PI 23 in CONNECT where nothing is asked" },
+    { "select_names_id", KEY_BOOL, 0, 0, "", "", true, P(profile.select_names_id), NULL, "PI 13 of SELECT is a number of ours instead of 0" },
     { "restart", KEY_BOOL, 0, 0, "", "", true, P(profile.restart), NULL, "PI 15 may be 1" },
     { "may_write", KEY_BOOL, 0, 0, "true", "", true, P(may_write), NULL, "it may push files to us" },
     { "may_read", KEY_BOOL, 0, 0, "true", "", true, P(may_read), NULL, "it may fetch what we offer" },

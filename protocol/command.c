@@ -41,8 +41,10 @@ static void fill_connect(PesitSession *self, PesitFpdu *fpdu)
     pesit_fpdu_set_number(fpdu, PESIT_PI_VERSION, 2);
     self->proposed_interval_kb = self->options.sync_interval_kb;
     self->proposed_window = self->options.sync_interval_kb != 0 ? self->options.sync_window : 0;
-    pesit_fpdu_set_sync(fpdu, self->proposed_interval_kb, self->proposed_window);
-    pesit_fpdu_set_number(fpdu, PESIT_PI_RESYNC, self->options.resync ? 1 : 0);
+    if (self->proposed_interval_kb != 0 || !self->options.omit_defaults)
+        pesit_fpdu_set_sync(fpdu, self->proposed_interval_kb, self->proposed_window);
+    if (self->options.resync || !self->options.omit_defaults)
+        pesit_fpdu_set_number(fpdu, PESIT_PI_RESYNC, self->options.resync ? 1 : 0);
     self->access = (PesitAccess)pesit_fpdu_number(fpdu, PESIT_PI_ACCESS_TYPE, PESIT_ACCESS_MIXED);
     pesit_fpdu_set_number(fpdu, PESIT_PI_ACCESS_TYPE, self->access);
 }

@@ -67,7 +67,9 @@ static const PesitProfile PROFILES[] = {
         .free_text_max = 254,
     },
     {
-        /* no points: each costs it 300 ms, and it takes a restart point for a byte offset.
+        /* no points: each costs it 300 ms, and it takes a restart point for a byte offset. It takes the
+         * mere presence of PI 7 and PI 23 for a wish, and answers window 2 and resynchronisation 1.
+         * ACK(SELECT) gives back PI 13 of SELECT, also when that is 0.
          * 4096: when it sends, more than 255 short articles in one DTF would wrap its count octet */
         .name = "pesit-wizard",
         .description = "PeSIT Wizard (Java); refuses what it does not list, reads ABORT as units only, cannot "
@@ -75,6 +77,8 @@ static const PesitProfile PROFILES[] = {
         .framing = PESIT_FRAMING_PREFIXED,
         .max_entity_bytes = 4096,
         .abort_as_units = true,
+        .omit_defaults = true,
+        .select_names_id = true,
         .free_text_max = 254,
     },
     {

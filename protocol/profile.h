@@ -22,6 +22,8 @@ typedef struct {
     bool concatenation;        /* may put several FPDUs in one entity */
     bool strict;               /* refuse what is otherwise tolerated */
     bool abort_as_units;       /* send ABORT with PI 2 as a unit instead of three bare bytes */
+    bool omit_defaults;        /* leave PI 7 and PI 23 out of CONNECT where nothing is asked */
+    bool select_names_id; /* PI 13 of SELECT is ours, not 0: the product answers what it was given */
     bool send_diagnostic_text; /* PI 29 with refusals */
     bool label_is_name;        /* PI 37 carries the file's name, PI 12 the flow */
     bool restart;              /* PI 15 = 1 may be used with this partner */

@@ -32,6 +32,7 @@ typedef struct {
     uint8_t own_id;       /* X or Y, 1..255 */
     bool strict;
     bool abort_as_units;
+    bool omit_defaults;       /* requester: no PI 7 and PI 23 in CONNECT where nothing is asked */
     bool preconnection;       /* requester sends it (procedures D3); servers always accept it */
     char preconnection_id[8]; /* blank padded ASCII; converted to EBCDIC */
     char preconnection_password[8];

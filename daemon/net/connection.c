@@ -164,6 +164,7 @@ void connection_fill_options(const Connection *self, const Partner *partner, Pes
             .own_id = 1,
             .strict = profile->strict,
             .abort_as_units = profile->abort_as_units,
+            .omit_defaults = profile->omit_defaults,
             .preconnection = profile->preconnection,
             .sync_interval_kb = profile->sync_interval_kb,
             .sync_window = profile->sync_window,

@@ -281,6 +281,11 @@ static bool command_create(Exchange *self)
     return channel_command(self->channel, &command);
 }
 
+static uint32_t own_transfer_id(const Transfer *transfer)
+{
+    return (uint32_t)((transfer->id - 1) % TRANSFER_ID_MODULUS) + 1; /* never 0 */
+}
+
 static bool command_select(Exchange *self)
 {
     const Partner *partner = self->connection->partner;
@@ -290,7 +295,8 @@ static bool command_select(Exchange *self)
     pesit_fpdu_init(&fpdu, PESIT_FPDU_SELECT);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_FILE_TYPE, self->transfer->file_type);
     pesit_fpdu_set_text(&fpdu, PESIT_PI_FILE_NAME, self->transfer->file_name);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_TRANSFER_ID, 0);
+    pesit_fpdu_set_number(&fpdu, PESIT_PI_TRANSFER_ID,
+                          partner->profile.select_names_id ? own_transfer_id(self->transfer) : 0);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_ATTRIBUTES_REQUESTED, 0xE0);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_RESTARTED, 0);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_PRIORITY, self->file->priority);
@@ -481,8 +487,7 @@ static void send_file(Exchange *self)
 
     self->restarting = self->transfer->end_sent && self->connection->partner->profile.restart;
     if (self->transfer->transfer_id == 0)
-        self->transfer->transfer_id =
-                (uint32_t)((self->transfer->id - 1) % TRANSFER_ID_MODULUS) + 1;
+        self->transfer->transfer_id = own_transfer_id(self->transfer);
     if (!name_file(self, &error) || !open_source(self, &error) ||
         !open_journal(self, self->restarting, &error)) {
         end_local(self, OUTCOME_FAILED, PESIT_DIAG_OK, error);
@@ -720,7 +725,6 @@ static void fail_first_job(Connection *self, OutcomeKind outcome, PesitDiag diag
 
 static bool command_connect(Connection *self)
 {
-    const PesitProfile *profile = &self->partner->profile;
     const Partner *partner = self->partner;
     PesitFpdu fpdu;
     PesitCommand command = {.type = PESIT_FPDU_CONNECT, .params = &fpdu};
@@ -734,10 +738,7 @@ static bool command_connect(Connection *self)
         password = secret_get(partner->password_sent, &length);
         pesit_fpdu_set_bytes(&fpdu, PESIT_PI_ACCESS_CONTROL, password, length);
     }
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_VERSION, 2);
-    pesit_fpdu_set_sync(&fpdu, profile->sync_interval_kb, profile->sync_window);
     pesit_fpdu_set_number(&fpdu, PESIT_PI_ACCESS_TYPE, PESIT_ACCESS_MIXED);
-    pesit_fpdu_set_number(&fpdu, PESIT_PI_RESYNC, 0);
     return channel_command(self->channel, &command);
 }
 
