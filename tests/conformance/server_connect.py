@@ -67,6 +67,11 @@ def preconnection_without_length(world):
         assert peer._read(4) == ACK0
         expect(peer.connect(), "ACONNECT")
         assert peer.write("C58%s" % then_raw, b"data") == "0/000"
+        bank(world).offer("dispo/C58", bytes(range(256)) * 400)
+        peer.reading("C58")
+        assert b"".join(peer.take_data()[0]) == bytes(range(256)) * 400
+        expect(peer.ask("TRANS.END"), "ACK(TRANS.END)")
+        peer.leave()
         expect(peer.release(), "RELCONF")
 
 
@@ -196,6 +201,10 @@ def one_connection_too_many(world):
     expect(first.release(), "RELCONF")
     first.is_closed()
     first.close()
+    own = world.own(Bank(world.folder(), "limits: { connections = 2; };").start())
+    for partner in ("COMPANY", "OTHER"):
+        expect(answer_to(world, partner, own)[0], "ACONNECT")
+    refused(world, "3/303", to=own)  # all that the server has
     deadline = time.monotonic() + 5
     while answer_to(world, "SINGLE")[0].name != "ACONNECT":
         assert time.monotonic() < deadline

@@ -189,7 +189,6 @@ def out_of_order(world):
     peer.is_aborted("3/318")
 
 
-@case(26)
 def unknown_parameter(world):
     for stray in ({200: b"x"}, {35: b"x"}, {20: b"\1"}, {254: b"xyz"}):  # 20: known, but not of CREATE
         peer = caller(world)
@@ -198,6 +197,34 @@ def unknown_parameter(world):
         peer = caller(world, "STRICT")
         peer.send("CREATE", {11: b"\0", 12: b"A26", 13: b"\1", 17: b"\0", 25: number(4096), 32: b"\1", 42: b"\0", 51: b"261124093000",
                              **stray})
+        peer.is_aborted("3/318")
+
+
+REST = (unit(13, b"\1"), unit(17, b"\0"), unit(25, number(4096)), unit(30, unit(32, number(1024))), unit(40, unit(42, b"\0")),
+        unit(50, unit(51, b"261124093000")))
+
+
+@case(26)
+def tolerated_oddities(world):
+    """What chapter 4.7.2.1 forbids and harms nobody: the first of two counts, nothing is as if absent."""
+    unknown_parameter(world)
+    first, again = unit(9, unit(11, b"\0") + unit(12, b"A26first")), unit(9, unit(11, b"\0") + unit(12, b"A26again"))
+    odd = {
+        "repeated group": first + again + b"".join(REST), "repeated parameter": first + unit(13, b"\1") + b"".join(REST),
+        "empty parameter": first + REST[0] + unit(15, b"") + b"".join(REST[1:]),
+        "long length": first + b"\x0d\xff\0\1\1" + b"".join(REST[1:]),
+        "outside its group": unit(11, b"\0") + unit(12, b"A26first") + b"".join(REST),
+        "empty group": first + b"".join(REST) + unit(50, b""),
+    }
+    for what, body in odd.items():
+        peer = caller(world)
+        peer.send("CREATE", data=body)
+        assert peer.receive().diag == "0/000", what
+        assert bank(world).row("A26first") is not None, what
+        peer.close()
+        bank(world).ended("A26first", "failed")
+        peer = caller(world, "STRICT")
+        peer.send("CREATE", data=body)
         peer.is_aborted("3/318")
 
 

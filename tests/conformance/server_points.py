@@ -267,6 +267,21 @@ def stopped_for_an_error(world):
     row = bank(world).row("K253")
     assert (row["state"], row["diag"]) == ("failed", "2-216"), row
     assert peer.write("K253b", b"works") == "0/000"
+    for code in (4, 16):  # too late: the file is complete
+        name = "K253c%d" % code
+        peer = write_with_points(world, name, (KB, ))
+        peer.end_data()
+        expect(peer.finish(FILE[:KB]), "ACK(TRANS.END)")
+        peer.interrupt(code)
+        expect(peer.receive(), "ACK(IDT)")
+        close(peer)
+        assert bank(world).received("in/" + name) == FILE[:KB] and bank(world).row(name)["state"] == "done"
+        peer = write_with_points(world, name + "d", (KB, ))  # at its end: not too late
+        peer.end_data()
+        peer.interrupt(code)
+        expect(peer.receive(), "ACK(IDT)")
+        close(peer)
+        assert bank(world).received("in/" + name + "d") is None and bank(world).row(name + "d")["state"] in ("failed", "cancelled")
 
 
 @case(254)
