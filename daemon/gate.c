@@ -26,7 +26,7 @@ typedef struct {
 struct Gate {
     GHashTable *visitors; /* Connection * → Visitor */
     GHashTable *claims;   /* "PARTNER/PATH" → Connection * */
-    GHashTable *failures; /* address → Failures */
+    GHashTable *failures; /* address, or "=" and PI 3 → Failures */
 };
 
 static void visitor_free(gpointer data)
@@ -92,6 +92,15 @@ void gate_add(Gate *self, const Connection *connection, const char *address)
     g_hash_table_insert(self->visitors, (gpointer)(uintptr_t)connection, visitor);
 }
 
+/* Who has proved who it is has only mistyped before. */
+static void forgive(Gate *self, const char *address, const char *identifier)
+{
+    g_autofree char *key = g_strconcat("=", identifier, NULL);
+
+    g_hash_table_remove(self->failures, address);
+    g_hash_table_remove(self->failures, key);
+}
+
 Verdict gate_admit(Gate *self, const Config *config, const Connection *connection,
                    const char *partner)
 {
@@ -106,6 +115,7 @@ Verdict gate_admit(Gate *self, const Config *config, const Connection *connectio
     if (count_visitors(self, partner, NULL) >= settings->max_connections)
         return VERDICT_BUSY;
     visitor->partner = g_strdup(partner);
+    forgive(self, visitor->address, settings->identifier);
     return VERDICT_YES;
 }
 
@@ -148,19 +158,17 @@ static gboolean is_forgotten(gpointer key, gpointer value, gpointer data)
     return *(const int64_t *)data - failures->last_us > FORGET_US;
 }
 
-unsigned gate_reject(Gate *self, const char *address)
+static unsigned count_failure(Gate *self, const char *key, int64_t now_us)
 {
-    int64_t now_us = clock_now_us();
     Failures *failures;
     unsigned over;
 
-    g_hash_table_foreach_remove(self->failures, is_forgotten, &now_us);
     if (g_hash_table_size(self->failures) >= ADDRESSES_MAX)
         return PENALTY_MS; /* an attack from everywhere: the same patience for all */
-    failures = g_hash_table_lookup(self->failures, address);
+    failures = g_hash_table_lookup(self->failures, key);
     if (failures == NULL) {
         failures = g_new0(Failures, 1);
-        g_hash_table_insert(self->failures, g_strdup(address), failures);
+        g_hash_table_insert(self->failures, g_strdup(key), failures);
     }
     failures->last_us = now_us;
     failures->count++;
@@ -168,6 +176,18 @@ unsigned gate_reject(Gate *self, const char *address)
         return 0;
     over = MIN(failures->count - PENALTY_AFTER - 1, 10);
     return MIN((unsigned)PENALTY_MS << over, PENALTY_MAX_MS);
+}
+
+unsigned gate_reject(Gate *self, const char *address, const char *identifier)
+{
+    g_autofree char *key = g_strconcat("=", identifier, NULL);
+    int64_t now_us = clock_now_us();
+    unsigned by_address, by_identifier;
+
+    g_hash_table_foreach_remove(self->failures, is_forgotten, &now_us);
+    by_address = count_failure(self, address, now_us);
+    by_identifier = count_failure(self, key, now_us);
+    return MAX(by_address, by_identifier);
 }
 
 unsigned gate_count(const Gate *self)

@@ -22,6 +22,7 @@ Verdict gate_admit(Gate *self, const Config *config, const Connection *connectio
 void gate_remove(Gate *self, const Connection *connection);
 Verdict gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path);
 void gate_unclaim(Gate *self, const char *partner, const char *path);
-/* An address failed to authenticate. Returns how long its answer waits, in ms; procedures §14.2. */
-unsigned gate_reject(Gate *self, const char *address);
+/* An address failed to authenticate as somebody ("" for nobody). Returns how long its answer waits, in ms: both
+ * are counted, known or not alike, until one of them is admitted. procedures §14.2. */
+unsigned gate_reject(Gate *self, const char *address, const char *identifier);
 unsigned gate_count(const Gate *self);

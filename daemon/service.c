@@ -64,7 +64,8 @@ static gboolean on_penalty_over(gpointer data)
 
 static void take_rejected(Service *self, const Notice *notice)
 {
-    unsigned wait_ms = gate_reject(self->gate, connection_address(notice->connection));
+    unsigned wait_ms = gate_reject(self->gate, connection_address(notice->connection),
+                                   notice->path != NULL ? notice->path : "");
 
     if (wait_ms == 0)
         reply_post(notice->reply, GINT_TO_POINTER(VERDICT_YES));

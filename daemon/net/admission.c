@@ -104,8 +104,8 @@ static void log_refusal(Connection *self, const char *identifier, const char *re
 {
     log_event(LOG_AUTHENTICATION_FAILED, "CONNECTION", self->label, "ADDRESS", self->address,
               "IDENTIFIER", identifier, "REASON", reason, NULL);
-    (void)connection_ask(self, NOTICE_REJECTED,
-                         NULL); /* the answer comes after the address's penalty */
+    /* the answer comes after the penalty of address and identifier */
+    (void)connection_ask(self, NOTICE_REJECTED, identifier);
 }
 
 /* Steps 3 to 6: identity. */

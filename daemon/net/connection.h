@@ -43,7 +43,7 @@ void order_free(Order *order);
 /* From a connection to the main loop. */
 typedef enum {
     NOTICE_ADMIT,    /* may this authenticated partner open a connection? answer: Verdict */
-    NOTICE_REJECTED, /* an address failed to authenticate */
+    NOTICE_REJECTED, /* an address failed to authenticate; path: as whom */
     NOTICE_CLAIM,    /* may this path be written? answer: Verdict */
     NOTICE_UNCLAIM,
     NOTICE_JOB_DONE, /* job comes back; the connection is idle */
@@ -57,7 +57,7 @@ typedef struct {
     NoticeKind kind;
     Connection *connection;
     char *partner;
-    char *path;         /* CLAIM, UNCLAIM */
+    char *path;         /* CLAIM, UNCLAIM; REJECTED: PI 3 or NULL */
     Job *job;           /* JOB_DONE: owned */
     Transfer *transfer; /* INCOMING: owned copy */
     Progress *progress; /* INCOMING: referenced, or NULL when it ended */

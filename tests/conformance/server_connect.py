@@ -253,7 +253,7 @@ def orderly_stop(world):
 
 # who is let in
 
-@case(95, 97, 98, 99, 105)
+@case(95, 97, 99, 105)
 def refused_alike(world):
     """One answer to whoever has not proved who it is, octet by octet."""
     changes = ({"requester": "NOBODY"}, {"requester": "NOBODY", "pi5": None}, {"requester": "DISABLED"}, {"pi5": None}, {"pi5": b"wrong"},
@@ -265,6 +265,36 @@ def refused_alike(world):
     raw, peer = answer_to(world, requester="NOBODY", raw=True, source=next(SOURCES))
     expect(raw, "RCONNECT", "3/304")
     assert peer.last in answers
+
+
+def timed(world, own, source, **changes):
+    began = time.monotonic()
+    answer, peer = answer_to(world, to=own, source=source, **changes)
+    took = time.monotonic() - began
+    peer.close()
+    return answer.name, took
+
+
+@case(98)
+def many_failures_are_slowed(world):
+    """By address and by name, known or not alike; the genuine partner is not locked out and starts the count again."""
+    refused_alike(world)
+    for name in ("COMPANY", "NOBODY"):
+        own = world.own(Bank(world.folder()).start())
+        for _ in range(10):
+            assert timed(world, own, next(SOURCES), requester=name, pi5=b"wrong")[0] == "RCONNECT"
+        answer, took = timed(world, own, next(SOURCES), requester=name, pi5=b"wrong")
+        assert answer == "RCONNECT" and 0.45 < took < 5, took
+    answer, took = timed(world, own, next(SOURCES))
+    assert answer == "ACONNECT" and took < 0.45, took
+    own = world.own(Bank(world.folder()).start())
+    home = next(SOURCES)
+    for _ in range(2):
+        for _ in range(9):
+            assert timed(world, own, home, pi5=b"wrong")[0] == "RCONNECT"
+        assert timed(world, own, home)[0] == "ACONNECT"
+    answer, took = timed(world, own, home, pi5=b"wrong")
+    assert answer == "RCONNECT" and took < 0.45, took
 
 
 @case(101)
