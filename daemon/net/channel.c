@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 #include <string.h>
 
@@ -72,6 +73,7 @@ static bool send_bytes(Channel *self, const uint8_t *bytes, size_t length)
 {
     GError *error = NULL;
 
+    metric_add(METRIC_BYTES_SENT, length);
     if (stream_send(self->stream, bytes, length, clock_now_us() + self->stall_us, &error))
         return true;
     fail_transport(self, error);
@@ -157,6 +159,7 @@ static StreamResult fill(Channel *self)
                             CHANNEL_RECEIVE_BYTES - self->received_to, &length, &error);
     if (result == STREAM_DATA) {
         self->received_to += length;
+        metric_add(METRIC_BYTES_RECEIVED, length);
         pesit_session_bytes_arrived(self->session, length, clock_now_us());
     } else if (result == STREAM_END || result == STREAM_ERROR) {
         fail_transport(self, error);

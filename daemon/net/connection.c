@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -249,6 +250,7 @@ static gpointer connection_main(gpointer data)
     Connection *self = data;
     Order *order;
 
+    metric_add(self->incoming ? METRIC_CONNECTIONS_IN : METRIC_CONNECTIONS_OUT, 1);
     if (self->incoming)
         run_incoming(self);
     else

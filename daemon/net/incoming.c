@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,7 @@ bool incoming_refuse(Incoming *self, PesitFpduType type, PesitDiag diag, const c
     char text[DIAG_LENGTH];
 
     (void)snprintf(text, sizeof text, "%u-%03u", diag.type, diag.code); /* fits */
+    metric_refusal(diag.type, diag.code);
     log_event(LOG_TRANSFER_REFUSED, "CONNECTION", self->connection->label, "PARTNER",
               self->connection->partner->name, "FPDU", pesit_fpdu_name(type), "DIAG", text,
               "REASON", reason, NULL);
@@ -290,6 +292,7 @@ static void take_connect(Incoming *self, const PesitFpdu *connect)
     const char *password;
 
     if (pesit_diag_is_negative(diag)) {
+        metric_refusal(diag.type, diag.code);
         (void)incoming_answer(self, PESIT_FPDU_RCONNECT, NULL, diag); /* then it is over */
         connection->over = true;
         return;

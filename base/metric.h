@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is counted where it happens, and how Prometheus reads it (text format 0.0.4). A table of counters, one
+ * of gauges and one of histograms, all process-wide and atomic; labels are bounded by the tables. Any thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+typedef enum {
+    METRIC_CONNECTIONS_IN,
+    METRIC_CONNECTIONS_OUT,
+    METRIC_BYTES_RECEIVED,
+    METRIC_BYTES_SENT,
+    METRIC_SYNC_POINTS,
+    METRIC_TRANSFERS_DONE,
+    METRIC_TRANSFERS_FAILED,
+    METRIC_TRANSFERS_CANCELLED,
+    METRIC_TRANSFERS_RETRIED,
+    METRIC_LOGINS_FAILED,
+    METRIC_HTTP_REQUESTS,
+    METRIC_HTTP_REFUSED,
+    METRIC_COUNT,
+} Metric;
+
+typedef enum { METRIC_COMMIT_US, METRIC_HISTOGRAM_COUNT } MetricHistogram;
+
+void metric_add(Metric metric, uint64_t number);
+uint64_t metric_read(Metric metric);
+/* One refusal with a diagnostic, ours or the partner's; of more than 128 different ones the rest is "other". */
+void metric_refusal(unsigned type, unsigned code);
+void metric_observe(MetricHistogram histogram, int64_t us);
+/* Appends all of the tables. */
+void metric_write(GString *out);
+/* Appends one gauge with its head. */
+void metric_write_gauge(GString *out, const char *name, const char *help, double value);
