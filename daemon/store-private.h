@@ -22,8 +22,11 @@ struct StoreRequest {
     const char *owner; /* set by the store: who we are; borrowed */
     char *what;        /* what is looked for, for messages */
     Transfer *transfer;
+    Record *record;
+    AuditEntry *audit;
     char *texts[3];
     int64_t numbers[5];
+    uint32_t limit;
     int folder_fds[STORE_FOLDERS_MAX];
     size_t folder_count;
     /* how the answer goes back: one of them, or none */
@@ -36,7 +39,12 @@ struct StoreRequest {
 /* A row that was stored although its caller was told that it was not: cancelled, out of the mount. */
 StoreRequest *store_request_withdraw(int64_t id);
 
+/* start: makes the statement ready and binds. finish: steps it, into the result. Return new. */
+StoreRequest *store_request_new(StoreStart start, StoreFinish finish);
+StoreRequest *store_request_new_writing(StoreStart start, StoreFinish finish);
 void store_request_free(StoreRequest *request);
+/* Appends text so that LIKE … ESCAPE '\' takes it literally. */
+void store_append_literal(GString *pattern, const char *text);
 
 #define TRANSFER_COLUMNS 32
 /* Binds every column, $1 … $TRANSFER_COLUMNS. */

@@ -17,8 +17,7 @@
 /* U+10FFFF: no name in UTF-8 sorts behind it */
 #define LAST_CHARACTER "\xF4\x8F\xBF\xBF"
 
-/* start: makes the statement ready and binds. finish: steps it, into the result. */
-static StoreRequest *request_new(StoreStart start, StoreFinish finish)
+StoreRequest *store_request_new(StoreStart start, StoreFinish finish)
 {
     StoreRequest *self = g_new0(StoreRequest, 1);
 
@@ -27,9 +26,9 @@ static StoreRequest *request_new(StoreStart start, StoreFinish finish)
     return self;
 }
 
-static StoreRequest *request_new_writing(StoreStart start, StoreFinish finish)
+StoreRequest *store_request_new_writing(StoreStart start, StoreFinish finish)
 {
-    StoreRequest *self = request_new(start, finish);
+    StoreRequest *self = store_request_new(start, finish);
 
     self->writes = true;
     return self;
@@ -40,6 +39,8 @@ void store_request_free(StoreRequest *request)
     if (request == NULL)
         return;
     transfer_free(request->transfer);
+    record_free(request->record);
+    audit_entry_free(request->audit);
     for (size_t i = 0; i < G_N_ELEMENTS(request->texts); i++)
         g_free(request->texts[i]);
     g_free(request->what);
@@ -111,7 +112,7 @@ static void finish_insert(const StoreRequest *self, Db *db, StoreResult *result)
 
 StoreRequest *store_request_insert(const Transfer *transfer, const int *folder_fds, size_t n)
 {
-    StoreRequest *self = request_new_writing(start_insert, finish_insert);
+    StoreRequest *self = store_request_new_writing(start_insert, finish_insert);
 
     self->inserts = true;
     self->transfer = transfer_copy(transfer);
@@ -144,7 +145,7 @@ static void finish_update(const StoreRequest *self, Db *db, StoreResult *result)
 StoreRequest *store_request_update(const Transfer *transfer, unsigned expected_states,
                                    const int *folder_fds, size_t n)
 {
-    StoreRequest *self = request_new_writing(start_update, finish_update);
+    StoreRequest *self = store_request_new_writing(start_update, finish_update);
 
     self->transfer = transfer_copy(transfer);
     self->numbers[0] = expected_states;
@@ -163,7 +164,7 @@ static bool start_withdraw(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_withdraw(int64_t id)
 {
-    StoreRequest *self = request_new_writing(start_withdraw, finish_nothing);
+    StoreRequest *self = store_request_new_writing(start_withdraw, finish_nothing);
 
     self->numbers[0] = id;
     return self;
@@ -187,7 +188,7 @@ static bool start_hide_path(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_hide_path(const char *partner, const char *path, int64_t before_id)
 {
-    StoreRequest *self = request_new_writing(start_hide_path, finish_nothing);
+    StoreRequest *self = store_request_new_writing(start_hide_path, finish_nothing);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(path);
@@ -207,7 +208,7 @@ static bool start_get(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_get(int64_t id)
 {
-    StoreRequest *self = request_new(start_get, finish_one);
+    StoreRequest *self = store_request_new(start_get, finish_one);
 
     self->numbers[0] = id;
     self->what = g_strdup_printf("transfer %" G_GINT64_FORMAT, id);
@@ -225,7 +226,7 @@ static bool start_find_path(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_find_path(const char *partner, const char *path)
 {
-    StoreRequest *self = request_new(start_find_path, finish_one);
+    StoreRequest *self = store_request_new(start_find_path, finish_one);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(path);
@@ -233,8 +234,7 @@ StoreRequest *store_request_find_path(const char *partner, const char *path)
     return self;
 }
 
-/* Appends text so that LIKE … ESCAPE '\' takes it literally. */
-static void append_literal(GString *pattern, const char *text)
+void store_append_literal(GString *pattern, const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
         if (*at == '%' || *at == '_' || *at == '\\')
@@ -252,7 +252,7 @@ static bool start_list_folder(const StoreRequest *self, Db *db, GError **error)
             root ? g_strdup(LAST_CHARACTER) : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
     g_autoptr(GString) deeper = g_string_new(NULL);
 
-    append_literal(deeper, below);
+    store_append_literal(deeper, below);
     g_string_append(deeper, "%/%");
     if (!db_start(db, SQL_TRANSFER_LIST_FOLDER, error))
         return false;
@@ -269,7 +269,7 @@ static bool start_list_folder(const StoreRequest *self, Db *db, GError **error)
 StoreRequest *store_request_list_folder(const char *partner, const char *folder,
                                         unsigned directions, const char *after, uint32_t limit)
 {
-    StoreRequest *self = request_new(start_list_folder, finish_all);
+    StoreRequest *self = store_request_new(start_list_folder, finish_all);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(folder);
@@ -291,7 +291,7 @@ static bool start_find_offer(const StoreRequest *self, Db *db, GError **error)
         if (*at == '*' || *at == '?')
             g_string_append_c(pattern, *at == '*' ? '%' : '_');
         else
-            append_literal(pattern, one);
+            store_append_literal(pattern, one);
     }
     if (!db_start(db, generic ? SQL_TRANSFER_FIND_OFFER_GENERIC : SQL_TRANSFER_FIND_OFFER, error))
         return false;
@@ -305,7 +305,7 @@ static bool start_find_offer(const StoreRequest *self, Db *db, GError **error)
 StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
                                        const char *file_name)
 {
-    StoreRequest *self = request_new(start_find_offer, finish_one);
+    StoreRequest *self = store_request_new(start_find_offer, finish_one);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(file_name);
@@ -334,7 +334,7 @@ StoreRequest *store_request_find_received(const char *partner, const char *peer,
                                           const char *file_name, uint32_t transfer_id,
                                           const char *client, const char *bank)
 {
-    StoreRequest *self = request_new(start_find_received, finish_one);
+    StoreRequest *self = store_request_new(start_find_received, finish_one);
 
     self->transfer = transfer_new();
     self->transfer->partner = g_strdup(partner);
@@ -361,7 +361,7 @@ static bool start_history(const StoreRequest *self, Db *db, GError **error)
 StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
                                     int64_t before_id, uint32_t limit)
 {
-    StoreRequest *self = request_new(start_history, finish_all);
+    StoreRequest *self = store_request_new(start_history, finish_all);
 
     self->texts[0] = g_strdup(partner);
     self->numbers[0] = states != 0 ? states : ALL_BITS;
@@ -381,7 +381,7 @@ static bool start_unfinished(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_unfinished(void)
 {
-    return request_new(start_unfinished, finish_all);
+    return store_request_new(start_unfinished, finish_all);
 }
 
 static bool start_expired(const StoreRequest *self, Db *db, GError **error)
@@ -396,7 +396,7 @@ static bool start_expired(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_expired(int64_t before_us, uint32_t limit)
 {
-    StoreRequest *self = request_new(start_expired, finish_all);
+    StoreRequest *self = store_request_new(start_expired, finish_all);
 
     self->numbers[0] = before_us;
     self->numbers[1] = limit;
@@ -414,7 +414,7 @@ static bool start_tally(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_tally(unsigned states, unsigned directions)
 {
-    StoreRequest *self = request_new(start_tally, finish_number);
+    StoreRequest *self = store_request_new(start_tally, finish_number);
 
     self->numbers[0] = states != 0 ? states : ALL_BITS;
     self->numbers[1] = directions != 0 ? directions : ALL_BITS;
@@ -433,7 +433,7 @@ static bool start_count(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_count(const char *counter)
 {
-    StoreRequest *self = request_new_writing(start_count, finish_number);
+    StoreRequest *self = store_request_new_writing(start_count, finish_number);
 
     self->texts[0] = g_strdup(counter);
     return self;
@@ -454,7 +454,7 @@ static bool start_set_secret(const StoreRequest *self, Db *db, GError **error)
 
 StoreRequest *store_request_set_secret(const char *partner, const char *kind, const char *value)
 {
-    StoreRequest *self = request_new_writing(start_set_secret, finish_nothing);
+    StoreRequest *self = store_request_new_writing(start_set_secret, finish_nothing);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(kind);
@@ -482,7 +482,7 @@ static void finish_get_secret(const StoreRequest *self, Db *db, StoreResult *res
 
 StoreRequest *store_request_get_secret(const char *partner, const char *kind)
 {
-    StoreRequest *self = request_new(start_get_secret, finish_get_secret);
+    StoreRequest *self = store_request_new(start_get_secret, finish_get_secret);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(kind);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metric.h"
 #include "base/file.h"
 
 #include <poll.h>
@@ -44,6 +45,10 @@ void store_result_free(StoreResult *result)
     transfer_free(result->transfer);
     if (result->transfers != NULL)
         g_ptr_array_unref(result->transfers);
+    if (result->records != NULL)
+        g_ptr_array_unref(result->records);
+    if (result->audits != NULL)
+        g_ptr_array_unref(result->audits);
     g_free(result);
 }
 
@@ -153,6 +158,7 @@ static void part_group(Store *self, GPtrArray *group)
 static bool run_group(Store *self, GPtrArray *group)
 {
     g_autoptr(GError) error = NULL;
+    int64_t began_us = clock_now_us();
     bool writes = clear_results(group);
     bool begun = db_begin(self->db, writes, &error);
 
@@ -166,8 +172,11 @@ static bool run_group(Store *self, GPtrArray *group)
             part_group(self, group);
         return !db_is_lost(self->db);
     }
-    if (begun && sync_folders(group, &error) && db_commit(self->db, &error))
+    if (begun && sync_folders(group, &error) && db_commit(self->db, &error)) {
+        if (writes)
+            metric_observe(METRIC_COMMIT_US, clock_now_us() - began_us);
         return true;
+    }
     if (db_is_lost(self->db))
         return false;
     if (begun)

@@ -74,6 +74,29 @@ bool transfer_state_parse(const char *text, TransferState *ret_state);
 bool transfer_direction_parse(const char *text, TransferDirection *ret_direction);
 bool transfer_state_is_final(TransferState state);
 
+/* What the administration keeps, by kind. Strings are owned. */
+typedef struct {
+    char *kind, *id; /* together unique */
+    char *name;      /* unique in its kind */
+    char *document;  /* JSON */
+    int64_t created_us, updated_us;
+} Record;
+
+Record *record_new(const char *kind, const char *id, const char *name, const char *document);
+Record *record_copy(const Record *record);
+void record_free(Record *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Record, record_free)
+
+/* Who did what. Rows of a writer are numbered from 1 without gaps; hash: see admin/audit.c. */
+typedef struct {
+    int64_t seq, time_us;
+    char *actor, *address, *action, *object, *detail, *previous, *hash;
+} AuditEntry;
+
+AuditEntry *audit_entry_copy(const AuditEntry *entry);
+void audit_entry_free(AuditEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AuditEntry, audit_entry_free)
+
 typedef struct Store Store;
 
 /* lifecycle */
@@ -107,6 +130,8 @@ typedef struct {
     GError *error; /* NULL: done and durable. UNREACHABLE: the database is away, nothing is done */
     Transfer *transfer;   /* or NULL */
     GPtrArray *transfers; /* of Transfer, or NULL */
+    GPtrArray *records;   /* of Record, or NULL */
+    GPtrArray *audits;    /* of AuditEntry, or NULL */
     uint64_t number;
 } StoreResult;
 void store_result_free(StoreResult *result);
@@ -154,6 +179,30 @@ StoreRequest *store_request_tally(unsigned states, unsigned directions);
  * text on get. value NULL removes. */
 StoreRequest *store_request_set_secret(const char *partner, const char *kind, const char *value);
 StoreRequest *store_request_get_secret(const char *partner, const char *kind);
+
+/* As history, between two wall times (from inclusive, to exclusive; 0: open), text: part of path or PI 12. */
+typedef struct {
+    const char *partner, *text;
+    unsigned states, directions;
+    int64_t before_id, from_us, to_us;
+    uint32_t limit;
+} StoreSearch;
+StoreRequest *store_request_search(const StoreSearch *search);
+/* Per direction and state of what was created since: a Transfer whose articles is the number of rows and whose
+ * size_bytes is their sum. partner: NULL for all. */
+StoreRequest *store_request_statistics(const char *partner, int64_t since_us);
+/* record: copied. insert: EXISTS when id or name is taken; update: NOT_FOUND. */
+StoreRequest *store_request_record_insert(const Record *record);
+StoreRequest *store_request_record_update(const Record *record);
+/* Result: records with one element. NOT_FOUND. */
+StoreRequest *store_request_record_get(const char *kind, const char *id);
+/* By id, after `after` (exclusive, "": from the start). */
+StoreRequest *store_request_record_list(const char *kind, const char *after, uint32_t limit);
+StoreRequest *store_request_record_remove(const char *kind, const char *id);
+/* entry: copied. The rows are those of this daemon (store.owner). EXISTS: another process wrote this number. */
+StoreRequest *store_request_audit_append(const AuditEntry *entry);
+StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit);
+StoreRequest *store_request_audit_last(void);
 
 /* running them */
 

@@ -75,6 +75,32 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",
     [SQL_TRANSFER_TALLY] =
         "SELECT count(*) FROM transfer_history WHERE ((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0",
+    [SQL_TRANSFER_SEARCH] =
+        "SELECT " COLUMNS " FROM transfer_history WHERE ($1 = '' OR partner = $1) AND ((1 << state) & $2) <> 0 AND "
+        "((1 << direction) & $3) <> 0 AND id < $4 AND created_us >= $5 AND created_us < $6 AND "
+        "($7 = '' OR path LIKE $7 ESCAPE '\\' OR file_name LIKE $7 ESCAPE '\\') ORDER BY id DESC LIMIT $8",
+    [SQL_TRANSFER_STATISTICS] =
+        "SELECT direction, state, count(*), coalesce(sum(size_bytes), 0) FROM transfer_history WHERE "
+        "($1 = '' OR partner = $1) AND created_us >= $2 GROUP BY direction, state ORDER BY direction, state",
+    [SQL_RECORD_INSERT] =
+        "INSERT INTO admin_records (kind, id, name, document, created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6)",
+    [SQL_RECORD_UPDATE] =
+        "UPDATE admin_records SET name = $3, document = $4, updated_us = $5 WHERE kind = $1 AND id = $2 RETURNING id",
+    [SQL_RECORD_GET] =
+        "SELECT kind, id, name, document, created_us, updated_us FROM admin_records WHERE kind = $1 AND id = $2",
+    [SQL_RECORD_LIST] =
+        "SELECT kind, id, name, document, created_us, updated_us FROM admin_records WHERE kind = $1 AND id > $2 "
+        "ORDER BY id LIMIT $3",
+    [SQL_RECORD_REMOVE] = "DELETE FROM admin_records WHERE kind = $1 AND id = $2 RETURNING id",
+    [SQL_AUDIT_INSERT] =
+        "INSERT INTO audit_events (writer, seq, time_us, actor, address, action, object, detail, previous, hash) VALUES "
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    [SQL_AUDIT_LIST] =
+        "SELECT writer, seq, time_us, actor, address, action, object, detail, previous, hash FROM audit_events WHERE "
+        "writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+    [SQL_AUDIT_LAST] =
+        "SELECT writer, seq, time_us, actor, address, action, object, detail, previous, hash FROM audit_events WHERE "
+        "writer = $1 ORDER BY seq DESC LIMIT $2",
     [SQL_COUNTER_NEXT] =
         "INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET "
         "value = counters.value + 1 RETURNING value",
