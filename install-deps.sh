@@ -5,9 +5,9 @@
 set -euo pipefail
 
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libpq-dev libconfig-dev
-          libfuse3-dev fuse3 libjansson-dev openssl tzdata)
+          libfuse3-dev fuse3 libjansson-dev libmicrohttpd-dev libsodium-dev openssl tzdata)
 if [ "${1:-}" = --test ]; then
-    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest rsync busybox vim-tiny ed strace)
+    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace)
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi

@@ -22,10 +22,12 @@ static const char *const COMMITS[] = {"close", "rename", NULL};
 static const char *const ACKS[] = {"spool", "sent", NULL};
 static const char *const EXISTING[] = {"refuse", "replace", "number", NULL};
 static const char *const CODES[] = {"ascii", "ebcdic", "binary", NULL};
+static const char *const FAMILIES[] = {"all", "server", "client", "admin", NULL};
 static const char *const VERSIONS[] = {"1.2", "1.3", NULL};
 
 #define C(field) offsetof(Config, field)
 #define L(field) offsetof(ListenerConfig, field)
+#define A(field) offsetof(AdminListener, field)
 #define P(field) offsetof(Partner, field)
 #define V(field) offsetof(VirtualFile, field)
 #define DAY_S    86400
@@ -63,6 +65,10 @@ static const ConfigKey ROOT_KEYS[] = {
     { "timers.min_rate_bytes_per_s", KEY_U32, 0, 1 << 30, "100", "B/s", true, C(min_rate_bytes_per_s), NULL, "slower data is broken off; 0: never" },
     { "server.read_supported", KEY_BOOL, 0, 0, "true", "", true, C(read_supported), NULL, "partners may SELECT" },
     { "server.sync_required", KEY_BOOL, 0, 0, "false", "", true, C(sync_required), NULL, "refuse connections without synchronisation points" },
+    { "admin.listeners", KEY_GROUPS, 0, 16, NULL, "", false, C(admin_listeners), NULL, "addresses of the administration API, docs/api.md; none: off" },
+    { "admin.first_key", KEY_SECRET, 0, 0, NULL, "", false, C(admin_first_key), NULL, "API key of an administrator, stored when there is none yet" },
+    { "admin.requests_per_s", KEY_U32, 1, 1000000, "100", "", false, C(admin_rate_per_s), NULL, "requests of one address, health and metrics apart" },
+    { "admin.connections", KEY_U32, 1, 10000, "256", "", false, C(admin_connections), NULL, "of the administration, in all" },
     { "listeners", KEY_GROUPS, 0, 64, NULL, "", false, C(listeners), NULL, "where partners call in" },
     { "partners", KEY_GROUPS, 0, 100000, NULL, "", true, C(partners), NULL, "the partners" },
     { NULL },
@@ -76,6 +82,19 @@ static const ConfigKey LISTENER_KEYS[] = {
     { "tls.authorities", KEY_PATH, 0, 0, NULL, "", false, L(tls.authorities), NULL, "who may sign client certificates" },
     { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", false, L(tls.client_certificate), CERTIFICATES, "whether clients show one" },
     { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", false, L(tls.min_version), VERSIONS, "oldest TLS accepted" },
+    { NULL },
+};
+
+static const ConfigKey ADMIN_LISTENER_KEYS[] = {
+    { "family", KEY_CHOICE, 0, 0, "all", "", false, A(family), FAMILIES, "which part of the API is served there" },
+    { "address", KEY_TEXT, 1, 64, "127.0.0.1", "", false, A(listener.address), NULL, "to bind" },
+    { "port", KEY_U16, 0, 65535, "8080", "", false, A(listener.port), NULL, "0: any free one" },
+    { "plain", KEY_BOOL, 0, 0, "false", "", false, A(plain), NULL, "no TLS although others than this machine can reach it" },
+    { "tls.certificate", KEY_PATH, 0, 0, NULL, "", false, A(listener.tls.certificate), NULL, "our chain in PEM; makes the address TLS" },
+    { "tls.key", KEY_PATH, 0, 0, NULL, "", false, A(listener.tls.key), NULL, "its key in PEM" },
+    { "tls.authorities", KEY_PATH, 0, 0, NULL, "", false, A(listener.tls.authorities), NULL, "who may sign client certificates" },
+    { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", false, A(listener.tls.client_certificate), CERTIFICATES, "whether callers show one" },
+    { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", false, A(listener.tls.min_version), VERSIONS, "oldest TLS accepted" },
     { NULL },
 };
 
@@ -155,6 +174,7 @@ static const ConfigKey FILE_KEYS[] = {
 
 const ConfigScope CONFIG_ROOT = {"", ROOT_KEYS};
 const ConfigScope CONFIG_LISTENER = {"listeners.[].", LISTENER_KEYS};
+const ConfigScope CONFIG_ADMIN_LISTENER = {"admin.listeners.[].", ADMIN_LISTENER_KEYS};
 const ConfigScope CONFIG_PARTNER = {"partners.[].", PARTNER_KEYS};
 const ConfigScope CONFIG_FILE = {"partners.[].files.[].", FILE_KEYS};
 
@@ -211,8 +231,8 @@ static void describe_range(GString *text, const ConfigKey *key)
 
 char *config_describe_keys(void)
 {
-    static const ConfigScope *const SCOPES[] = {&CONFIG_ROOT, &CONFIG_LISTENER, &CONFIG_PARTNER,
-                                                &CONFIG_FILE};
+    static const ConfigScope *const SCOPES[] = {&CONFIG_ROOT, &CONFIG_ADMIN_LISTENER,
+                                                &CONFIG_LISTENER, &CONFIG_PARTNER, &CONFIG_FILE};
     GString *text = g_string_new(
             "| Key | Kind | Range | Default | Reload | Meaning |\n|---|---|---|---|---|---|\n");
 

@@ -42,4 +42,5 @@ typedef struct {
     const ConfigKey *keys; /* ended by a NULL path */
 } ConfigScope;
 
-extern const ConfigScope CONFIG_ROOT, CONFIG_LISTENER, CONFIG_PARTNER, CONFIG_FILE;
+extern const ConfigScope CONFIG_ROOT, CONFIG_LISTENER, CONFIG_ADMIN_LISTENER, CONFIG_PARTNER,
+        CONFIG_FILE;

@@ -333,7 +333,7 @@ static bool read_scope(const Reader *self, const ConfigScope *scope, const confi
 static bool find_list(const Reader *self, const config_setting_t *group, const char *name,
                       config_setting_t **ret_list, GError **error)
 {
-    *ret_list = config_setting_get_member(group, name);
+    *ret_list = config_setting_lookup((config_setting_t *)(uintptr_t)group, name);
     if (*ret_list == NULL || config_setting_is_list(*ret_list))
         return true;
     return complain(self, *ret_list, error, "'%s' must be a list of groups ( { … }, { … } )", name);
@@ -380,6 +380,38 @@ static bool read_listener(const Reader *self, Config *config, const config_setti
     if (!read_scope(self, &CONFIG_LISTENER, group, listener, error))
         return false;
     listener->tls.enabled = listener->tls.certificate != NULL;
+    return check_tls(self, group, &listener->tls, error);
+}
+
+static void admin_listener_free(gpointer data)
+{
+    AdminListener *listener = data;
+
+    tls_settings_clear(&listener->listener.tls);
+    g_free(listener->listener.address);
+    g_free(listener);
+}
+
+static bool is_loopback(const char *address)
+{
+    return g_str_has_prefix(address, "127.") || strcmp(address, "::1") == 0 ||
+           strcmp(address, "localhost") == 0;
+}
+
+static bool read_admin_listener(const Reader *self, Config *config, const config_setting_t *group,
+                                GError **error)
+{
+    AdminListener *admin = g_new0(AdminListener, 1);
+    ListenerConfig *listener = &admin->listener;
+
+    g_ptr_array_add(config->admin_listeners, admin);
+    if (!read_scope(self, &CONFIG_ADMIN_LISTENER, group, admin, error))
+        return false;
+    listener->tls.enabled = listener->tls.certificate != NULL;
+    if (!listener->tls.enabled && !admin->plain && !is_loopback(listener->address))
+        return complain(self, group, error,
+                        "the administration on '%s' needs 'tls.certificate', or 'plain' = true",
+                        listener->address);
     return check_tls(self, group, &listener->tls, error);
 }
 
@@ -543,15 +575,20 @@ static bool check_store(const Reader *self, Config *config, const config_setting
 static bool read_all(Reader *self, Config *config, GError **error)
 {
     const config_setting_t *root = config_root_setting(&self->file);
-    config_setting_t *listeners = NULL, *partners = NULL;
+    config_setting_t *listeners = NULL, *partners = NULL, *admin = NULL;
 
     if (!load_key(self, root, error) || !read_scope(self, &CONFIG_ROOT, root, config, error) ||
         !check_store(self, config, root, error) ||
         !find_list(self, root, "listeners", &listeners, error) ||
+        !find_list(self, root, "admin.listeners", &admin, error) ||
         !find_list(self, root, "partners", &partners, error))
         return false;
     for (int i = 0; listeners != NULL && i < config_setting_length(listeners); i++) {
         if (!read_listener(self, config, config_setting_get_elem(listeners, (unsigned)i), error))
+            return false;
+    }
+    for (int i = 0; admin != NULL && i < config_setting_length(admin); i++) {
+        if (!read_admin_listener(self, config, config_setting_get_elem(admin, (unsigned)i), error))
             return false;
     }
     for (int i = 0; partners != NULL && i < config_setting_length(partners); i++) {
@@ -588,6 +625,7 @@ Config *config_load(const char *path, GError **error)
 
     atomic_init(&counted->references, 1);
     config->listeners = g_ptr_array_new_with_free_func(listener_free);
+    config->admin_listeners = g_ptr_array_new_with_free_func(admin_listener_free);
     config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
     config_init(&reader.file);
     loaded = parse(&reader, error) && read_all(&reader, config, error);
@@ -619,7 +657,9 @@ void config_unref(Config *config)
     g_free(config->store_schema);
     g_free(config->store_owner);
     g_free(config->key_file);
+    secret_unref(config->admin_first_key);
     g_ptr_array_unref(config->listeners);
+    g_ptr_array_unref(config->admin_listeners);
     g_ptr_array_unref(config->partners);
     g_free(config);
 }

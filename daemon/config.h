@@ -16,6 +16,20 @@ typedef struct {
     TlsSettings tls;
 } ListenerConfig;
 
+/* Which part of the administration API an address serves; health and metrics are in each. */
+typedef enum {
+    ADMIN_FAMILY_ALL,
+    ADMIN_FAMILY_SERVER,
+    ADMIN_FAMILY_CLIENT,
+    ADMIN_FAMILY_ADMIN
+} AdminFamily;
+
+typedef struct {
+    ListenerConfig listener;
+    AdminFamily family;
+    bool plain; /* without TLS although others than this machine can reach it */
+} AdminListener;
+
 typedef enum { STORE_SQLITE, STORE_POSTGRES } StoreBackend;
 
 typedef struct {
@@ -45,8 +59,12 @@ typedef struct {
     uint32_t min_rate_bytes_per_s;
     bool read_supported; /* server: SELECT by partners */
     bool sync_required;
-    GPtrArray *listeners; /* ListenerConfig * */
-    GPtrArray *partners;  /* Partner * */
+    GPtrArray *listeners;       /* ListenerConfig * */
+    GPtrArray *admin_listeners; /* AdminListener *: empty: no administration over HTTP */
+    Secret *admin_first_key;    /* becomes the first key when there is none; or NULL */
+    uint32_t admin_rate_per_s;  /* requests per address */
+    uint32_t admin_connections;
+    GPtrArray *partners; /* Partner * */
 } Config;
 
 /* Reads and checks a file. INVALID: "FILE:LINE: …" names the key and the nearest known one.

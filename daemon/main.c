@@ -3,21 +3,28 @@
  * pesitd: reads its arguments and its configuration, then runs the service. Exit codes: 0 stopped in order,
  * 1 could not start, 2 wrong arguments or configuration.
  */
+#include "admin/admin.h"
+#include "base/error.h"
 #include "base/log.h"
+#include "daemon/net/front.h"
 #include "daemon/service.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #define EXIT_USAGE     2
 #define DEFAULT_CONFIG "/etc/pesitfs/pesitd.conf"
+#define FIRST_KEY      "PESIT_API_KEY_ADMIN" /* beside admin.first_key, for containers */
 
 typedef struct {
     char *config;
     int ready_fd;
     gboolean check;
-    gboolean list_keys;
+    gboolean list_keys, list_routes;
     gboolean version;
 } Arguments;
 
@@ -32,6 +39,8 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
              "Check the configuration and exit", NULL},
             {"list-keys", 0, 0, G_OPTION_ARG_NONE, &arguments->list_keys,
              "Print every configuration key and exit", NULL},
+            {"list-routes", 0, 0, G_OPTION_ARG_NONE, &arguments->list_routes,
+             "Print every route of the administration and exit", NULL},
             {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit",
              NULL},
             {NULL},
@@ -53,21 +62,144 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
     return parsed;
 }
 
+/* the administration and the service, made known to each other */
+
+typedef struct {
+    Service *service;
+    Admin *admin;
+    Front *front;
+} Daemon;
+
+static bool ask_service(const char *method, GVariant *parameters, Reply *reply, gpointer data)
+{
+    return service_ask(((Daemon *)data)->service, method, parameters, reply);
+}
+
+static int64_t heartbeat_us(gpointer data)
+{
+    return service_heartbeat_us(((Daemon *)data)->service);
+}
+
+static void on_change(const Transfer *transfer, gpointer data)
+{
+    admin_take_change(((Daemon *)data)->admin, transfer);
+}
+
+static void on_admin_connection(int fd, const FrontCaller *caller, gpointer data)
+{
+    static const unsigned FAMILIES[] = {
+            [ADMIN_FAMILY_ALL] = FAMILY_ALL,
+            [ADMIN_FAMILY_SERVER] = FAMILY_SERVER,
+            [ADMIN_FAMILY_CLIENT] = FAMILY_CLIENT,
+            [ADMIN_FAMILY_ADMIN] = FAMILY_ADMIN,
+    };
+
+    admin_take_connection(((Daemon *)data)->admin, fd, FAMILIES[caller->family], caller->address,
+                          caller->certificate_sha256);
+}
+
+typedef struct {
+    Daemon *daemon;
+    DoorCall *call;
+} LocalCall;
+
+static void on_answered(unsigned status, const char *answer, gpointer data)
+{
+    LocalCall *local = data;
+
+    service_return(local->daemon->service, local->call, g_variant_new("(us)", status, answer));
+    g_free(local);
+}
+
+/* Who may use the local door may see; only root and our own user may administer. */
+static void administer(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Daemon *self = data;
+    unsigned uid = door_call_uid(call);
+    g_autofree char *actor = g_strdup_printf("uid:%u", uid);
+    const char *method, *path, *body;
+    LocalCall *local;
+
+    if (uid != 0 && uid != (unsigned)geteuid()) {
+        g_autoptr(GError) error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
+                                              "only root and the daemon's user may administer");
+
+        door_call_fail(call, error);
+        return;
+    }
+    g_variant_get(parameters, "(&s&s&s)", &method, &path, &body);
+    local = g_new0(LocalCall, 1);
+    local->daemon = self;
+    local->call = call;
+    admin_run(self->admin, method, path, body, actor, on_answered, local);
+}
+
+static char *dup_first_key(const Config *config)
+{
+    const char *variable = getenv(FIRST_KEY);
+    size_t length = 0;
+    const char *key =
+            config->admin_first_key != NULL ? secret_get(config->admin_first_key, &length) : NULL;
+
+    return key != NULL ? g_strndup(key, length) : g_strdup(variable);
+}
+
+static bool start_admin(Daemon *self, GError **error)
+{
+    Config *config = service_config(self->service);
+    g_autofree char *first_key = dup_first_key(config);
+    AdminHost host = {.store = service_store(self->service),
+                      .ask = ask_service,
+                      .heartbeat_us = heartbeat_us,
+                      .data = self,
+                      .first_key = first_key,
+                      .requests_per_s = config->admin_rate_per_s,
+                      .connections = config->admin_connections};
+    ServiceHooks hooks = {on_change, administer, self};
+
+    self->admin = admin_start(&host, error);
+    if (self->admin == NULL)
+        return false;
+    service_set_hooks(self->service, &hooks);
+    self->front = front_open(config, on_admin_connection, self, error);
+    return self->front != NULL;
+}
+
+static void stop_admin(Daemon *self)
+{
+    const ServiceHooks nobody = {NULL};
+
+    front_stop(self->front);
+    if (self->service != NULL)
+        service_set_hooks(self->service, &nobody);
+    admin_stop(self->admin);
+    front_close(self->front);
+}
+
+static bool start(Daemon *self, const char *path, Config *config, int ready_fd, GError **error)
+{
+    self->service = service_start(path, config, error);
+    return self->service != NULL && start_admin(self, error) &&
+           service_tell_ready(self->service, ready_fd, error);
+}
+
 static int run(const char *path, Config *config, int ready_fd)
 {
     g_autoptr(GError) error = NULL;
-    Service *service;
+    Daemon self = {NULL};
+    bool started;
 
     log_configure(config->log_level, config->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a lost partner is an error of its write, not our end */
-    service = service_start(path, config, ready_fd, &error);
-    if (service == NULL) {
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* secrets are in memory: no core dump */
+    started = start(&self, path, config, ready_fd, &error);
+    if (started)
+        service_run(self.service);
+    else
         fprintf(stderr, "pesitd: %s\n", error->message);
-        return EXIT_FAILURE;
-    }
-    service_run(service);
-    service_stop(service);
-    return EXIT_SUCCESS;
+    stop_admin(&self);
+    service_stop(self.service);
+    return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -91,6 +223,12 @@ int main(int argc, char **argv)
         g_autofree char *keys = config_describe_keys();
 
         printf("%s", keys);
+        return EXIT_SUCCESS;
+    }
+    if (arguments.list_routes) {
+        g_autofree char *routes = admin_describe_routes();
+
+        printf("%s", routes);
         return EXIT_SUCCESS;
     }
     config = config_load(path, &error);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
 #include "daemon/net/listener.h"
@@ -21,6 +22,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +34,16 @@ typedef struct {
     Listener *listener;
     TlsContext *tls; /* NULL: plain */
 } Entrance;
+
+#define HEARTBEAT_MS 500
+
+/* Comes from other threads: a question to the desk, or the answer to a call of the door. */
+typedef struct {
+    char *method; /* NULL: an answer */
+    GVariant *value;
+    Reply *reply;
+    DoorCall *call;
+} Errand;
 
 struct Service {
     char *path;
@@ -51,6 +63,10 @@ struct Service {
     GMainLoop *loop;
     int64_t started_us; /* wall */
     bool stopping;
+    ServiceHooks hooks;
+    Mailbox *errands;
+    guint errands_source, heartbeat_source;
+    _Atomic int64_t heartbeat_us;
 };
 
 /* notices */
@@ -114,12 +130,27 @@ static void on_offer_found(StoreResult *result, gpointer data)
     store_result_free(result);
 }
 
+static void count_change(const Transfer *transfer)
+{
+    if (transfer->state == TRANSFER_DONE)
+        metric_add(METRIC_TRANSFERS_DONE, 1);
+    else if (transfer->state == TRANSFER_FAILED)
+        metric_add(METRIC_TRANSFERS_FAILED, 1);
+    else if (transfer->state == TRANSFER_CANCELLED)
+        metric_add(METRIC_TRANSFERS_CANCELLED, 1);
+    else if (transfer->state == TRANSFER_WAITING)
+        metric_add(METRIC_TRANSFERS_RETRIED, 1);
+}
+
 static void take_incoming(Service *self, const Notice *notice)
 {
     const Transfer *transfer = notice->transfer;
 
     if (notice->progress != NULL)
         return;
+    count_change(transfer);
+    if (self->hooks.on_change != NULL)
+        self->hooks.on_change(transfer, self->hooks.data);
     if (transfer->direction != DIRECTION_SERVE)
         desk_take_change(self->desk, transfer);
     else if (transfer->state == TRANSFER_DONE)
@@ -400,7 +431,98 @@ static void on_queue_change(const Transfer *transfer, gpointer data)
 {
     const Service *self = data;
 
+    count_change(transfer);
+    if (transfer->diag_code != 0 &&
+        (transfer->state == TRANSFER_WAITING || transfer->state == TRANSFER_FAILED))
+        metric_refusal(transfer->diag_type, transfer->diag_code);
+    if (self->hooks.on_change != NULL)
+        self->hooks.on_change(transfer, self->hooks.data);
     desk_take_change(self->desk, transfer);
+}
+
+/* errands of other threads */
+
+static void errand_free(gpointer message)
+{
+    Errand *errand = message;
+
+    g_free(errand->method);
+    if (errand->value != NULL)
+        g_variant_unref(errand->value);
+    reply_unref(errand->reply);
+    g_free(errand);
+}
+
+static void on_errand(gpointer message, gpointer data)
+{
+    Service *self = data;
+    Errand *errand = message;
+
+    if (errand->method != NULL)
+        desk_ask(self->desk, errand->method, errand->value, errand->reply);
+    else
+        door_call_return(errand->call, errand->value, NULL, 0);
+    errand_free(errand);
+}
+
+bool service_ask(Service *self, const char *method, GVariant *parameters, Reply *reply)
+{
+    Errand *errand = g_new0(Errand, 1);
+
+    errand->method = g_strdup(method);
+    errand->value = g_variant_ref_sink(parameters);
+    errand->reply = reply_ref(reply);
+    return mailbox_post(self->errands, errand);
+}
+
+void service_return(Service *self, DoorCall *call, GVariant *value)
+{
+    Errand *errand = g_new0(Errand, 1);
+
+    errand->call = call;
+    errand->value = g_variant_ref_sink(value);
+    (void)mailbox_post(self->errands, errand); /* closed only when the door is */
+}
+
+static void administer(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Service *self = data;
+    g_autoptr(GError) error = NULL;
+
+    if (self->hooks.administer != NULL && !self->stopping) {
+        self->hooks.administer(call, parameters, self->hooks.data);
+        return;
+    }
+    error = g_error_new(BASE_ERROR, BASE_ERROR_BUSY, "the daemon is starting or stopping");
+    door_call_fail(call, error);
+}
+
+static gboolean on_heartbeat(gpointer data)
+{
+    Service *self = data;
+
+    atomic_store(&self->heartbeat_us, clock_now_us());
+    return G_SOURCE_CONTINUE;
+}
+
+int64_t service_heartbeat_us(const Service *self)
+{
+    return atomic_load(&self->heartbeat_us);
+}
+
+void service_set_hooks(Service *self, const ServiceHooks *hooks)
+{
+    self->hooks = *hooks;
+}
+
+Store *service_store(Service *self)
+{
+    return self->store;
+}
+
+Config *service_config(const Service *self)
+{
+    return self->config;
 }
 
 /* What was on its way to a partner when the daemon stopped. */
@@ -435,7 +557,7 @@ static Store *open_store(const Config *config, GError **error)
 
 static bool open_parts(Service *self, GError **error)
 {
-    const DeskHost host = {reload, describe, cancel_incoming, self};
+    const DeskHost host = {reload, describe, cancel_incoming, administer, self};
     const Config *config = self->config;
 
     self->spool =
@@ -445,6 +567,8 @@ static bool open_parts(Service *self, GError **error)
     self->store = open_store(config, error);
     if (self->store == NULL || !recovery_run(config, self->store, self->spool, error))
         return false;
+    self->errands_source = mailbox_attach(self->errands, NULL, on_errand, self);
+    self->heartbeat_source = g_timeout_add(HEARTBEAT_MS, on_heartbeat, self);
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);
     self->services = (ConnectionServices){self->store, self->spool, self->notices};
     self->queue = queue_new(&self->services, self->config, on_queue_change, self);
@@ -466,7 +590,7 @@ static void free_notice(gpointer message)
     notice_free(message);
 }
 
-Service *service_start(const char *path, Config *config, int ready_fd, GError **error)
+Service *service_start(const char *path, Config *config, GError **error)
 {
     Service *self = g_new0(Service, 1);
 
@@ -475,6 +599,8 @@ Service *service_start(const char *path, Config *config, int ready_fd, GError **
     self->config = config;
     self->gate = gate_new();
     self->notices = mailbox_new(free_notice);
+    self->errands = mailbox_new(errand_free);
+    atomic_init(&self->heartbeat_us, clock_now_us());
     self->entrances = g_ptr_array_new_with_free_func(entrance_free);
     self->connections = g_ptr_array_new();
     self->loop = g_main_loop_new(NULL, FALSE);
@@ -485,14 +611,18 @@ Service *service_start(const char *path, Config *config, int ready_fd, GError **
     g_unix_signal_add(SIGTERM, on_terminate, self);
     g_unix_signal_add(SIGINT, on_terminate, self);
     g_unix_signal_add(SIGHUP, on_hang_up, self);
+    return self;
+}
+
+bool service_tell_ready(Service *self, int ready_fd, GError **error)
+{
     if (ready_fd >= 0 && write(ready_fd, "READY\n", 6) != 6) {
         error_set_errno(error, errno, "tell readiness");
-        service_stop(self);
-        return NULL;
+        return false;
     }
     notify_manager("READY=1");
-    log_event(LOG_STARTED, "NODE", config->node_name, "VERSION", PESITFS_VERSION, NULL);
-    return self;
+    log_event(LOG_STARTED, "NODE", self->config->node_name, "VERSION", PESITFS_VERSION, NULL);
+    return true;
 }
 
 void service_run(Service *self)
@@ -508,6 +638,12 @@ void service_stop(Service *self)
     watch_free(self->watch);
     retention_free(self->retention);
     desk_close(self->desk);
+    if (self->errands_source != 0) {
+        g_source_remove(self->errands_source);
+        g_source_remove(self->heartbeat_source);
+    }
+    mailbox_close(self->errands);
+    mailbox_unref(self->errands);
     if (self->notices_source != 0)
         g_source_remove(self->notices_source);
     mailbox_close(self->notices);

@@ -1,14 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's parts put together, in one visible order of start, reload and stop. Main thread only. */
+/* pesitd as a whole: opens everything in one visible order, runs the main loop, closes in reverse order. */
 #pragma once
 
 #include "daemon/config.h"
+#include "daemon/local/door.h"
+#include "daemon/store.h"
 
 typedef struct Service Service;
 
-/* Opens store and spool, recovers, listens. path: of the configuration, for reloads. config: taken.
- * ready_fd: gets "READY\n" once partners can call; -1: nobody asks. Returns new. */
-Service *service_start(const char *path, Config *config, int ready_fd, GError **error);
-/* Runs until SIGTERM or SIGINT: then running transfers may end until drain_ms, the rest is aborted 3/312. */
+/* What the administration hears of. Called in the main loop. */
+typedef struct {
+    /* A transfer changed, and the change is in the store. */
+    void (*on_change)(const Transfer *transfer, gpointer data);
+    /* pesitctl asks the administration: to be ended by service_return. */
+    void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
+    gpointer data;
+} ServiceHooks;
+
+/* config: taken; path: of its file, read again by SIGHUP and when it changes. Returns new. */
+Service *service_start(const char *path, Config *config, GError **error);
+/* Tells whoever waits that all is there. ready_fd: gets the line READY, -1: nobody waits there. */
+bool service_tell_ready(Service *self, int ready_fd, GError **error);
+/* Returns when the service was told to stop and has drained. */
 void service_run(Service *self);
 void service_stop(Service *self);
+
+/* for the administration */
+
+void service_set_hooks(Service *self, const ServiceHooks *hooks);
+Store *service_store(Service *self);
+/* As it is now; a reload replaces it. Borrowed. */
+Config *service_config(const Service *self);
+/* Asks a method of the local door; reply: gets a DoorAnswer. parameters: tuple, floating or taken. False: the
+ * service is ending. Any thread. */
+bool service_ask(Service *self, const char *method, GVariant *parameters, Reply *reply);
+/* Ends a call that the hook got. value: floating. Any thread. */
+void service_return(Service *self, DoorCall *call, GVariant *value);
+/* Monotonic time at which the main loop was last seen alive. Any thread. */
+int64_t service_heartbeat_us(const Service *self);

@@ -4,7 +4,6 @@
 
 #include "daemon/local/desk.h"
 #include "base/error.h"
-#include "daemon/local/door.h"
 
 struct Desk {
     Store *store;

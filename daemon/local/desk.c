@@ -437,6 +437,18 @@ static void reload(DoorCall *call, GVariant *parameters, gpointer data)
         door_call_fail(call, error);
 }
 
+static void administer(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    self->host.administer(call, parameters, self->host.data);
+}
+
+void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply)
+{
+    door_call_inside(self->door, method, parameters, reply);
+}
+
 /* the house */
 
 static GVariant *describe_file(const VirtualFile *file)
@@ -557,6 +569,7 @@ static const DoorMethod METHODS[] = {
         {"Cancel", cancel},
         {"Status", status},
         {"Reload", reload},
+        {"Administer", administer},
         {NULL, NULL},
 };
 

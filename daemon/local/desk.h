@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/local/door.h"
 #include "daemon/transfer/queue.h"
 
 #include <gio/gio.h>
@@ -19,6 +20,8 @@ typedef struct {
     void (*describe)(GVariantDict *status, gpointer data);
     /* Interrupts a running transfer with a partner that called in. */
     void (*cancel_incoming)(int64_t id, gpointer data);
+    /* Answers a question to the administration, as pesitctl asks it. Must end the call, now or later. */
+    void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     gpointer data;
 } DeskHost;
 
@@ -31,3 +34,5 @@ void desk_close(Desk *self);
 void desk_set_config(Desk *self, Config *config);
 /* A transfer changed, and the change is in the store. transfer: borrowed. */
 void desk_take_change(Desk *self, const Transfer *transfer);
+/* As door_call_inside. */
+void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply);

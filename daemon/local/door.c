@@ -10,6 +10,7 @@
 #include "daemon/local/interface.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gunixconnection.h>
 #include <gio/gunixfdlist.h>
 #include <glib/gstdio.h>
@@ -29,8 +30,10 @@ struct DoorPeer {
 
 struct DoorCall {
     DoorPeer *peer;
-    GDBusMethodInvocation *invocation;
+    GDBusMethodInvocation *invocation; /* NULL: from inside */
     unsigned uid;
+    GVariant *parameters; /* from inside: kept as long as the call */
+    Reply *reply;
 };
 
 struct Door {
@@ -41,6 +44,7 @@ struct Door {
     gpointer data;
     void (*on_peer_closed)(DoorPeer *peer, gpointer data);
     GPtrArray *peers; /* DoorPeer * */
+    DoorPeer inside;  /* the daemon itself */
 };
 
 static void peer_free(gpointer data)
@@ -179,6 +183,7 @@ Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod 
     self->methods = methods;
     self->data = data;
     self->on_peer_closed = on_peer_closed;
+    self->inside = (DoorPeer){.door = self, .uid = (unsigned)geteuid()};
     self->peers = g_ptr_array_new_with_free_func(peer_free);
     self->info = g_dbus_node_info_new_for_xml(LOCAL_INTERFACE[0], error);
     if (self->info == NULL || !clear_path(socket_path, error) ||
@@ -223,12 +228,70 @@ unsigned door_call_uid(DoorCall *call)
     return call->uid;
 }
 
+void door_answer_free(DoorAnswer *answer)
+{
+    if (answer == NULL)
+        return;
+    for (size_t i = 0; i < answer->fd_count; i++) {
+        if (answer->fds[i] >= 0)
+            (void)close(answer->fds[i]);
+    }
+    if (answer->value != NULL)
+        g_variant_unref(answer->value);
+    g_clear_error(&answer->error);
+    g_free(answer);
+}
+
+static void answer_inside(DoorCall *call, DoorAnswer *answer)
+{
+    reply_post(call->reply, answer);
+    reply_unref(call->reply);
+    g_variant_unref(call->parameters);
+    g_free(call);
+}
+
+static void return_inside(DoorCall *call, GVariant *value, const int *fds, size_t n)
+{
+    DoorAnswer *answer = g_new0(DoorAnswer, 1);
+
+    answer->value = value != NULL ? g_variant_ref_sink(value) : NULL;
+    for (size_t i = 0; i < n && i < ANSWER_FDS_MAX; i++) {
+        int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+        answer->fds[answer->fd_count++] = copy;
+        if (copy < 0 && answer->error == NULL)
+            error_set_errno(&answer->error, errno, "hand over a descriptor");
+    }
+    answer_inside(call, answer);
+}
+
+void door_call_inside(Door *self, const char *method, GVariant *parameters, Reply *reply)
+{
+    DoorCall *call = g_new0(DoorCall, 1);
+
+    call->peer = &self->inside;
+    call->uid = self->inside.uid;
+    call->parameters = g_variant_ref_sink(parameters);
+    call->reply = reply_ref(reply);
+    for (const DoorMethod *row = self->methods; row->method != NULL; row++) {
+        if (strcmp(row->method, method) == 0) {
+            row->handler(call, call->parameters, self->data);
+            return;
+        }
+    }
+    return_inside(call, NULL, NULL, 0);
+}
+
 void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n)
 {
     g_autoptr(GUnixFDList) list = n > 0 ? g_unix_fd_list_new() : NULL;
     g_autoptr(GVariant) owned = value != NULL ? g_variant_ref_sink(value) : NULL;
     g_autoptr(GError) error = NULL;
 
+    if (call->invocation == NULL) {
+        return_inside(call, owned, fds, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         if (g_unix_fd_list_append(list, fds[i], &error) < 0) {
             g_autoptr(GError) own = g_error_new(BASE_ERROR, BASE_ERROR_IO,
@@ -247,6 +310,13 @@ void door_call_fail(DoorCall *call, const GError *error)
     BaseError code = error->domain == BASE_ERROR ? (BaseError)error->code : BASE_ERROR_IO;
     g_autofree char *name = g_strconcat(DOOR_ERROR_PREFIX, base_error_name(code), NULL);
 
+    if (call->invocation == NULL) {
+        DoorAnswer *answer = g_new0(DoorAnswer, 1);
+
+        answer->error = g_error_copy(error);
+        answer_inside(call, answer);
+        return;
+    }
     g_strdelimit(name, "-", '_'); /* not allowed in names of errors */
     g_dbus_method_invocation_return_dbus_error(call->invocation, name, error->message);
     g_free(call);

@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include "base/mailbox.h"
+#include "daemon/local/answer.h"
+
 #include <gio/gio.h>
 #include <glib.h>
 #include <stdbool.h>
@@ -42,3 +45,6 @@ void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n)
 void door_call_fail(DoorCall *call, const GError *error);
 /* Sends a signal of the interface to all peers. parameters: floating or taken. */
 void door_emit(Door *self, const char *signal, GVariant *parameters);
+/* A call from inside the daemon, with the rights of its own user; all such calls are one peer that never goes.
+ * parameters: tuple, floating or taken. reply: its value becomes a DoorAnswer. */
+void door_call_inside(Door *self, const char *method, GVariant *parameters, Reply *reply);

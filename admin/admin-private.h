@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of admin/ share. Private. */
+#pragma once
+
+#include "admin/request.h"
+
+typedef struct Audit Audit;
+typedef struct Events Events;
+typedef struct Server Server;
+
+struct Admin {
+    AdminHost host;
+    GThreadPool *workers;
+    GThreadPool *hashers; /* few: a password costs memory */
+    Audit *audit;
+    Events *events;
+    Server *server;
+    guint ping; /* source */
+    _Atomic bool stopping;
+    _Atomic unsigned active; /* jobs of workers, waiting ones too */
+};
+
+/* A job for a worker. work: is called once. */
+typedef struct {
+    void (*work)(gpointer data);
+    gpointer data;
+} Job;
+/* False: the administration ends. */
+bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data);
+
+/* routes.c */
+
+extern const Route ROUTES[]; /* ended by a NULL method */
+/* Sets route and parameters. False: answered (404, or 405 with Allow). */
+bool routes_match(Request *request);
+const char *role_name(Role role);
+bool role_parse(const char *text, Role *ret_role);
+
+/* auth.c */
+
+/* Makes the first key; then checks what callers show. */
+bool auth_start(Admin *self, GError **error);
+/* Fills the identity; false: answered with 401. */
+bool auth_identify(Request *request);
+void auth_list_keys(Request *request);
+void auth_create_key(Request *request);
+void auth_show_key(Request *request);
+void auth_remove_key(Request *request);
+void auth_list_users(Request *request);
+void auth_create_user(Request *request);
+void auth_remove_user(Request *request);
+void auth_show_me(Request *request);
+
+/* audit.c */
+
+Audit *audit_new(Store *store, GError **error);
+void audit_free(Audit *self);
+/* Durable when it returns true. detail: JSON or text. Worker thread. */
+bool audit_append(Audit *self, const char *actor, const char *address, const char *action,
+                  const char *object, const char *detail, GError **error);
+void audit_list(Request *request);
+void audit_verify(Request *request);
+
+/* events.c */
+
+typedef struct Feed Feed;
+Events *events_new(void);
+void events_free(Events *self);
+void events_publish(Events *self, const char *partner, const char *name, const char *data);
+/* Whoever reads a feed. Both are called with a lock held and must not wait: sleep when there is nothing, from within
+ * feed_read; wake once after it, when there may be something. */
+typedef struct {
+    void (*sleep)(gpointer data);
+    void (*wake)(gpointer data);
+    gpointer data;
+} FeedOwner;
+/* after: id of the last event seen, 0: only new ones. partner: only of this one, NULL: all. NULL: too many.
+ * Returns new. */
+Feed *feed_new(Events *events, uint64_t after, const char *partner, const FeedOwner *owner);
+void feed_free(Feed *self);
+/* Copies what is there, at most capacity; 0: nothing now; -1: over. */
+ssize_t feed_read(Feed *self, char *buffer, size_t capacity);
+void events_stop(Events *self);
+/* All feeds get a comment, so that dead ones are found. */
+void events_ping(Events *self);
+void events_open(Request *request);
+
+/* health.c */
+
+void health_live(Request *request);
+void health_ready(Request *request);
+void health_all(Request *request);
+void health_metrics(Request *request);
+void health_info(Request *request);
+
+/* openapi.c: the contract, embedded */
+
+void openapi_show(Request *request);
+
+/* transfers.c */
+
+void transfer_write(GString *out, const char *key, GVariant *transfer);
+void transfers_list(Request *request);
+void transfers_show(Request *request);
+void transfers_statistics(Request *request);
+void transfers_cancel(Request *request);
+void transfers_retry(Request *request);
+void transfers_download(Request *request);
+void transfers_send(Request *request);
+void transfers_receive(Request *request);
+
+/* partners.c */
+
+void listeners_list(Request *request);
+void partners_list(Request *request);
+void partners_show(Request *request);
+void files_list(Request *request);
+void service_reload(Request *request);
+void service_status(Request *request);
+
+/* records.c: clusters, registries, orchestrators */
+
+void records_list(Request *request);
+void records_create(Request *request);
+void records_show(Request *request);
+void records_update(Request *request);
+void records_remove(Request *request);
+void records_undeployable(Request *request);
+
+/* upload.c: bytes of a request on their way into the spool; all but the append on a worker. */
+
+Upload *upload_new(Request *request);
+void upload_free(Upload *self);
+/* Called by the server. False: the body is wrong, upload_check says why. Never waits. */
+bool upload_append(Upload *self, const char *bytes, size_t length);
+void upload_set_field(Upload *self, const char *name, const char *bytes, size_t length);
+bool upload_is_full(const Upload *self);
+/* Writes what is gathered. False: answered. */
+bool upload_flush(Upload *self);
+const char *upload_field(const Upload *self, const char *name);
+/* Commits as a transfer of the fields partner and path. NULL: answered. */
+DoorAnswer *upload_commit(Upload *self);
+
+/* server.c */
+
+Server *server_new(Admin *admin, uint32_t connections, uint32_t requests_per_s, GError **error);
+/* No new connection, streams end. */
+void server_stop(Server *self);
+void server_free(Server *self);
+void server_add(Server *self, int fd, unsigned families, const char *address,
+                const char *certificate);

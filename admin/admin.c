@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The administration as a whole: its threads, and what comes in from the daemon. */
+#include "admin/admin-private.h"
+
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WORKERS      8
+#define HASHERS      2
+#define JOBS_MAX     1024
+#define STOP_TICK_MS 20
+#define PING_S       15
+
+static void run_job(gpointer message, gpointer data)
+{
+    Job *job = message;
+    Admin *self = data;
+
+    job->work(job->data);
+    g_free(job);
+    (void)atomic_fetch_sub(&self->active, 1);
+}
+
+bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data)
+{
+    Job *job;
+
+    if (atomic_fetch_add(&self->active, 1) >= JOBS_MAX || atomic_load(&self->stopping)) {
+        (void)atomic_fetch_sub(&self->active, 1);
+        return false;
+    }
+    job = g_new0(Job, 1);
+    job->work = work;
+    job->data = data;
+    (void)g_thread_pool_push(self->workers, job, NULL); /* queued at the least */
+    return true;
+}
+
+static void free_parts(Admin *self)
+{
+    server_free(self->server);
+    g_thread_pool_free(self->workers, FALSE, TRUE);
+    g_thread_pool_free(self->hashers, FALSE, TRUE);
+    audit_free(self->audit);
+    events_free(self->events);
+    g_free(self);
+}
+
+static void run_hash(gpointer message, gpointer data)
+{
+    Job *job = message;
+
+    (void)data;
+    job->work(job->data);
+    g_free(job);
+}
+
+static gboolean on_ping(gpointer data)
+{
+    events_ping(data);
+    return G_SOURCE_CONTINUE;
+}
+
+Admin *admin_start(const AdminHost *host, GError **error)
+{
+    Admin *self = g_new0(Admin, 1);
+
+    self->host = *host;
+    self->host.first_key = NULL;
+    self->workers = g_thread_pool_new(run_job, self, WORKERS, FALSE, NULL);
+    self->hashers = g_thread_pool_new(run_hash, self, HASHERS, FALSE, NULL);
+    self->events = events_new();
+    self->audit = audit_new(host->store, error);
+    self->server = self->audit != NULL
+                           ? server_new(self, host->connections, host->requests_per_s, error)
+                           : NULL;
+    self->host.first_key = host->first_key;
+    if (self->server == NULL || !auth_start(self, error)) {
+        free_parts(self);
+        return NULL;
+    }
+    self->host.first_key = NULL;
+    self->ping = g_timeout_add_seconds(PING_S, on_ping, self->events);
+    return self;
+}
+
+static gboolean on_tick(gpointer data)
+{
+    (void)data;
+    return G_SOURCE_CONTINUE;
+}
+
+void admin_stop(Admin *self)
+{
+    guint tick;
+
+    if (self == NULL)
+        return;
+    atomic_store(&self->stopping, true);
+    g_source_remove(self->ping);
+    events_stop(self->events);
+    server_stop(self->server);
+    tick = g_timeout_add(STOP_TICK_MS, on_tick, NULL);
+    while (atomic_load(&self->active) > 0)
+        (void)g_main_context_iteration(NULL, TRUE); /* workers may wait for the main loop */
+    g_source_remove(tick);
+    free_parts(self);
+}
+
+void admin_take_connection(Admin *self, int fd, unsigned families, const char *address,
+                           const char *certificate)
+{
+    server_add(self->server, fd, families, address, certificate);
+}
+
+void admin_take_change(Admin *self, const Transfer *transfer)
+{
+    g_autoptr(GString) data = g_string_new(NULL);
+
+    json_open(data, NULL, '{');
+    json_number(data, "transferId", transfer->id);
+    json_text(data, "partnerId", transfer->partner);
+    json_text(data, "path", transfer->path);
+    json_text(data, "direction", transfer_direction_name(transfer->direction));
+    json_text(data, "state", transfer_state_name(transfer->state));
+    json_number(data, "fileSize", (int64_t)transfer->size_bytes);
+    json_close(data, '}');
+    events_publish(self->events, transfer->partner, "transfer", data->str);
+}
+
+/* requests without HTTP */
+
+typedef struct {
+    Request *request;
+    AdminDone on_done;
+    gpointer data;
+} LocalRun;
+
+static void run_local(gpointer data)
+{
+    LocalRun *run = data;
+
+    if (routes_match(run->request)) {
+        if (run->request->route->body == BODY_UPLOAD || run->request->route->handler == events_open)
+            request_problem(run->request, 501, "http-only", NULL,
+                            "this is answered over HTTP only");
+        else
+            request_run(run->request);
+    }
+    run->on_done(run->request->status, run->request->answer->str, run->data);
+    request_free(run->request);
+    g_free(run);
+}
+
+static void split_query(Request *request)
+{
+    char *question = strchr(request->path, '?');
+    g_auto(GStrv) pairs = question != NULL ? g_strsplit(question + 1, "&", 32) : NULL;
+
+    if (question != NULL)
+        *question = '\0';
+    for (size_t i = 0; pairs != NULL && pairs[i] != NULL; i++) {
+        char *equals = strchr(pairs[i], '=');
+        char *value = equals != NULL ? g_uri_unescape_string(equals + 1, NULL) : NULL;
+
+        if (value == NULL)
+            continue;
+        *equals = '\0';
+        g_hash_table_replace(request->query, g_strdup(pairs[i]), value);
+    }
+}
+
+void admin_run(Admin *self, const char *method, const char *path, const char *body,
+               const char *actor, AdminDone on_done, gpointer data)
+{
+    LocalRun *run = g_new0(LocalRun, 1);
+
+    run->request = request_new(self, method, path);
+    split_query(run->request);
+    g_string_append(run->request->body, body);
+    run->request->address = g_strdup("local");
+    run->request->identity.role = ROLE_ADMIN;
+    run->request->identity.name = g_strdup(actor);
+    run->on_done = on_done;
+    run->data = data;
+    if (admin_push(self, run_local, run))
+        return;
+    on_done(503, "{}", data);
+    request_free(run->request);
+    g_free(run);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The administration: HTTP API, health, metrics. It reads and writes the store, and asks the daemon for everything
+ * else through the host's functions; it never touches a transfer itself. Requests are answered by worker threads,
+ * so that neither the main loop nor libmicrohttpd's thread ever waits.
+ */
+#pragma once
+
+#include "base/mailbox.h"
+#include "daemon/local/answer.h"
+#include "daemon/store.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct Admin Admin;
+
+/* What the administration needs of the daemon. Any thread may call the functions. */
+typedef struct {
+    Store *store;
+    /* Asks a method of the local door; reply: gets a DoorAnswer. parameters: floating. False: it is ending. */
+    bool (*ask)(const char *method, GVariant *parameters, Reply *reply, gpointer data);
+    /* Monotonic time at which the main loop was last seen alive. */
+    int64_t (*heartbeat_us)(gpointer data);
+    gpointer data;
+    const char *
+            first_key; /* becomes an administrator's key when there is no key; or NULL. Borrowed for start */
+    uint32_t requests_per_s;
+    uint32_t connections;
+} AdminHost;
+
+typedef enum { FAMILY_SERVER = 1, FAMILY_CLIENT = 2, FAMILY_ADMIN = 4, FAMILY_ALL = 7 } Family;
+
+/* Main thread, while no main loop runs. INVALID: the first key is too weak. Returns new. */
+Admin *admin_start(const AdminHost *host, GError **error);
+/* Answers what is under way, running the default main loop meanwhile; then ends the threads. */
+void admin_stop(Admin *self);
+
+/* A connection: fd is taken. families: mask of Family that it may see. certificate: SHA-256 of the caller's
+ * certificate in hex, or NULL. Any thread. */
+void admin_take_connection(Admin *self, int fd, unsigned families, const char *address,
+                           const char *certificate);
+/* A transfer changed. transfer: borrowed. Any thread. */
+void admin_take_change(Admin *self, const Transfer *transfer);
+/* A request without HTTP, with an administrator's rights. actor: for the audit. on_done is called once, by another
+ * thread; answer: borrowed. Any thread. */
+typedef void (*AdminDone)(unsigned status, const char *answer, gpointer data);
+void admin_run(Admin *self, const char *method, const char *path, const char *body,
+               const char *actor, AdminDone on_done, gpointer data);
+/* Every route as Markdown, for docs/api.md. Returns new. */
+char *admin_describe_routes(void);

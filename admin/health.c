@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health and metrics. Liveness: the main loop turns. Readiness: each thing a transfer needs, asked with a deadline so
+ * that the answer never takes a second.
+ */
+#include "admin/admin-private.h"
+
+#include "base/clock.h"
+#include "base/metric.h"
+
+#include <string.h>
+
+#define STALE_US    (10 * USEC_PER_SEC)
+#define DEADLINE_US 400000
+#define UNFINISHED  ((1u << TRANSFER_QUEUED) | (1u << TRANSFER_WAITING))
+
+static bool loop_is_alive(const Admin *admin)
+{
+    return clock_now_us() - admin->host.heartbeat_us(admin->host.data) < STALE_US;
+}
+
+static void write_component(GString *out, const char *name, const char *trouble)
+{
+    json_open(out, name, '{');
+    json_text(out, "status", trouble == NULL ? "UP" : "DOWN");
+    if (trouble != NULL) {
+        json_open(out, "details", '{');
+        json_text(out, "error", trouble);
+        json_close(out, '}');
+    }
+    json_close(out, '}');
+}
+
+void health_live(Request *request)
+{
+    bool alive = loop_is_alive(request->admin);
+    GString *out = request_answer(request, alive ? 200 : 503);
+
+    json_open(out, NULL, '{');
+    json_text(out, "status", alive ? "UP" : "DOWN");
+    json_close(out, '}');
+}
+
+/* NULL: it answers. Else new text. */
+static char *check_store(Admin *admin)
+{
+    g_autoptr(Reply) reply =
+            store_begin(admin->host.store, store_request_record_list("health", "", 1));
+    gpointer value = NULL;
+    StoreResult *result;
+    char *trouble;
+
+    if (!reply_wait(reply, clock_now_us() + DEADLINE_US, &value))
+        return g_strdup("no answer in time");
+    result = value;
+    trouble = result->error != NULL ? g_strdup(result->error->message) : NULL;
+    store_result_free(result);
+    return trouble;
+}
+
+static char *check_spool(Admin *admin, uint64_t *ret_available)
+{
+    g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
+    g_autoptr(DoorAnswer) answer = NULL;
+    gpointer value = NULL;
+    uint64_t total = 0;
+
+    if (!admin->host.ask("Space", g_variant_new("()"), reply, admin->host.data) ||
+        !reply_wait(reply, clock_now_us() + DEADLINE_US, &value))
+        return g_strdup("no answer in time");
+    answer = value;
+    if (answer->error != NULL)
+        return g_strdup(answer->error->message);
+    g_variant_get(answer->value, "(tt)", &total, ret_available);
+    return *ret_available == 0 ? g_strdup("no space above the reserve") : NULL;
+}
+
+void health_ready(Request *request)
+{
+    Admin *admin = request->admin;
+    uint64_t available = 0;
+    const char *loop = loop_is_alive(admin) ? NULL : "the main loop does not turn";
+    g_autofree char *store = check_store(admin);
+    g_autofree char *spool = check_spool(admin, &available);
+    bool up = loop == NULL && store == NULL && spool == NULL;
+    GString *out = request_answer(request, up ? 200 : 503);
+
+    json_open(out, NULL, '{');
+    json_text(out, "status", up ? "UP" : "DOWN");
+    json_open(out, "components", '{');
+    write_component(out, "mainLoop", loop);
+    write_component(out, "store", store);
+    write_component(out, "spool", spool);
+    json_close(out, '}');
+    json_close(out, '}');
+}
+
+void health_info(Request *request)
+{
+    GString *out = request_answer(request, 200);
+
+    json_open(out, NULL, '{');
+    json_open(out, "app", '{');
+    json_text(out, "name", "pesitfs");
+    json_text(out, "version", PESITFS_VERSION);
+    json_close(out, '}');
+    json_close(out, '}');
+}
+
+static double oldest_age_s(const GPtrArray *transfers)
+{
+    int64_t oldest_us = clock_wall_us(), now_us = oldest_us;
+
+    for (guint i = 0; i < transfers->len; i++) {
+        const Transfer *transfer = g_ptr_array_index(transfers, i);
+
+        if (transfer->direction != DIRECTION_OFFER && ((1u << transfer->state) & UNFINISHED) != 0 &&
+            transfer->created_us < oldest_us)
+            oldest_us = transfer->created_us;
+    }
+    return (double)(now_us - oldest_us) / 1e6;
+}
+
+/* From the store: what it cannot say is left out, what is counted in memory is always there. */
+static void write_queue(Admin *admin, GString *out)
+{
+    g_autoptr(Reply) reply = store_begin(admin->host.store, store_request_unfinished());
+    g_autoptr(StoreResult) result = NULL;
+    unsigned counts[TRANSFER_CANCELLED + 1] = {0};
+    gpointer value = NULL;
+
+    if (!reply_wait(reply, clock_now_us() + DEADLINE_US, &value))
+        return;
+    result = value;
+    if (result->error != NULL)
+        return;
+    for (guint i = 0; i < result->transfers->len; i++) {
+        const Transfer *transfer = g_ptr_array_index(result->transfers, i);
+
+        if (transfer->direction != DIRECTION_OFFER)
+            counts[transfer->state]++;
+    }
+    metric_write_gauge(out, "pesit_transfers_queued", "transfers that wait for a connection",
+                       counts[TRANSFER_QUEUED]);
+    metric_write_gauge(out, "pesit_transfers_running", "transfers that move",
+                       counts[TRANSFER_RUNNING]);
+    metric_write_gauge(out, "pesit_transfers_waiting", "transfers that wait to be tried again",
+                       counts[TRANSFER_WAITING]);
+    metric_write_gauge(out, "pesit_queue_age_seconds", "age of the oldest transfer not yet begun",
+                       oldest_age_s(result->transfers));
+}
+
+void health_metrics(Request *request)
+{
+    GString *out = request_answer(request, 200);
+    uint64_t available = 0;
+    g_autofree char *spool = check_spool(request->admin, &available);
+
+    request->type = "text/plain; version=0.0.4; charset=utf-8";
+    metric_write(out);
+    if (spool == NULL || available == 0)
+        metric_write_gauge(out, "pesit_spool_available_bytes",
+                           "what may still be written into the spool", (double)available);
+    write_queue(request->admin, out);
+    metric_write_gauge(out, "pesit_up", "1 while the main loop turns",
+                       loop_is_alive(request->admin) ? 1 : 0);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON over jansson for reading; writing needs only a string. */
+#include "admin/json.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <jansson.h>
+#include <string.h>
+
+struct Json {
+    json_t *root;
+};
+
+Json *json_read(const char *text, size_t length, GError **error)
+{
+    json_error_t failure;
+    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &failure);
+    Json *self;
+
+    if (root == NULL || !json_is_object(root)) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "body: %s",
+                    root != NULL ? "it must be a JSON object" : failure.text);
+        json_decref(root);
+        return NULL;
+    }
+    self = g_new0(Json, 1);
+    self->root = root;
+    return self;
+}
+
+void json_free(Json *self)
+{
+    if (self == NULL)
+        return;
+    json_decref(self->root);
+    g_free(self);
+}
+
+static const json_t *get(const Json *self, const char *field)
+{
+    const json_t *value = json_object_get(self->root, field);
+
+    return value != NULL && !json_is_null(value) ? value : NULL;
+}
+
+static bool complain(const char *field, const char *wanted, GError **error)
+{
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: it must be %s", field, wanted);
+    return false;
+}
+
+bool json_get_text(const Json *self, const char *field, const char **ret_value, GError **error)
+{
+    const json_t *value = get(self, field);
+
+    if (value == NULL)
+        return true;
+    if (!json_is_string(value))
+        return complain(field, "a text", error);
+    *ret_value = json_string_value(value);
+    return true;
+}
+
+bool json_get_number(const Json *self, const char *field, int64_t *ret_value, GError **error)
+{
+    const json_t *value = get(self, field);
+
+    if (value == NULL)
+        return true;
+    if (!json_is_integer(value))
+        return complain(field, "a whole number", error);
+    *ret_value = json_integer_value(value);
+    return true;
+}
+
+bool json_get_bool(const Json *self, const char *field, bool *ret_value, GError **error)
+{
+    const json_t *value = get(self, field);
+
+    if (value == NULL)
+        return true;
+    if (!json_is_boolean(value))
+        return complain(field, "true or false", error);
+    *ret_value = json_is_true(value);
+    return true;
+}
+
+bool json_get_list(const Json *self, const char *field, char **ret_value, GError **error)
+{
+    const json_t *value = get(self, field);
+    GString *list;
+
+    if (value == NULL)
+        return true;
+    if (json_is_string(value)) {
+        *ret_value = g_strdup(json_string_value(value));
+        return true;
+    }
+    if (!json_is_array(value))
+        return complain(field, "a list of texts", error);
+    list = g_string_new(NULL);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const char *text = json_string_value(json_array_get(value, i));
+
+        if (text == NULL) {
+            (void)g_string_free(list, TRUE); /* nothing */
+            return complain(field, "a list of texts", error);
+        }
+        g_string_append_printf(list, "%s%s", i > 0 ? "," : "", text);
+    }
+    *ret_value = g_string_free(list, FALSE);
+    return true;
+}
+
+bool json_has(const Json *self, const char *field)
+{
+    return get(self, field) != NULL;
+}
+
+const char *json_find_unknown(const Json *self, const char *const *names)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(self->root, key, value)
+    {
+        if (!g_strv_contains(names, key))
+            return key;
+    }
+    return NULL;
+}
+
+void json_set_text(Json *self, const char *field, const char *value)
+{
+    (void)json_object_set_new(self->root, field, json_string(value)); /* UTF-8 by its source */
+}
+
+void json_set_number(Json *self, const char *field, int64_t value)
+{
+    (void)json_object_set_new(self->root, field, json_integer(value)); /* out of memory ends us */
+}
+
+void json_remove(Json *self, const char *field)
+{
+    (void)json_object_del(self->root, field); /* it may be missing */
+}
+
+void json_merge(Json *self, const Json *other)
+{
+    (void)json_object_update(self->root, other->root); /* out of memory ends us */
+}
+
+char *json_dup_text(const Json *self)
+{
+    char *text = json_dumps(self->root, JSON_COMPACT | JSON_SORT_KEYS);
+    char *copy = g_strdup(text);
+
+    free(text);
+    return copy;
+}
+
+/* writing */
+
+static void begin(GString *out, const char *key)
+{
+    char last = out->len > 0 ? out->str[out->len - 1] : '{';
+
+    if (strchr("{[,:", last) == NULL)
+        g_string_append_c(out, ',');
+    if (key != NULL)
+        g_string_append_printf(out, "\"%s\":", key);
+}
+
+void json_open(GString *out, const char *key, char bracket)
+{
+    begin(out, key);
+    g_string_append_c(out, bracket);
+}
+
+void json_close(GString *out, char bracket)
+{
+    g_string_append_c(out, bracket);
+}
+
+void json_text(GString *out, const char *key, const char *value)
+{
+    g_autofree char *valid = value != NULL ? g_utf8_make_valid(value, -1) : NULL;
+
+    begin(out, key);
+    if (valid == NULL) {
+        g_string_append(out, "null");
+        return;
+    }
+    g_string_append_c(out, '"');
+    for (const char *at = valid; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+
+        if (c == '"' || c == '\\')
+            g_string_append_c(out, '\\');
+        if (c < 0x20)
+            g_string_append_printf(out, "\\u%04x", c);
+        else
+            g_string_append_c(out, (char)c);
+    }
+    g_string_append_c(out, '"');
+}
+
+void json_number(GString *out, const char *key, int64_t value)
+{
+    begin(out, key);
+    g_string_append_printf(out, "%" G_GINT64_FORMAT, value);
+}
+
+void json_bool(GString *out, const char *key, bool value)
+{
+    begin(out, key);
+    g_string_append(out, value ? "true" : "false");
+}
+
+void json_time(GString *out, const char *key, int64_t wall_us)
+{
+    g_autofree char *text = wall_us != 0 ? clock_format_iso(wall_us) : NULL;
+
+    json_text(out, key, text);
+}
+
+void json_raw(GString *out, const char *key, const char *value)
+{
+    begin(out, key);
+    g_string_append(out, value);
+}

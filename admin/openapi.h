@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* openapi.yaml as text, made when building. */
+#pragma once
+
+extern const char *const OPENAPI[];

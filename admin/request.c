@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests as values, the order in which one is checked and run, and its questions to store and daemon. */
+#include "admin/admin-private.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define ASK_US   (60 * USEC_PER_SEC)
+#define SLICE_US 100000
+
+Request *request_new(Admin *admin, const char *method, const char *path)
+{
+    Request *self = g_new0(Request, 1);
+
+    self->admin = admin;
+    self->method = g_strdup(method);
+    self->path = g_strdup(path);
+    self->query = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->body = g_string_new(NULL);
+    self->answer = g_string_new(NULL);
+    self->headers = g_ptr_array_new_with_free_func(g_free);
+    self->families = FAMILY_ALL;
+    self->file_fd = -1;
+    return self;
+}
+
+void request_free(Request *self)
+{
+    if (self == NULL)
+        return;
+    upload_free(self->upload);
+    for (size_t i = 0; i < REQUEST_PARAMETERS_MAX; i++)
+        g_free(self->parameters[i]);
+    g_hash_table_unref(self->query);
+    g_string_free(self->body, TRUE);
+    g_string_free(self->answer, TRUE);
+    g_ptr_array_unref(self->headers);
+    fd_clear(&self->file_fd);
+    g_free(self->identity.name);
+    g_free(self->identity.partner);
+    g_free(self->method);
+    g_free(self->path);
+    g_free(self->authorization);
+    g_free(self->content_type);
+    g_free(self->range);
+    g_free(self->if_none_match);
+    g_free(self->last_event_id);
+    g_free(self->idempotency_key);
+    g_free(self->address);
+    g_free(self->certificate);
+    g_free(self);
+}
+
+/* running */
+
+bool request_authorize(Request *self)
+{
+    if (self->route->role == ROLE_PUBLIC || self->authenticated)
+        return true;
+    if (self->identity.name == NULL && !auth_identify(self))
+        return false;
+    if (self->identity.role < self->route->role) {
+        request_problem(self, 403, "forbidden", NULL, "'%s' is %s: this needs %s",
+                        self->identity.name, role_name(self->identity.role),
+                        role_name(self->route->role));
+        return false;
+    }
+    self->authenticated = true;
+    return true;
+}
+
+static bool changes(const Request *self)
+{
+    return strcmp(self->method, "GET") != 0 && strcmp(self->method, "HEAD") != 0;
+}
+
+/* What was asked and how it ended; secrets are in bodies, so a body is never kept. */
+static void write_audit(Request *self)
+{
+    g_autofree char *action = g_strconcat(self->method, " ", self->route->operation, NULL);
+    g_autofree char *detail = g_strdup_printf("{\"status\":%u}", self->status);
+    g_autoptr(GError) error = NULL;
+
+    log_event(LOG_ADMIN_CHANGE, "ACTOR", self->identity.name, "ADDRESS", self->address, "ACTION",
+              action, "OBJECT", self->path, NULL);
+    if (!audit_append(self->admin->audit, self->identity.name, self->address, action, self->path,
+                      detail, &error))
+        log_event(LOG_STORE_FAILED, "REASON", error->message, NULL);
+}
+
+void request_run(Request *self)
+{
+    if (!request_authorize(self))
+        return;
+    self->route->handler(self);
+    if (changes(self) && self->route->role != ROLE_PUBLIC)
+        write_audit(self);
+}
+
+/* reading */
+
+const char *request_query(const Request *self, const char *name)
+{
+    return g_hash_table_lookup(self->query, name);
+}
+
+bool request_query_number(Request *self, const char *name, int64_t min, int64_t max, int64_t *value)
+{
+    const char *text = request_query(self, name);
+    char *end = NULL;
+    int64_t number;
+
+    if (text == NULL)
+        return true;
+    number = g_ascii_strtoll(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || number < min || number > max) {
+        request_problem(self, 400, "invalid", name,
+                        "%s is '%s': it must be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, name,
+                        text, min, max);
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+Json *request_read_json(Request *self, const char *const *names)
+{
+    g_autoptr(GError) error = NULL;
+    Json *json = json_read(self->body->str, self->body->len, &error);
+    const char *unknown;
+
+    if (json == NULL) {
+        request_fail(self, error);
+        return NULL;
+    }
+    unknown = names != NULL ? json_find_unknown(json, names) : NULL;
+    if (unknown == NULL)
+        return json;
+    request_problem(self, 400, "invalid", unknown, "%s: unknown field", unknown);
+    json_free(json);
+    return NULL;
+}
+
+/* answering */
+
+GString *request_answer(Request *self, unsigned status)
+{
+    self->status = status;
+    self->type = "application/json";
+    g_string_truncate(self->answer, 0);
+    return self->answer;
+}
+
+void request_add_header(Request *self, const char *name, const char *value)
+{
+    g_ptr_array_add(self->headers, g_strdup(name));
+    g_ptr_array_add(self->headers, g_strdup(value));
+}
+
+/* the daemon and the store */
+
+/* A wait in slices: who stops the daemon does not wait for it. */
+static bool await(Request *self, Reply *reply, gpointer *ret_value)
+{
+    int64_t until_us = clock_now_us() + ASK_US;
+
+    while (clock_now_us() < until_us && !atomic_load(&self->admin->stopping)) {
+        if (reply_wait(reply, clock_now_us() + SLICE_US, ret_value))
+            return true;
+    }
+    return reply_wait(reply, clock_now_us() + SLICE_US, ret_value);
+}
+
+DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters)
+{
+    const AdminHost *host = &self->admin->host;
+    g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
+    gpointer value = NULL;
+    DoorAnswer *answer;
+
+    if (!host->ask(method, parameters, reply, host->data) || !await(self, reply, &value)) {
+        request_problem(self, 503, "busy", NULL, "the daemon did not answer in time");
+        return NULL;
+    }
+    answer = value;
+    if (answer->error == NULL)
+        return answer;
+    request_fail(self, answer->error);
+    door_answer_free(answer);
+    return NULL;
+}
+
+StoreResult *request_store(Request *self, StoreRequest *request)
+{
+    StoreResult *result = store_execute(self->admin->host.store, request);
+
+    if (result->error == NULL)
+        return result;
+    request_fail(self, result->error);
+    store_result_free(result);
+    return NULL;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request and its answer, apart from HTTP. A handler reads the request and fills the answer; it runs on a worker
+ * thread and may wait for the store and the daemon. Private to admin/.
+ */
+#pragma once
+
+#include "admin/admin.h"
+#include "admin/json.h"
+
+#include "base/error.h"
+
+#define REQUEST_PARAMETERS_MAX 3
+#define REQUEST_BODY_MAX       (64u * 1024u)
+
+/* Each may do what those before it may. A partner sees its own transfers only. */
+typedef enum { ROLE_PUBLIC, ROLE_PARTNER, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN } Role;
+
+typedef struct {
+    Role role;
+    char *name;    /* "key:NAME", "user:NAME", "certificate:NAME", "uid:N" */
+    char *partner; /* ROLE_PARTNER: whose transfers */
+} Identity;
+
+typedef struct Request Request;
+typedef struct Upload Upload;
+
+typedef enum {
+    BODY_NONE,
+    BODY_JSON,   /* optional where the handler does not ask for it */
+    BODY_UPLOAD, /* multipart/form-data or the bytes themselves, straight into the spool */
+} BodyKind;
+
+typedef struct {
+    const char *method, *path;
+    unsigned families;
+    Role role;
+    BodyKind body;
+    void (*handler)(Request *request);
+    const char *operation; /* operationId of openapi.yaml; aliases share it */
+    const char *summary;
+} Route;
+
+struct Request {
+    Admin *admin;
+    const Route *route;
+    char *method, *path;
+    char *parameters[REQUEST_PARAMETERS_MAX]; /* of the path, decoded */
+    GHashTable *query;                        /* char * → char * */
+    char *authorization, *content_type, *range, *if_none_match, *last_event_id, *idempotency_key;
+    char *address, *certificate;
+    unsigned families;
+    GString *body;
+    Upload *upload; /* BODY_UPLOAD */
+    Identity identity;
+    bool authenticated;
+    /* the answer */
+    unsigned status;
+    GString *answer;
+    const char *type;
+    GPtrArray *headers; /* char *: name, value, … */
+    int file_fd;        /* or -1: the answer is a piece of this file */
+    uint64_t file_offset, file_length;
+    bool events; /* the answer is the stream of events */
+};
+
+Request *request_new(Admin *admin, const char *method, const char *path);
+void request_free(Request *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_free)
+
+/* Authenticates, checks the role, runs the handler, writes the audit row of what changes. Worker thread. */
+void request_run(Request *self);
+/* Authenticates and checks the role; false: the answer says why not. Worker thread. */
+bool request_authorize(Request *self);
+
+/* reading */
+
+/* Value of a query parameter, NULL when missing. Borrowed. */
+const char *request_query(const Request *self, const char *name);
+/* A number in a range, fallback when missing; false: answered. */
+bool request_query_number(Request *self, const char *name, int64_t min, int64_t max,
+                          int64_t *value);
+/* Body as an object; NULL: answered. names: of the fields allowed, ended by NULL; or NULL. Returns new. */
+Json *request_read_json(Request *self, const char *const *names);
+
+/* answering */
+
+/* An answer of JSON: the caller writes into the string. */
+GString *request_answer(Request *self, unsigned status);
+void request_add_header(Request *self, const char *name, const char *value);
+/* problem.c: application/problem+json. field: the culprit, or NULL. */
+void request_problem(Request *self, unsigned status, const char *type, const char *field,
+                     const char *format, ...) G_GNUC_PRINTF(5, 6);
+/* By the table of problem.c. A text "FIELD: …" of an INVALID error names its field. */
+void request_fail(Request *self, const GError *error);
+
+/* the daemon and the store */
+
+/* Asks a method of the local door. parameters: floating. NULL: answered. Returns new. */
+DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters);
+/* Runs a request of the store. request: taken. NULL: answered with its error. Returns new. */
+StoreResult *request_store(Request *self, StoreRequest *request);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every route, once: method, path, who may see it, the role it needs, its body, its handler. Aliases of PeSIT Wizard
+ * are rows with the same operation. openapi.yaml, docs/api.md and the tests are held against these rows.
+ */
+#include "admin/admin-private.h"
+
+#include <string.h>
+
+#define SEGMENTS_MAX 12
+
+#define ALL    FAMILY_ALL
+#define SERVER FAMILY_SERVER
+#define CLIENT FAMILY_CLIENT
+#define BOTH   (FAMILY_SERVER | FAMILY_CLIENT)
+#define FLEET  FAMILY_ADMIN
+
+/* clang-format off */
+const Route ROUTES[] = {
+    { "GET", "/health/live", ALL, ROLE_PUBLIC, BODY_NONE, health_live, "live", "Whether the main loop turns" },
+    { "GET", "/health/ready", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Each dependency with its state, within a second" },
+    { "GET", "/actuator/health", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Alias of /health/ready" },
+    { "GET", "/actuator/health/liveness", ALL, ROLE_PUBLIC, BODY_NONE, health_live, "live", "Alias of /health/live" },
+    { "GET", "/actuator/health/readiness", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Alias of /health/ready" },
+    { "GET", "/actuator/info", ALL, ROLE_VIEWER, BODY_NONE, health_info, "info", "Name and version" },
+    { "GET", "/metrics", ALL, ROLE_VIEWER, BODY_NONE, health_metrics, "metrics", "For Prometheus" },
+    { "GET", "/actuator/prometheus", ALL, ROLE_VIEWER, BODY_NONE, health_metrics, "metrics", "Alias of /metrics" },
+    { "GET", "/openapi.yaml", ALL, ROLE_VIEWER, BODY_NONE, openapi_show, "openapi", "This contract" },
+    { "GET", "/api/v1/me", ALL, ROLE_PARTNER, BODY_NONE, auth_show_me, "me", "Who the credential is" },
+    { "GET", "/api/v1/status", ALL, ROLE_VIEWER, BODY_NONE, service_status, "status", "The daemon in numbers" },
+    { "POST", "/api/v1/reload", SERVER, ROLE_ADMIN, BODY_NONE, service_reload, "reload", "Reads the configuration again" },
+    { "GET", "/api/v1/events", BOTH, ROLE_PARTNER, BODY_NONE, events_open, "events", "Changes of transfers as server-sent events" },
+
+    { "GET", "/api/v1/apikeys", ALL, ROLE_ADMIN, BODY_NONE, auth_list_keys, "keys", "Keys, without their secrets" },
+    { "POST", "/api/v1/apikeys", ALL, ROLE_ADMIN, BODY_JSON, auth_create_key, "createKey", "A new key, shown once; or a client certificate" },
+    { "GET", "/api/v1/apikeys/{id}", ALL, ROLE_ADMIN, BODY_NONE, auth_show_key, "key", "One key" },
+    { "DELETE", "/api/v1/apikeys/{id}", ALL, ROLE_ADMIN, BODY_NONE, auth_remove_key, "removeKey", "The key holds no longer" },
+    { "POST", "/api/v1/apikeys/{id}/revoke", ALL, ROLE_ADMIN, BODY_NONE, auth_remove_key, "removeKey", "Alias of DELETE" },
+    { "GET", "/api/v1/users", ALL, ROLE_ADMIN, BODY_NONE, auth_list_users, "users", "Users" },
+    { "POST", "/api/v1/users", ALL, ROLE_ADMIN, BODY_JSON, auth_create_user, "createUser", "A user with a password" },
+    { "DELETE", "/api/v1/users/{name}", ALL, ROLE_ADMIN, BODY_NONE, auth_remove_user, "removeUser", "The user is gone" },
+    { "GET", "/api/v1/audit", ALL, ROLE_ADMIN, BODY_NONE, audit_list, "audit", "Who did what" },
+    { "GET", "/api/v1/audit/verify", ALL, ROLE_ADMIN, BODY_NONE, audit_verify, "verifyAudit", "Whether the trail is whole" },
+
+    { "GET", "/api/servers", SERVER, ROLE_VIEWER, BODY_NONE, listeners_list, "listeners", "PeSIT listeners" },
+    { "GET", "/api/v1/config/partners", SERVER, ROLE_VIEWER, BODY_NONE, partners_list, "partners", "Partners with their virtual files" },
+    { "GET", "/api/partners", SERVER, ROLE_VIEWER, BODY_NONE, partners_list, "partners", "Alias" },
+    { "GET", "/api/v1/config/partners/{id}", SERVER, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "One partner" },
+    { "GET", "/api/partners/{id}", SERVER, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "Alias" },
+    { "GET", "/api/v1/config/files", SERVER, ROLE_VIEWER, BODY_NONE, files_list, "files", "Virtual files" },
+    { "GET", "/api/virtual-files", SERVER, ROLE_VIEWER, BODY_NONE, files_list, "files", "Alias" },
+
+    { "GET", "/api/v1/transfers", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Transfers, newest first" },
+    { "GET", "/api/v1/transfers/search", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Alias" },
+    { "GET", "/api/v1/transfers/history", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Alias" },
+    { "GET", "/api/transfers", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Alias" },
+    { "GET", "/api/v1/transfers/stats", BOTH, ROLE_PARTNER, BODY_NONE, transfers_statistics, "statistics", "Transfers in numbers" },
+    { "POST", "/api/v1/transfers/send", CLIENT, ROLE_OPERATOR, BODY_UPLOAD, transfers_send, "send", "Uploads a file and sends it" },
+    { "POST", "/api/transfers/send", CLIENT, ROLE_OPERATOR, BODY_UPLOAD, transfers_send, "send", "Alias" },
+    { "POST", "/api/v1/transfers/receive", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_receive, "receive", "Fetches a file from a partner" },
+    { "POST", "/api/transfers/receive", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_receive, "receive", "Alias" },
+    { "GET", "/api/v1/transfers/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_show, "transfer", "One transfer as it is now" },
+    { "GET", "/api/transfers/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_show, "transfer", "Alias" },
+    { "POST", "/api/v1/transfers/{id}/cancel", BOTH, ROLE_OPERATOR, BODY_NONE, transfers_cancel, "cancel", "Interrupts and cancels" },
+    { "POST", "/api/v1/transfers/{id}/retry", BOTH, ROLE_OPERATOR, BODY_NONE, transfers_retry, "retry", "Tries again at once" },
+    { "POST", "/api/v1/transfers/{id}/resume", BOTH, ROLE_OPERATOR, BODY_NONE, transfers_retry, "retry", "Alias of retry" },
+    { "POST", "/api/v1/transfers/{id}/replay", BOTH, ROLE_OPERATOR, BODY_NONE, transfers_retry, "retry", "Alias of retry" },
+    { "GET", "/api/v1/transfers/{id}/download", BOTH, ROLE_PARTNER, BODY_NONE, transfers_download, "download", "Its bytes" },
+    { "GET", "/api/transfers/{id}/download", BOTH, ROLE_PARTNER, BODY_NONE, transfers_download, "download", "Alias" },
+
+    { "GET", "/api/v1/clusters", FLEET, ROLE_VIEWER, BODY_NONE, records_list, "clusters", "Clusters" },
+    { "POST", "/api/v1/clusters", FLEET, ROLE_ADMIN, BODY_JSON, records_create, "createCluster", "A new cluster" },
+    { "GET", "/api/v1/clusters/{id}", FLEET, ROLE_VIEWER, BODY_NONE, records_show, "cluster", "One cluster" },
+    { "PUT", "/api/v1/clusters/{id}", FLEET, ROLE_ADMIN, BODY_JSON, records_update, "updateCluster", "Replaces a cluster's record" },
+    { "DELETE", "/api/v1/clusters/{id}", FLEET, ROLE_ADMIN, BODY_NONE, records_remove, "removeCluster", "Removes the record" },
+    { "POST", "/api/v1/clusters/{id}/deploy", FLEET, ROLE_ADMIN, BODY_NONE, records_undeployable, "deploy", "501 in this version" },
+    { "GET", "/api/v1/registries", FLEET, ROLE_VIEWER, BODY_NONE, records_list, "registries", "Container registries" },
+    { "POST", "/api/v1/registries", FLEET, ROLE_ADMIN, BODY_JSON, records_create, "createRegistry", "A new registry" },
+    { "GET", "/api/v1/registries/{id}", FLEET, ROLE_VIEWER, BODY_NONE, records_show, "registry", "One registry" },
+    { "PUT", "/api/v1/registries/{id}", FLEET, ROLE_ADMIN, BODY_JSON, records_update, "updateRegistry", "Replaces a registry's record" },
+    { "DELETE", "/api/v1/registries/{id}", FLEET, ROLE_ADMIN, BODY_NONE, records_remove, "removeRegistry", "Removes the record" },
+    { "GET", "/api/v1/orchestrators", FLEET, ROLE_VIEWER, BODY_NONE, records_list, "orchestrators", "Container orchestrators" },
+    { "POST", "/api/v1/orchestrators", FLEET, ROLE_ADMIN, BODY_JSON, records_create, "createOrchestrator", "A new orchestrator" },
+    { "GET", "/api/v1/orchestrators/{id}", FLEET, ROLE_VIEWER, BODY_NONE, records_show, "orchestrator", "One orchestrator" },
+    { "PUT", "/api/v1/orchestrators/{id}", FLEET, ROLE_ADMIN, BODY_JSON, records_update, "updateOrchestrator", "Replaces an orchestrator's record" },
+    { "DELETE", "/api/v1/orchestrators/{id}", FLEET, ROLE_ADMIN, BODY_NONE, records_remove, "removeOrchestrator", "Removes the record" },
+    { NULL },
+};
+/* clang-format on */
+
+static const char *const ROLES[] = {"public", "partner", "viewer", "operator", "admin"};
+
+const char *role_name(Role role)
+{
+    return ROLES[role];
+}
+
+bool role_parse(const char *text, Role *ret_role)
+{
+    for (unsigned i = ROLE_PARTNER; i <= ROLE_ADMIN; i++) {
+        if (g_ascii_strcasecmp(text, ROLES[i]) == 0) {
+            *ret_role = (Role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* parameters: of the path, new, filled only on a match. */
+static bool match(const Route *route, char **segments, char **ret_parameters)
+{
+    g_auto(GStrv) pattern = g_strsplit(route->path, "/", SEGMENTS_MAX);
+    size_t count = 0;
+
+    if (g_strv_length(pattern) != g_strv_length(segments))
+        return false;
+    for (size_t i = 0; pattern[i] != NULL; i++) {
+        if (pattern[i][0] == '{' ? segments[i][0] == '\0' : strcmp(pattern[i], segments[i]) != 0)
+            return false;
+    }
+    for (size_t i = 0; pattern[i] != NULL; i++) {
+        if (pattern[i][0] == '{' && count < REQUEST_PARAMETERS_MAX)
+            ret_parameters[count++] = g_uri_unescape_string(segments[i], "/");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (ret_parameters[i] == NULL) /* no UTF-8, or an escaped NUL or slash: names nothing */
+            ret_parameters[i] = g_strdup("");
+    }
+    return true;
+}
+
+bool routes_match(Request *request)
+{
+    g_auto(GStrv) segments = g_strsplit(request->path, "/", SEGMENTS_MAX);
+    g_autoptr(GString) allowed = g_string_new(NULL);
+    bool head = strcmp(request->method, "HEAD") == 0;
+
+    for (const Route *route = ROUTES; route->method != NULL; route++) {
+        char *parameters[REQUEST_PARAMETERS_MAX] = {NULL};
+        bool wanted = strcmp(route->method, head ? "GET" : request->method) == 0;
+
+        if ((route->families & request->families) == 0 || !match(route, segments, parameters))
+            continue;
+        if (wanted) {
+            request->route = route;
+            memcpy(request->parameters, parameters, sizeof parameters);
+            return true;
+        }
+        for (size_t i = 0; i < REQUEST_PARAMETERS_MAX; i++)
+            g_free(parameters[i]);
+        g_string_append_printf(allowed, "%s%s", allowed->len > 0 ? ", " : "", route->method);
+    }
+    if (allowed->len == 0) {
+        request_problem(request, 404, "not-found", NULL, "nothing at '%s'", request->path);
+        return false;
+    }
+    request_problem(request, 405, "method", NULL, "'%s' takes %s", request->path, allowed->str);
+    request_add_header(request, "Allow", allowed->str);
+    return false;
+}
+
+char *admin_describe_routes(void)
+{
+    GString *text = g_string_new("| Method | Path | Family | Role | Operation | What |\n"
+                                 "|---|---|---|---|---|---|\n");
+
+    for (const Route *route = ROUTES; route->method != NULL; route++) {
+        g_string_append_printf(text, "| %s | `%s` | %s%s%s | %s | %s | %s |\n", route->method,
+                               route->path, (route->families & FAMILY_SERVER) != 0 ? "server " : "",
+                               (route->families & FAMILY_CLIENT) != 0 ? "client " : "",
+                               (route->families & FAMILY_ADMIN) != 0 ? "admin" : "",
+                               role_name(route->role), route->operation, route->summary);
+    }
+    return g_string_free(text, FALSE);
+}

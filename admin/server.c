@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP by libmicrohttpd: one thread that parses, limits, and moves bytes; everything that may take time is given to a
+ * worker while the connection is suspended. Connections come from outside (server_add), so this thread knows no
+ * address to listen on and no TLS. What it remembers of callers is its own: no locks.
+ */
+#include "admin/admin-private.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/metric.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MEMORY_PER_CONNECTION (64u << 10)
+#define PER_ADDRESS           128
+#define TIMEOUT_S             15
+#define URL_MAX               4096
+#define CALLERS_MAX           10000
+#define FAILURES_ALLOWED      10
+#define LOCK_US               (30 * USEC_PER_SEC)
+#define LOCK_DOUBLINGS        5
+#define BURST_S               2
+#define DISCARD_MAX           (16u << 20) /* so that a client in the middle of its body hears the answer */
+#define POST_BUFFER           4096
+#define STREAM_BLOCK          4096
+
+/* A connection, as the front told of it. */
+typedef struct {
+    int fd;
+    unsigned families;
+    char *address, *certificate;
+} Peer;
+
+/* What is remembered of an address or an account. */
+typedef struct {
+    double tokens;
+    int64_t filled_us;
+    unsigned failures;
+    int64_t locked_until_us;
+} Caller;
+
+struct Server {
+    Admin *admin;
+    struct MHD_Daemon *daemon;
+    Mailbox *arrivals; /* Peer * */
+    /* the thread's */
+    GHashTable *peers;   /* fd → Peer, not yet met */
+    GHashTable *callers; /* text → Caller */
+    uint32_t requests_per_s;
+};
+
+typedef enum { PHASE_BEGIN, PHASE_AUTHORIZING, PHASE_BODY, PHASE_FLUSHING, PHASE_RUNNING } Phase;
+
+typedef struct {
+    Server *server;
+    struct MHD_Connection *connection;
+    Request *request;
+    struct MHD_PostProcessor *post;
+    Phase phase;
+    char *account; /* for lock-outs */
+    uint64_t discarded;
+} Exchange;
+
+typedef struct {
+    struct MHD_Connection *connection;
+    Feed *feed;
+} Stream;
+
+/* callers */
+
+static Caller *find_caller(Server *self, const char *key)
+{
+    Caller *caller = g_hash_table_lookup(self->callers, key);
+
+    if (caller != NULL)
+        return caller;
+    if (g_hash_table_size(self->callers) >= CALLERS_MAX)
+        g_hash_table_remove_all(self->callers); /* an attack from everywhere */
+    caller = g_new0(Caller, 1);
+    caller->tokens = (double)self->requests_per_s * BURST_S;
+    caller->filled_us = clock_now_us();
+    g_hash_table_insert(self->callers, g_strdup(key), caller);
+    return caller;
+}
+
+static bool take_token(Server *self, Caller *caller)
+{
+    int64_t now_us = clock_now_us();
+    double most = (double)self->requests_per_s * BURST_S;
+
+    caller->tokens += (double)(now_us - caller->filled_us) * (double)self->requests_per_s / 1e6;
+    caller->tokens = MIN(caller->tokens, most);
+    caller->filled_us = now_us;
+    if (caller->tokens < 1)
+        return false;
+    caller->tokens -= 1;
+    return true;
+}
+
+static void note_login(Server *self, const char *key, bool good)
+{
+    Caller *caller = key != NULL ? find_caller(self, key) : NULL;
+    unsigned over;
+
+    if (caller == NULL)
+        return;
+    caller->failures = good ? 0 : caller->failures + 1;
+    if (caller->failures < FAILURES_ALLOWED)
+        return;
+    over = MIN(caller->failures - FAILURES_ALLOWED, LOCK_DOUBLINGS);
+    caller->locked_until_us = clock_now_us() + (LOCK_US << over);
+}
+
+/* "user:NAME" of Basic, NULL for others: a key that is guessed at has no account. Returns new. */
+static char *dup_account(const char *authorization)
+{
+    gsize length = 0;
+    g_autofree guchar *decoded = NULL;
+    const guchar *colon;
+
+    if (authorization == NULL || g_ascii_strncasecmp(authorization, "Basic ", 6) != 0)
+        return NULL;
+    decoded = g_base64_decode(authorization + 6, &length);
+    colon = length > 0 ? memchr(decoded, ':', length) : NULL;
+    return colon != NULL ? g_strdup_printf("user:%.*s", (int)MIN(colon - decoded, 64), decoded)
+                         : NULL;
+}
+
+static bool is_locked(Exchange *self, const char *key)
+{
+    const Caller *caller = key != NULL ? find_caller(self->server, key) : NULL;
+    int64_t left_us = caller != NULL ? caller->locked_until_us - clock_now_us() : 0;
+    char seconds[24];
+
+    if (left_us <= 0)
+        return false;
+    (void)snprintf(seconds, sizeof seconds, "%" G_GINT64_FORMAT,
+                   left_us / USEC_PER_SEC + 1); /* fits */
+    metric_add(METRIC_HTTP_REFUSED, 1);
+    request_problem(self->request, 429, "locked", NULL, "too many failed logins: wait %s s",
+                    seconds);
+    request_add_header(self->request, "Retry-After", seconds);
+    return true;
+}
+
+static bool is_too_fast(Exchange *self)
+{
+    const Route *route = self->request->route;
+
+    if (route->role == ROLE_PUBLIC || route->handler == health_metrics ||
+        take_token(self->server, find_caller(self->server, self->request->address)))
+        return false;
+    metric_add(METRIC_HTTP_REFUSED, 1);
+    request_problem(self->request, 429, "rate", NULL, "more than %u requests per second",
+                    self->server->requests_per_s);
+    request_add_header(self->request, "Retry-After", "1");
+    return true;
+}
+
+/* answers */
+
+static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t capacity)
+{
+    Stream *self = data;
+    ssize_t length = feed_read(self->feed, buffer, capacity);
+
+    (void)position;
+    return length >= 0 ? length : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void free_stream(void *data)
+{
+    Stream *self = data;
+
+    feed_free(self->feed);
+    g_free(self);
+}
+
+static void stream_sleep(gpointer data)
+{
+    MHD_suspend_connection(((Stream *)data)->connection);
+}
+
+static void stream_wake(gpointer data)
+{
+    MHD_resume_connection(((Stream *)data)->connection);
+}
+
+/* NULL: too many streams. */
+static struct MHD_Response *respond_stream(Exchange *self)
+{
+    const Request *request = self->request;
+    Stream *stream = g_new0(Stream, 1);
+    FeedOwner owner = {stream_sleep, stream_wake, stream};
+    uint64_t after =
+            request->last_event_id != NULL ? g_ascii_strtoull(request->last_event_id, NULL, 10) : 0;
+
+    stream->connection = self->connection;
+    stream->feed = feed_new(self->server->admin->events, after, request->identity.partner, &owner);
+    if (stream->feed == NULL) {
+        g_free(stream);
+        return NULL;
+    }
+    (void)MHD_set_connection_option(self->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                                    0u); /* it may be quiet for long */
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, stream,
+                                             free_stream);
+}
+
+static struct MHD_Response *respond(Exchange *self)
+{
+    Request *request = self->request;
+    struct MHD_Response *response = NULL;
+
+    if (request->events) {
+        response = respond_stream(self);
+        if (response == NULL)
+            request_problem(request, 503, "busy", NULL, "too many streams of events");
+    }
+    if (request->file_fd >= 0) {
+        response = MHD_create_response_from_fd_at_offset64(request->file_length, request->file_fd,
+                                                           request->file_offset);
+        request->file_fd = -1; /* taken */
+    }
+    if (response != NULL)
+        return response;
+    return MHD_create_response_from_buffer(request->answer->len, request->answer->str,
+                                           MHD_RESPMEM_MUST_COPY);
+}
+
+static enum MHD_Result answer(Exchange *self, bool close)
+{
+    Request *request = self->request;
+    struct MHD_Response *response = respond(self);
+    enum MHD_Result result;
+
+    if (request->type != NULL && request->status != 204 && request->status != 304)
+        (void)MHD_add_response_header(response, "Content-Type", request->type);
+    for (guint i = 0; i + 1 < request->headers->len; i += 2)
+        (void)MHD_add_response_header(response, g_ptr_array_index(request->headers, i),
+                                      g_ptr_array_index(request->headers, i + 1));
+    (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (close)
+        (void)MHD_add_response_header(response, "Connection", "close");
+    metric_add(METRIC_HTTP_REQUESTS, 1);
+    if (request->status == 401 || request->authenticated) {
+        note_login(self->server, request->address, request->status != 401);
+        note_login(self->server, self->account, request->status != 401);
+    }
+    result = MHD_queue_response(self->connection, request->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* work */
+
+static void work_authorize(gpointer data)
+{
+    Exchange *self = data;
+
+    (void)request_authorize(self->request); /* the answer says */
+    MHD_resume_connection(self->connection);
+}
+
+static void work_flush(gpointer data)
+{
+    Exchange *self = data;
+
+    (void)upload_flush(self->request->upload); /* same */
+    MHD_resume_connection(self->connection);
+}
+
+static void work_run(gpointer data)
+{
+    Exchange *self = data;
+
+    request_run(self->request);
+    MHD_resume_connection(self->connection);
+}
+
+/* The connection sleeps until the work is done. */
+static enum MHD_Result dispatch(Exchange *self, Phase phase, void (*work)(gpointer data))
+{
+    self->phase = phase;
+    MHD_suspend_connection(self->connection);
+    if (admin_push(self->server->admin, work, self))
+        return MHD_YES;
+    request_problem(self->request, 503, "busy", NULL, "too much to do, or stopping");
+    MHD_resume_connection(self->connection);
+    return MHD_YES;
+}
+
+/* beginnings */
+
+typedef struct {
+    unsigned hosts, lengths, encodings;
+} HeaderCounts;
+
+static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    HeaderCounts *counts = data;
+
+    (void)kind, (void)value;
+    counts->hosts += g_ascii_strcasecmp(name, "Host") == 0;
+    counts->lengths += g_ascii_strcasecmp(name, "Content-Length") == 0;
+    counts->encodings += g_ascii_strcasecmp(name, "Transfer-Encoding") == 0;
+    return MHD_YES;
+}
+
+static enum MHD_Result take_query(void *data, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    (void)kind;
+    if (value != NULL && g_utf8_validate(name, -1, NULL) && g_utf8_validate(value, -1, NULL))
+        g_hash_table_replace(data, g_strdup(name), g_strdup(value));
+    return MHD_YES;
+}
+
+static char *dup_header(struct MHD_Connection *connection, const char *name)
+{
+    return g_strdup(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name));
+}
+
+static void take_headers(Exchange *self)
+{
+    Request *request = self->request;
+    struct MHD_Connection *connection = self->connection;
+    const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-API-Key");
+
+    request->authorization = key != NULL ? g_strconcat("ApiKey ", key, NULL)
+                                         : dup_header(connection, "Authorization");
+    request->content_type = dup_header(connection, "Content-Type");
+    request->range = dup_header(connection, "Range");
+    request->if_none_match = dup_header(connection, "If-None-Match");
+    request->last_event_id = dup_header(connection, "Last-Event-ID");
+    request->idempotency_key = dup_header(connection, "Idempotency-Key");
+    (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_query, request->query);
+    self->account = dup_account(request->authorization);
+}
+
+/* What two readers could understand differently is refused. */
+static bool check_framing(Exchange *self)
+{
+    HeaderCounts counts = {0};
+
+    (void)MHD_get_connection_values(self->connection, MHD_HEADER_KIND, count_header, &counts);
+    if (counts.hosts <= 1 && counts.lengths <= 1 && counts.encodings <= 1 &&
+        counts.lengths + counts.encodings <= 1)
+        return true;
+    request_problem(self->request, 400, "framing", NULL,
+                    "Host, Content-Length or Transfer-Encoding is there twice, or both of them");
+    return false;
+}
+
+/* A body that is not read ends the connection. */
+static bool has_body(const Exchange *self)
+{
+    const char *length =
+            MHD_lookup_connection_value(self->connection, MHD_HEADER_KIND, "Content-Length");
+
+    return (length != NULL && strcmp(length, "0") != 0) ||
+           MHD_lookup_connection_value(self->connection, MHD_HEADER_KIND, "Transfer-Encoding") !=
+                   NULL;
+}
+
+static bool check_length(Exchange *self)
+{
+    Request *request = self->request;
+    const char *text =
+            MHD_lookup_connection_value(self->connection, MHD_HEADER_KIND, "Content-Length");
+    guint64 length = 0;
+
+    if (text == NULL || request->route->body == BODY_UPLOAD)
+        return true;
+    if (g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &length, NULL) &&
+        length <= REQUEST_BODY_MAX)
+        return true;
+    request_problem(request, 413, "too-large", NULL, "the body may have %u bytes",
+                    REQUEST_BODY_MAX);
+    return false;
+}
+
+static enum MHD_Result take_part(void *data, enum MHD_ValueKind kind, const char *name,
+                                 const char *file_name, const char *content_type,
+                                 const char *encoding, const char *bytes, uint64_t offset,
+                                 size_t length)
+{
+    Upload *upload = data;
+
+    (void)kind, (void)content_type, (void)encoding, (void)offset;
+    if (file_name != NULL || strcmp(name, "file") == 0)
+        return upload_append(upload, bytes, length) ? MHD_YES : MHD_NO;
+    upload_set_field(upload, name, bytes, length);
+    return MHD_YES;
+}
+
+static void begin_upload(Exchange *self)
+{
+    Request *request = self->request;
+
+    request->upload = upload_new(request);
+    if (request->content_type != NULL &&
+        g_ascii_strncasecmp(request->content_type, "multipart/form-data", 19) == 0)
+        self->post = MHD_create_post_processor(self->connection, POST_BUFFER, take_part,
+                                               request->upload);
+}
+
+static void begin(Exchange *self, const Peer *peer)
+{
+    Request *request = self->request;
+
+    request->address = g_strdup(peer->address);
+    request->certificate = g_strdup(peer->certificate);
+    request->families = peer->families;
+    take_headers(self);
+    if (strlen(request->path) > URL_MAX || !g_utf8_validate(request->path, -1, NULL))
+        request_problem(request, 414, "url", NULL, "the path is too long, or no UTF-8");
+    else if (check_framing(self) && routes_match(request) && !is_too_fast(self) &&
+             (request->route->role == ROLE_PUBLIC ||
+              (!is_locked(self, request->address) && !is_locked(self, self->account))) &&
+             check_length(self) && request->route->body == BODY_UPLOAD)
+        begin_upload(self);
+}
+
+/* bodies */
+
+static bool take_body(Exchange *self, const char *bytes, size_t length)
+{
+    Request *request = self->request;
+
+    if (self->post != NULL)
+        return MHD_post_process(self->post, bytes, length) == MHD_YES;
+    if (request->upload != NULL)
+        return upload_append(request->upload, bytes, length);
+    if (request->body->len + length > REQUEST_BODY_MAX)
+        return false;
+    g_string_append_len(request->body, bytes, (gssize)length);
+    return true;
+}
+
+static enum MHD_Result on_body(Exchange *self, const char *bytes, size_t *length)
+{
+    size_t taken = *length;
+
+    *length = 0;
+    if (self->request->status != 0) { /* failed: the rest is let go, within reason */
+        self->discarded += taken;
+        return self->discarded <= DISCARD_MAX ? MHD_YES : MHD_NO;
+    }
+    if (!take_body(self, bytes, taken)) {
+        request_problem(self->request, 413, "too-large", NULL,
+                        "the body is too long, or no form of parts");
+        return MHD_YES;
+    }
+    if (self->request->upload != NULL && upload_is_full(self->request->upload))
+        return dispatch(self, PHASE_FLUSHING, work_flush);
+    return MHD_YES;
+}
+
+static Exchange *exchange_new(Server *server, struct MHD_Connection *connection, const char *method,
+                              const char *url)
+{
+    Exchange *self = g_new0(Exchange, 1);
+
+    self->server = server;
+    self->connection = connection;
+    self->request = request_new(server->admin, method, url);
+    return self;
+}
+
+static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *length, void **state)
+{
+    Server *server = data;
+    Exchange *self = *state;
+
+    (void)version;
+    if (self == NULL) {
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        const Peer *peer = info != NULL ? info->socket_context : NULL;
+
+        if (peer == NULL)
+            return MHD_NO;
+        self = exchange_new(server, connection, method, url);
+        *state = self;
+        begin(self, peer);
+        if (self->request->status != 0)
+            return answer(self, has_body(self));
+        self->phase = PHASE_BODY;
+        if (self->request->upload != NULL)
+            return dispatch(self, PHASE_AUTHORIZING, work_authorize);
+        return MHD_YES;
+    }
+    if (self->phase == PHASE_AUTHORIZING) {
+        self->phase = PHASE_BODY;
+        if (self->request->status != 0)
+            return answer(self, true);
+        if (*length == 0)
+            return MHD_YES;
+    }
+    if (*length > 0)
+        return on_body(self, bytes, length);
+    if (self->request->status != 0)
+        return answer(self, self->phase != PHASE_RUNNING);
+    return dispatch(self, PHASE_RUNNING, work_run);
+}
+
+static void on_completed(void *data, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    Exchange *self = *state;
+
+    (void)data, (void)connection, (void)code;
+    if (self == NULL)
+        return;
+    if (self->post != NULL)
+        (void)MHD_destroy_post_processor(
+                self->post); /* unfinished forms are told by missing fields */
+    request_free(self->request);
+    g_free(self->account);
+    g_free(self);
+    *state = NULL;
+}
+
+/* connections */
+
+static void peer_free(gpointer data)
+{
+    Peer *peer = data;
+
+    g_free(peer->address);
+    g_free(peer->certificate);
+    g_free(peer);
+}
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    Server *self = data;
+    const union MHD_ConnectionInfo *info;
+    gpointer key = NULL, value = NULL;
+    Peer *peer;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*context != NULL)
+            peer_free(*context);
+        *context = NULL;
+        return;
+    }
+    while ((peer = mailbox_take(self->arrivals)) != NULL)
+        g_hash_table_replace(self->peers, GINT_TO_POINTER(peer->fd), peer);
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != NULL &&
+        g_hash_table_steal_extended(self->peers, GINT_TO_POINTER(info->connect_fd), &key, &value))
+        *context = value;
+}
+
+void server_add(Server *self, int fd, unsigned families, const char *address,
+                const char *certificate)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
+    Peer *peer = g_new0(Peer, 1);
+
+    (void)inet_pton(AF_INET6, address, &v6.sin6_addr); /* else :: */
+    peer->fd = fd;
+    peer->families = families;
+    peer->address = g_strdup(address);
+    peer->certificate = g_strdup(certificate);
+    if (!mailbox_post(self->arrivals, peer)) {
+        fd_clear(&fd);
+        return;
+    }
+    /* refused: it closed the socket */
+    (void)MHD_add_connection(self->daemon, fd,
+                             is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6,
+                             is_v4 ? sizeof v4 : sizeof v6);
+}
+
+static void ignore_log(void *data, const char *format, va_list arguments)
+{
+    (void)data, (void)format, (void)arguments; /* what peers do is counted, not logged */
+}
+
+Server *server_new(Admin *admin, uint32_t connections, uint32_t requests_per_s, GError **error)
+{
+    Server *self = g_new0(Server, 1);
+
+    self->admin = admin;
+    self->requests_per_s = requests_per_s;
+    self->arrivals = mailbox_new(peer_free);
+    self->peers = g_hash_table_new_full(NULL, NULL, NULL, peer_free);
+    self->callers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->daemon = MHD_start_daemon(
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+                    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+            0, NULL, NULL, on_request, self, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+            MHD_OPTION_NOTIFY_COMPLETED, on_completed, self, MHD_OPTION_NOTIFY_CONNECTION,
+            on_connection, self, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
+            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)MIN(connections, PER_ADDRESS),
+            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+            (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    if (self->daemon != NULL)
+        return self;
+    g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "the HTTP server cannot start");
+    server_free(self);
+    return NULL;
+}
+
+void server_stop(Server *self)
+{
+    mailbox_close(self->arrivals);
+}
+
+void server_free(Server *self)
+{
+    if (self == NULL)
+        return;
+    mailbox_close(self->arrivals);
+    if (self->daemon != NULL)
+        MHD_stop_daemon(self->daemon);
+    mailbox_unref(self->arrivals);
+    g_hash_table_unref(self->peers);
+    g_hash_table_unref(self->callers);
+    g_free(self);
+}

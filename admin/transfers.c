@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Transfers over HTTP: what there is, what there was, and the verbs, which act on what runs. */
+#include "admin/admin-private.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PAGE_MAX     1000
+#define ETAG_LENGTH  80
+#define RANGE_LENGTH 96
+
+/* the words of those who come from PeSIT Wizard, beside ours */
+static const char *const STATUSES[] = {
+        [TRANSFER_STAGED] = "INITIATED",    [TRANSFER_QUEUED] = "INITIATED",
+        [TRANSFER_RUNNING] = "IN_PROGRESS", [TRANSFER_WAITING] = "RETRY_PENDING",
+        [TRANSFER_DONE] = "COMPLETED",      [TRANSFER_FAILED] = "FAILED",
+        [TRANSFER_CANCELLED] = "CANCELLED",
+};
+
+static bool is_sending(TransferDirection direction)
+{
+    return direction != DIRECTION_FETCH && direction != DIRECTION_RECEIVE;
+}
+
+static void write_fields(GString *out, const Transfer *t, TransferState state, uint64_t progress)
+{
+    char diag[16];
+
+    (void)snprintf(diag, sizeof diag, "%u-%03u", t->diag_type, t->diag_code); /* fits */
+    json_number(out, "transferId", t->id);
+    json_text(out, "state", transfer_state_name(state));
+    json_text(out, "status", STATUSES[state]);
+    json_text(out, "mode", transfer_direction_name(t->direction));
+    json_text(out, "direction", is_sending(t->direction) ? "SEND" : "RECEIVE");
+    json_text(out, "partnerId", t->partner);
+    json_text(out, "filename", t->path);
+    json_text(out, "remoteFilename", t->file_name);
+    json_number(out, "fileSize", (int64_t)t->size_bytes);
+    json_number(out, "bytesTransferred", (int64_t)progress);
+    json_number(out, "pesitTransferId", t->transfer_id);
+    json_number(out, "attempts", t->attempts);
+    json_time(out, "startedAt", t->created_us);
+    json_time(out, "updatedAt", t->updated_us);
+    json_time(out, "completedAt", t->finished_us);
+    json_time(out, "nextRetryAt", t->next_retry_us);
+    json_text(out, "errorCode", t->diag_code != 0 ? diag : NULL);
+    json_text(out, "errorMessage", t->error);
+    json_text(out, "checksum", t->sha256);
+}
+
+static void write_stored(GString *out, const char *key, const Transfer *t)
+{
+    json_open(out, key, '{');
+    write_fields(out, t, t->state, t->state == TRANSFER_DONE ? t->size_bytes : 0);
+    json_close(out, '}');
+}
+
+/* from the local door's dictionary, which knows what runs */
+void transfer_write(GString *out, const char *key, GVariant *described)
+{
+    g_autoptr(Transfer) t = transfer_new();
+    const char *text = NULL;
+    guint64 progress = 0;
+    guint32 number = 0;
+
+    g_variant_lookup(described, "id", "x", &t->id);
+    if (g_variant_lookup(described, "state", "&s", &text))
+        (void)transfer_state_parse(text, &t->state); /* the daemon's own words */
+    if (g_variant_lookup(described, "direction", "&s", &text))
+        (void)transfer_direction_parse(text, &t->direction); /* same */
+    g_variant_lookup(described, "partner", "s", &t->partner);
+    g_variant_lookup(described, "path", "s", &t->path);
+    g_variant_lookup(described, "file_name", "s", &t->file_name);
+    g_variant_lookup(described, "size_bytes", "t", &t->size_bytes);
+    g_variant_lookup(described, "transfer_id", "u", &t->transfer_id);
+    g_variant_lookup(described, "attempts", "u", &t->attempts);
+    g_variant_lookup(described, "created_us", "x", &t->created_us);
+    g_variant_lookup(described, "updated_us", "x", &t->updated_us);
+    g_variant_lookup(described, "finished_us", "x", &t->finished_us);
+    g_variant_lookup(described, "next_retry_us", "x", &t->next_retry_us);
+    g_variant_lookup(described, "progress_bytes", "t", &progress);
+    if (g_variant_lookup(described, "diag", "&s", &text) && text[0] != '\0') {
+        t->diag_type = (uint8_t)g_ascii_digit_value(text[0]);
+        number = (guint32)g_ascii_strtoull(text + 2, NULL, 10);
+        t->diag_code = (uint16_t)number;
+    }
+    if (g_variant_lookup(described, "error", "&s", &text) && text[0] != '\0')
+        t->error = g_strdup(text);
+    if (g_variant_lookup(described, "sha256", "&s", &text) && text[0] != '\0')
+        t->sha256 = g_strdup(text);
+    json_open(out, key, '{');
+    write_fields(out, t, t->state, progress);
+    json_close(out, '}');
+}
+
+/* asking */
+
+static const char *query_either(const Request *request, const char *name, const char *alias)
+{
+    const char *value = request_query(request, name);
+
+    return value != NULL ? value : request_query(request, alias);
+}
+
+static bool parse_state(const char *text, unsigned *ret_mask)
+{
+    TransferState state;
+
+    if (transfer_state_parse(text, &state)) {
+        *ret_mask |= 1u << state;
+        return true;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(STATUSES); i++) {
+        if (strcmp(STATUSES[i], text) == 0)
+            *ret_mask |= 1u << i;
+    }
+    return *ret_mask != 0;
+}
+
+static bool parse_direction(const char *text, unsigned *ret_mask)
+{
+    TransferDirection direction;
+
+    if (transfer_direction_parse(text, &direction)) {
+        *ret_mask |= 1u << direction;
+        return true;
+    }
+    for (unsigned i = DIRECTION_SEND; i <= DIRECTION_SERVE; i++) {
+        if (strcmp(text, is_sending((TransferDirection)i) ? "SEND" : "RECEIVE") == 0)
+            *ret_mask |= 1u << i;
+    }
+    return *ret_mask != 0;
+}
+
+static bool query_mask(Request *request, const char *name, const char *text,
+                       bool (*parse)(const char *text, unsigned *ret_mask), unsigned *ret_mask)
+{
+    g_auto(GStrv) words = g_strsplit(text != NULL ? text : "", ",", 16);
+
+    for (size_t i = 0; words[i] != NULL; i++) {
+        unsigned mask = 0;
+
+        if (!parse(words[i], &mask)) {
+            request_problem(request, 400, "invalid", name, "%s: no such word '%s'", name, words[i]);
+            return false;
+        }
+        *ret_mask |= mask;
+    }
+    return true;
+}
+
+static bool query_time(Request *request, const char *name, const char *text, int64_t *ret_us)
+{
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autofree char *whole = NULL;
+    g_autoptr(GDateTime) time = NULL;
+
+    if (text == NULL)
+        return true;
+    whole = strlen(text) == 10 ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
+    time = g_date_time_new_from_iso8601(whole, utc);
+    if (time == NULL) {
+        request_problem(request, 400, "invalid", name,
+                        "%s is '%s': it must be a day or a time as 2027-01-31T00:00:00Z", name,
+                        text);
+        return false;
+    }
+    *ret_us = g_date_time_to_unix(time) * USEC_PER_SEC;
+    return true;
+}
+
+/* Whose transfers may be seen: a partner's own only. */
+static const char *choose_partner(const Request *request, const char *wanted)
+{
+    return request->identity.role == ROLE_PARTNER ? request->identity.partner : wanted;
+}
+
+void transfers_list(Request *request)
+{
+    StoreSearch search = {.limit = 50};
+    g_autoptr(StoreResult) result = NULL;
+    int64_t limit = 50;
+    GString *out;
+
+    search.partner = choose_partner(request, query_either(request, "partner", "partnerId"));
+    search.text = query_either(request, "text", "filename");
+    if (!query_mask(request, "status", query_either(request, "status", "state"), parse_state,
+                    &search.states) ||
+        !query_mask(request, "direction", request_query(request, "direction"), parse_direction,
+                    &search.directions) ||
+        !query_time(request, "from", query_either(request, "from", "startDate"), &search.from_us) ||
+        !query_time(request, "to", query_either(request, "to", "endDate"), &search.to_us) ||
+        !request_query_number(request, "before", 1, INT64_MAX, &search.before_id) ||
+        !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
+        !request_query_number(request, "limit", 1, PAGE_MAX, &limit))
+        return;
+    search.limit = (uint32_t)limit;
+    result = request_store(request, store_request_search(&search));
+    if (result == NULL)
+        return;
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    json_open(out, "content", '[');
+    for (guint i = 0; i < result->transfers->len; i++) {
+        const Transfer *t = g_ptr_array_index(result->transfers, i);
+
+        write_stored(out, NULL, t);
+        search.before_id = t->id;
+    }
+    json_close(out, ']');
+    json_number(out, "size", result->transfers->len);
+    if (result->transfers->len == search.limit)
+        json_number(out, "next", search.before_id);
+    json_close(out, '}');
+}
+
+static bool read_id(Request *request, int64_t *ret_id)
+{
+    const char *text = request->parameters[0];
+    char *end = NULL;
+
+    *ret_id = g_ascii_strtoll(text, &end, 10);
+    if (*text != '\0' && *end == '\0' && *ret_id > 0)
+        return true;
+    request_problem(request, 404, "not-found", "id", "no transfer '%s'", text);
+    return false;
+}
+
+/* The transfer as it is now; what another partner's is not there. NULL: answered. Returns new. */
+static GVariant *get_transfer(Request *request, int64_t *ret_id)
+{
+    g_autoptr(DoorAnswer) answer = NULL;
+    g_autoptr(GVariant) described = NULL;
+    const char *partner = "";
+
+    if (!read_id(request, ret_id))
+        return NULL;
+    answer = request_ask(request, "Get", g_variant_new("(x)", *ret_id));
+    if (answer == NULL)
+        return NULL;
+    described = g_variant_get_child_value(answer->value, 0);
+    g_variant_lookup(described, "partner", "&s", &partner);
+    if (g_strcmp0(choose_partner(request, partner), partner) != 0) {
+        request_problem(request, 404, "not-found", "id", "transfer %" PRId64 " not found", *ret_id);
+        return NULL;
+    }
+    return g_steal_pointer(&described);
+}
+
+static void answer_transfer(Request *request, unsigned status, GVariant *described)
+{
+    GString *out = request_answer(request, status);
+
+    transfer_write(out, NULL, described);
+}
+
+void transfers_show(Request *request)
+{
+    int64_t id;
+    g_autoptr(GVariant) described = get_transfer(request, &id);
+
+    if (described != NULL)
+        answer_transfer(request, 200, described);
+}
+
+void transfers_statistics(Request *request)
+{
+    const char *partner = choose_partner(request, query_either(request, "partner", "partnerId"));
+    g_autoptr(StoreResult) result = NULL;
+    int64_t from_us = 0, total = 0, bytes = 0, counts[TRANSFER_CANCELLED + 1] = {0};
+    GString *out;
+
+    if (!query_time(request, "from", query_either(request, "from", "startDate"), &from_us))
+        return;
+    result = request_store(request, store_request_statistics(partner, from_us));
+    if (result == NULL)
+        return;
+    for (guint i = 0; i < result->transfers->len; i++) {
+        const Transfer *sum = g_ptr_array_index(result->transfers, i);
+
+        total += (int64_t)sum->articles;
+        bytes += sum->state == TRANSFER_DONE ? (int64_t)sum->size_bytes : 0;
+        counts[sum->state] += (int64_t)sum->articles;
+    }
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    json_number(out, "totalTransfers", total);
+    json_number(out, "completedTransfers", counts[TRANSFER_DONE]);
+    json_number(out, "failedTransfers", counts[TRANSFER_FAILED]);
+    json_number(out, "cancelledTransfers", counts[TRANSFER_CANCELLED]);
+    json_number(out, "activeTransfers", counts[TRANSFER_RUNNING]);
+    json_number(out, "pendingTransfers", counts[TRANSFER_QUEUED] + counts[TRANSFER_WAITING]);
+    json_number(out, "totalBytesTransferred", bytes);
+    json_close(out, '}');
+}
+
+/* ordering */
+
+static void order(Request *request, const char *method)
+{
+    int64_t id;
+    g_autoptr(GVariant) before = get_transfer(request, &id), after = NULL;
+    g_autoptr(DoorAnswer) answer = NULL;
+
+    if (before == NULL)
+        return;
+    answer = request_ask(request, method, g_variant_new("(x)", id));
+    if (answer == NULL)
+        return;
+    after = get_transfer(request, &id);
+    if (after != NULL)
+        answer_transfer(request, 202, after);
+}
+
+void transfers_cancel(Request *request)
+{
+    order(request, "Cancel");
+}
+
+void transfers_retry(Request *request)
+{
+    order(request, "Retry");
+}
+
+/* bytes out of the spool */
+
+/* "bytes=A-B", "bytes=A-", "bytes=-N"; anything else: the whole, as RFC 9110 allows. False: not satisfiable. */
+static bool parse_range(const char *text, uint64_t size, uint64_t *offset, uint64_t *length,
+                        bool *ret_partial)
+{
+    uint64_t from = 0, to = 0;
+    int end = 0;
+
+    *offset = 0;
+    *length = size;
+    *ret_partial = false;
+    if (text == NULL || strchr(text, ',') != NULL)
+        return true;
+    if (sscanf(text, "bytes=-%" SCNu64 "%n", &to, &end) == 1 && text[end] == '\0') {
+        *length = MIN(to, size);
+        *offset = size - *length;
+    } else if (sscanf(text, "bytes=%" SCNu64 "-%" SCNu64 "%n", &from, &to, &end) == 2 &&
+               text[end] == '\0' && from <= to) {
+        *offset = from;
+        *length = from < size ? MIN(to, size - 1) - from + 1 : 0;
+    } else if (g_str_has_suffix(text, "-") && sscanf(text, "bytes=%" SCNu64, &from) == 1) {
+        *offset = from;
+        *length = from < size ? size - from : 0;
+    } else {
+        return true;
+    }
+    *ret_partial = true;
+    return *length > 0;
+}
+
+static void answer_bytes(Request *request, DoorAnswer *answer, const struct stat *stat)
+{
+    char etag[ETAG_LENGTH], range[RANGE_LENGTH];
+    uint64_t size = (uint64_t)stat->st_size;
+    bool partial;
+
+    (void)snprintf(etag, sizeof etag, "\"%s-%" PRIx64 "-%" PRIx64 "\"", request->parameters[0],
+                   size, (uint64_t)stat->st_mtim.tv_sec); /* ids are short */
+    request_add_header(request, "ETag", etag);
+    request_add_header(request, "Accept-Ranges", "bytes");
+    if (request->if_none_match != NULL && strstr(request->if_none_match, etag) != NULL) {
+        (void)request_answer(request, 304);
+        return;
+    }
+    if (!parse_range(request->range, size, &request->file_offset, &request->file_length,
+                     &partial)) {
+        request_problem(request, 416, "range", "Range", "the file has %" PRIu64 " bytes", size);
+        (void)snprintf(range, sizeof range, "bytes */%" PRIu64, size); /* fits */
+        request_add_header(request, "Content-Range", range);
+        return;
+    }
+    (void)request_answer(request, partial ? 206 : 200);
+    request->type = "application/octet-stream";
+    if (partial) {
+        (void)snprintf(range, sizeof range, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
+                       request->file_offset, request->file_offset + request->file_length - 1,
+                       size); /* fits */
+        request_add_header(request, "Content-Range", range);
+    }
+    request->file_fd = answer->fds[0];
+    answer->fds[0] = -1;
+}
+
+void transfers_download(Request *request)
+{
+    int64_t id;
+    g_autoptr(GVariant) described = get_transfer(request, &id);
+    g_autoptr(DoorAnswer) answer = NULL;
+    struct stat stat;
+
+    if (described == NULL)
+        return;
+    answer = request_ask(request, "Open", g_variant_new("(x)", id));
+    if (answer == NULL)
+        return;
+    if (answer->fd_count != 1 || fstat(answer->fds[0], &stat) != 0)
+        request_problem(request, 500, "io", NULL,
+                        "the bytes of transfer %" PRId64 " cannot be read", id);
+    else
+        answer_bytes(request, answer, &stat);
+}
+
+/* sending and receiving */
+
+/* What was answered under this key before. True: answered. */
+static bool answer_again(Request *request, const char *id)
+{
+    g_autoptr(StoreResult) result =
+            store_execute(request->admin->host.store, store_request_record_get("answer", id));
+    const Record *record;
+
+    if (result->error != NULL)
+        return false;
+    record = g_ptr_array_index(result->records, 0);
+    if (record->document[0] == '\0') {
+        request_problem(request, 409, "conflict", "Idempotency-Key",
+                        "a request with this key is under way, or its daemon was killed during it");
+        return true;
+    }
+    g_string_append(request_answer(request, 202), record->document);
+    request_add_header(request, "Idempotent-Replayed", "true");
+    return true;
+}
+
+/* Reserves the caller's Idempotency-Key. False: answered. ret_id: new, NULL without key. */
+static bool reserve(Request *request, char **ret_id)
+{
+    g_autofree char *whole = NULL;
+    g_autoptr(Record) record = NULL;
+    g_autoptr(StoreResult) result = NULL;
+
+    *ret_id = NULL;
+    if (request->idempotency_key == NULL)
+        return true;
+    whole = g_strconcat(request->identity.name, "\n", request->path, "\n", request->idempotency_key,
+                        NULL);
+    *ret_id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
+    record = record_new("answer", *ret_id, *ret_id, "");
+    result = store_execute(request->admin->host.store, store_request_record_insert(record));
+    if (result->error == NULL)
+        return true;
+    if (result->error->code != BASE_ERROR_EXISTS || !answer_again(request, *ret_id))
+        request_fail(request, result->error);
+    g_clear_pointer(ret_id, g_free);
+    return false;
+}
+
+/* The answer stays for repeats; a failure may be tried again. */
+static void settle(Request *request, const char *id)
+{
+    g_autoptr(Record) record = NULL;
+
+    if (id == NULL)
+        return;
+    if (request->status != 202) {
+        store_post(request->admin->host.store, store_request_record_remove("answer", id));
+        return;
+    }
+    record = record_new("answer", id, id, request->answer->str);
+    store_result_free(
+            store_execute(request->admin->host.store, store_request_record_update(record)));
+}
+
+void transfers_send(Request *request)
+{
+    g_autofree char *id = NULL;
+    g_autoptr(DoorAnswer) answer = NULL;
+    g_autoptr(GVariant) described = NULL;
+
+    if (!reserve(request, &id))
+        return;
+    answer = upload_commit(request->upload);
+    if (answer != NULL) {
+        described = g_variant_get_child_value(answer->value, 0);
+        answer_transfer(request, 202, described);
+    }
+    settle(request, id);
+}
+
+void transfers_receive(Request *request)
+{
+    static const char *const NAMES[] = {"partner",  "partnerId",   "server",   "serverId", "path",
+                                        "filename", "virtualFile", "password", NULL};
+    g_autoptr(Json) json = request_read_json(request, NAMES);
+    g_autofree char *id = NULL;
+    g_autoptr(DoorAnswer) answer = NULL;
+    g_autoptr(GVariant) described = NULL;
+    g_autoptr(GError) error = NULL;
+    const char *partner = NULL, *path = NULL;
+
+    if (json == NULL)
+        return;
+    if (json_has(json, "password")) {
+        request_problem(request, 400, "invalid", "password",
+                        "password: it belongs to the partner's configuration, not to a request");
+        return;
+    }
+    for (size_t i = 0; i < 4 && partner == NULL && error == NULL; i++)
+        (void)json_get_text(json, NAMES[i], &partner, &error);
+    for (size_t i = 4; i < 7 && path == NULL && error == NULL; i++)
+        (void)json_get_text(json, NAMES[i], &path, &error);
+    if (error != NULL) {
+        request_fail(request, error);
+        return;
+    }
+    if (partner == NULL || path == NULL) {
+        request_problem(request, 400, "invalid", partner == NULL ? "partner" : "path",
+                        "%s: it is missing", partner == NULL ? "partner" : "path");
+        return;
+    }
+    if (!reserve(request, &id))
+        return;
+    answer = request_ask(request, "Fetch", g_variant_new("(ssu)", partner, path, 1u));
+    if (answer != NULL) {
+        described = g_variant_get_child_value(answer->value, 0);
+        answer_transfer(request, 202, described);
+    }
+    settle(request, id);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An upload: bytes gathered up to a megabyte, written by a worker into a staged file of the spool while the sender
+ * waits, then committed as a transfer. Memory is constant, and the bytes are written once.
+ */
+#include "admin/admin-private.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FULL_BYTES   (1u << 20)
+#define GATHERED_MAX (FULL_BYTES + (256u << 10)) /* the server appends once more before it looks */
+#define FIELD_MAX    1024
+#define FIELDS_MAX   16
+
+struct Upload {
+    Request *request;
+    GHashTable *fields; /* char * → GString * */
+    GByteArray *gathered;
+    uint64_t written;
+    int64_t staging_id; /* 0: not yet staged */
+    Fd fd;
+};
+
+static void free_string(gpointer string)
+{
+    g_string_free(string, TRUE);
+}
+
+Upload *upload_new(Request *request)
+{
+    Upload *self = g_new0(Upload, 1);
+
+    self->request = request;
+    self->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_string);
+    self->gathered = g_byte_array_new();
+    self->fd = -1;
+    return self;
+}
+
+/* A staged file that nobody committed goes; nobody waits for that. */
+static void discard(Upload *self)
+{
+    const AdminHost *host = &self->request->admin->host;
+    g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
+
+    if (self->staging_id != 0)
+        (void)host->ask("Discard", g_variant_new("(x)", self->staging_id), reply, host->data);
+    self->staging_id = 0;
+}
+
+void upload_free(Upload *self)
+{
+    if (self == NULL)
+        return;
+    discard(self);
+    fd_clear(&self->fd);
+    g_hash_table_unref(self->fields);
+    g_byte_array_unref(self->gathered);
+    g_free(self);
+}
+
+bool upload_append(Upload *self, const char *bytes, size_t length)
+{
+    if (self->gathered->len + length > GATHERED_MAX)
+        return false;
+    g_byte_array_append(self->gathered, (const guint8 *)bytes, (guint)length);
+    return true;
+}
+
+void upload_set_field(Upload *self, const char *name, const char *bytes, size_t length)
+{
+    GString *value = g_hash_table_lookup(self->fields, name);
+
+    if (value == NULL) {
+        if (g_hash_table_size(self->fields) >= FIELDS_MAX)
+            return;
+        value = g_string_new(NULL);
+        g_hash_table_insert(self->fields, g_strdup(name), value);
+    }
+    if (value->len + length <= FIELD_MAX)
+        g_string_append_len(value, bytes, (gssize)length);
+}
+
+bool upload_is_full(const Upload *self)
+{
+    return self->gathered->len >= FULL_BYTES;
+}
+
+const char *upload_field(const Upload *self, const char *name)
+{
+    const GString *value = g_hash_table_lookup(self->fields, name);
+
+    return value != NULL ? value->str : request_query(self->request, name);
+}
+
+static const char *first_field(const Upload *self, const char *const *names)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; value == NULL && names[i] != NULL; i++)
+        value = upload_field(self, names[i]);
+    return value;
+}
+
+static bool find_target(Upload *self, const char **ret_partner, const char **ret_path)
+{
+    static const char *const PARTNER[] = {"partner", "partnerId", "server", "serverId", NULL};
+    static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
+
+    *ret_partner = first_field(self, PARTNER);
+    *ret_path = first_field(self, PATH);
+    if (*ret_partner != NULL && *ret_path != NULL)
+        return true;
+    request_problem(self->request, 400, "invalid", *ret_partner == NULL ? "partner" : "path",
+                    "%s: it is missing, or comes after the file",
+                    *ret_partner == NULL ? "partner" : "path");
+    return false;
+}
+
+static bool stage(Upload *self)
+{
+    const char *partner, *path;
+    g_autoptr(DoorAnswer) answer = NULL;
+    gint64 id = 0;
+
+    if (self->staging_id != 0)
+        return true;
+    if (!find_target(self, &partner, &path))
+        return false;
+    answer = request_ask(self->request, "Stage", g_variant_new("(ssb)", partner, path, FALSE));
+    if (answer == NULL)
+        return false;
+    g_variant_get(answer->value, "(xh)", &id, NULL);
+    self->staging_id = id;
+    self->fd = answer->fds[0];
+    answer->fds[0] = -1;
+    return true;
+}
+
+bool upload_flush(Upload *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!stage(self))
+        return false;
+    if (!file_write_at(self->fd, self->gathered->data, self->gathered->len, (int64_t)self->written,
+                       &error)) {
+        request_fail(self->request, error);
+        return false;
+    }
+    self->written += self->gathered->len;
+    g_byte_array_set_size(self->gathered, 0);
+    return true;
+}
+
+DoorAnswer *upload_commit(Upload *self)
+{
+    const char *partner, *path;
+    g_autoptr(GError) error = NULL;
+    GVariantBuilder attributes;
+    DoorAnswer *answer;
+
+    if (!upload_flush(self) || !find_target(self, &partner, &path))
+        return NULL;
+    if (fsync(self->fd) != 0) {
+        error_set_errno(&error, errno, "sync the upload");
+        request_fail(self->request, error);
+        return NULL;
+    }
+    g_variant_builder_init(&attributes, G_VARIANT_TYPE("a{sv}"));
+    g_variant_builder_add(&attributes, "{sv}", "mode", g_variant_new_uint32(0640));
+    g_variant_builder_add(&attributes, "{sv}", "mtime_us", g_variant_new_int64(clock_wall_us()));
+    answer = request_ask(self->request, "Commit",
+                         g_variant_new("(xssa{sv})", self->staging_id, partner, path, &attributes));
+    if (answer != NULL)
+        self->staging_id = 0;
+    return answer;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sockets of the administration: accepts, ends TLS with a thread per connection, and hands on a plain socket
+ * with what is known about the caller. It knows nothing of HTTP. Main loop only, but for the callback.
+ */
+#pragma once
+
+#include "daemon/config.h"
+
+#include <glib.h>
+
+typedef struct Front Front;
+
+typedef struct {
+    AdminFamily family;
+    char *address;            /* of the caller */
+    char *certificate_sha256; /* of the client's certificate, NULL without */
+} FrontCaller;
+
+/* fd: taken. caller: borrowed for the call. Any thread. */
+typedef void (*FrontCallback)(int fd, const FrontCaller *caller, gpointer data);
+
+/* Listens on every address of admin.listeners. config: referenced. IO or INVALID names the culprit. Returns new. */
+Front *front_open(Config *config, FrontCallback on_connection, gpointer data, GError **error);
+/* No connection is accepted any more; those under TLS are cut. Before what the callback feeds goes. */
+void front_stop(Front *self);
+/* Joins the threads. */
+void front_close(Front *self);

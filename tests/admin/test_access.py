@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: every route with every role and with none, keys, users, certificates, lock-outs, the audit trail."""
+import base64
+import pathlib
+import re
+import sqlite3
+
+import pytest
+from admin import FIRST_KEY, Api
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROWS = re.findall(r'\{ "(\w+)", "([^"]+)", \w+, ROLE_(\w+), BODY_\w+, \w+, "(\w+)"',
+                  (ROOT / "admin/routes.c").read_text(encoding="utf-8"))
+RANKS = ["PUBLIC", "PARTNER", "VIEWER", "OPERATOR", "ADMIN"]
+
+
+def key_of(api, role, **more):
+    body = {"name": role + str(len(more)), "role": role, **more}
+    if role == "partner":
+        body["partner"] = "BANK1"
+    answer = api.post("/api/v1/apikeys", body)
+    assert answer.status == 201, answer
+    return answer.json["key"]
+
+
+def try_route(api, method, path, operation):
+    if operation == "events":  # its answer has no end
+        connection = api.connect()
+        connection.request(method, path, headers={"X-API-Key": api.key} if api.key else {})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+    return api.ask(method, re.sub(r"\{\w+\}", "777", path)).status
+
+
+def test_the_table_is_read_whole():
+    assert len(ROWS) > 50 and {row[2] for row in ROWS} == set(RANKS)
+
+
+@pytest.mark.parametrize("role", ["partner", "viewer", "operator", "admin"])
+def test_every_route_for_a_role(api, role):
+    other = api.as_key(key_of(api, role))
+    for method, path, needed, operation in ROWS:
+        status = try_route(other, method, path, operation)
+        if RANKS.index(role.upper()) >= RANKS.index(needed):
+            assert status not in (401, 403, 500), (method, path, role, status)
+        else:
+            assert status == 403, (method, path, role, status)
+
+
+def test_nothing_is_anonymous_but_health(bank):
+    """Each on a daemon's own address counts against the lock-out, so the routes are asked in small groups."""
+    api = Api(bank)
+    closed = [row for row in ROWS if row[2] != "PUBLIC"]
+    for i, (method, path, _, operation) in enumerate(closed):
+        assert try_route(api.as_key(None), method, path, operation) == 401, (method, path)
+        if i % 5 == 4:  # a good login ends the row of failures
+            assert api.get("/api/v1/me").status == 200
+
+
+def test_keys_are_shown_once_and_end(api, company):
+    made = api.post("/api/v1/apikeys", {"name": "batch", "role": "viewer"}).json
+    assert made["key"] not in str(api.get("/api/v1/apikeys").body) + company.log()
+    viewer = api.as_key(made["key"])
+    assert viewer.get("/api/v1/me").json == {"name": "key:batch", "role": "viewer", "partner": None}
+    assert api.post("/api/v1/apikeys", {"name": "batch", "role": "viewer"}).status == 409
+    assert api.ask("DELETE", "/api/v1/apikeys/" + made["id"]).status == 204
+    assert viewer.get("/api/v1/me").status == 401
+    assert (company.folder / "store.db").read_bytes().find(made["key"].encode()) < 0
+    assert api.as_key(key_of(api, "viewer", expiresAt="2001-01-01T00:00:00Z")).get("/api/v1/me").status == 401
+    assert api.as_key(key_of(api, "viewer", allowedIps=["192.0.2.0/24"], description="x")).get("/api/v1/me").status == 401
+    assert api.post("/api/v1/apikeys", {"name": "x", "role": "god"}).json["field"] == "role"
+    assert api.post("/api/v1/apikeys", {"name": "x", "role": "viewer", "rol": "x"}).json["field"] == "rol"
+
+
+def test_users_have_passwords(api, company):
+    user = {"name": "anne", "password": "correct horse battery", "role": "operator"}
+    assert api.post("/api/v1/users", {**user, "password": "short"}).json["field"] == "password"
+    assert api.post("/api/v1/users", user).status == 201
+
+    def login(password):
+        token = base64.b64encode(("anne:" + password).encode()).decode()
+        return api.as_key(None).get("/api/v1/me", Authorization="Basic " + token)
+
+    assert login(user["password"]).json["role"] == "operator"
+    assert login("wrong").status == 401
+    store = (company.folder / "store.db").read_bytes() + (company.folder / "store.db-wal").read_bytes()
+    assert user["password"].encode() not in store and b"$argon2id$" in store
+
+
+def test_failures_lock_out(api):
+    statuses = [api.as_key("pk_wrong%d" % i).get("/api/v1/me").status for i in range(12)]
+    assert statuses[:10] == [401] * 10 and statuses[10:] == [429] * 2
+    locked = api.get("/api/v1/me")
+    assert locked.status == 429 and int(locked.headers["Retry-After"]) > 0
+    assert api.as_key(None).get("/health/live").status == 200
+
+
+def test_partner_sees_its_own_only(bank):
+    api = Api(bank)
+    key = api.post("/api/v1/apikeys", {"name": "p", "role": "partner", "partner": "ELSE"}).json["key"]
+    other = api.as_key(key)
+    assert other.get("/api/v1/transfers?partner=COMPANY").json["content"] == []
+    assert other.get("/api/v1/config/partners").status == 403
+
+
+def test_audit_is_a_chain(api, company):
+    for i in range(3):
+        api.post("/api/v1/apikeys", {"name": "a%d" % i, "role": "viewer"})
+    head = api.get("/api/v1/audit/verify").json
+    assert head["valid"] and head["seq"] == 3, head
+    rows = api.get("/api/v1/audit").json["content"]
+    assert [row["action"] for row in rows] == ["POST createKey"] * 3 and rows[0]["username"] == "key:first"
+    noted = "?seq=3&hash=" + head["hash"]
+    assert api.get("/api/v1/audit/verify" + noted).json["valid"]
+
+    def verify_after(statement, query=""):
+        company.stop()  # which holds the file
+        with sqlite3.connect(company.folder / "store.db") as store:
+            store.execute(statement)
+        store.close()
+        company.start()
+        return Api(company, index=-1).get("/api/v1/audit/verify" + query).json
+
+    change = "UPDATE audit_events SET actor = '%s' WHERE seq = 2"
+    assert verify_after(change % "somebody")["reason"] == "it was changed"
+    assert verify_after(change % "key:first")["valid"]
+    assert "missing" in verify_after("DELETE FROM audit_events WHERE seq = 2")["reason"]
+    assert not verify_after("DELETE FROM audit_events", noted)["valid"]
+
+
+def test_first_key_is_taken_once(api, company):
+    company.stop()
+    company.config.write_text(company.config.read_text(encoding="utf-8").replace(FIRST_KEY, "another-key-0123456789abc"),
+                              encoding="utf-8")
+    company.start()
+    fresh = Api(company, index=-1)
+    assert fresh.get("/api/v1/me").status == 200
+    assert fresh.as_key("another-key-0123456789abc").get("/api/v1/me").status == 401

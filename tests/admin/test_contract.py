@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openapi.yaml, the table of routes, the answers and docs/api.md say the same; metrics are what Prometheus reads."""
+import pathlib
+import re
+import subprocess
+
+import yaml
+from admin import Api
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROWS = re.findall(r'\{ "(\w+)", "([^"]+)", \w+, ROLE_(\w+), BODY_(\w+), \w+, "(\w+)"',
+                  (ROOT / "admin/routes.c").read_text(encoding="utf-8"))
+
+
+def read_contract(api):
+    return yaml.safe_load(api.get("/openapi.yaml").body)
+
+
+def test_contract_and_table_are_one(bank):
+    contract = read_contract(Api(bank))
+    told = {(method.upper(), path): operation for path, methods in contract["paths"].items()
+            for method, operation in methods.items() if method != "parameters"}
+    assert set(told) == {(method, path) for method, path, *_ in ROWS}
+    for method, path, role, body, operation in ROWS:
+        row = told[(method, path)]
+        assert row["operationId"].rstrip("0123456789") == operation and row["x-role"] == role.lower()
+        assert ("requestBody" in row) == (body != "NONE"), (method, path)
+        assert (row.get("security") == []) == (role == "PUBLIC")
+    names = [operation["operationId"] for operation in told.values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_route_is_in_the_guide():
+    guide = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert [path for _, path, *_ in ROWS if "`%s`" % path not in guide] == []
+
+
+def test_answers_have_the_contract_s_fields(api):
+    schemas = read_contract(api)["components"]["schemas"]
+    sent = api.post("/api/v1/transfers/send?partner=BANK1&path=out/c", b"x")
+    assert set(sent.json) == set(schemas["Transfer"]["properties"])
+    assert set(api.get("/api/v1/transfers/stats").json) == set(schemas["Statistics"]["properties"])
+    problem = api.get("/nowhere")
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert set(schemas["Problem"]["required"]) <= set(problem.json)
+    wrong = api.ask("PATCH", "/api/v1/clusters")
+    assert wrong.status == 405 and wrong.headers["Allow"] == "GET, POST"
+
+
+def test_records_of_the_fleet(api):
+    made = api.post("/api/v1/clusters", {"name": "paris", "replicas": 3, "pesitPort": 5000})
+    assert made.status == 201 and made.headers["Location"].endswith(made.json["id"])
+    where = made.headers["Location"]
+    assert api.get(where).json["deploymentState"] == "NOT_DEPLOYED"
+    assert api.ask("PUT", where, {"name": "lyon"}).json["name"] == "lyon"
+    assert api.post(where + "/deploy").status == 501
+    assert api.post("/api/v1/clusters", {"name": "lyon"}).status == 409
+    assert api.post("/api/v1/clusters", {"name": "x", "replicas": 70000}).json["field"] == "replicas"
+    assert api.post("/api/v1/clusters", {"name": "x", "colour": "red"}).json["field"] == "colour"
+    assert api.post("/api/v1/registries", {"name": "r", "password": "clear"}).json["field"] == "password"
+    assert api.ask("DELETE", where).status == 204
+    assert api.get(where).status == 404
+
+
+def test_metrics_are_prometheus(api):
+    text = api.get("/metrics").body
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_families_see_their_own(tmp_path):
+    from node import Bare
+    node = Bare(tmp_path / "n", "N", 'admin: { first_key = "first-key-0123456789abcdef"; listeners = ( '
+                '{ port = 0; family = "server"; }, { port = 0; family = "client"; }, { port = 0; family = "admin"; } ); };')
+    node.start()
+    seen = [[Api(node, index=i).get(path).status for path in ("/api/servers", "/api/v1/clusters", "/health/ready")]
+            for i in range(3)]
+    sending = [Api(node, index=i).post("/api/v1/transfers/send", b"").status for i in range(3)]
+    node.stop()
+    assert seen == [[200, 404, 200], [404, 404, 200], [404, 200, 200]] and sending == [405, 400, 404]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files go and come through the API, and what is told of them is what happened."""
+import json
+import random
+import re
+import uuid
+
+from admin import Api
+
+FILE = random.Random(5).randbytes(5_000_000)
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+def form(fields, data):
+    """multipart/form-data as curl -F sends it."""
+    mark = uuid.uuid4().hex
+    parts = ["--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n" % (mark, name, value)
+             for name, value in fields.items()]
+    head = "".join(parts) + ("--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n"
+                             "Content-Type: application/octet-stream\r\n\r\n" % mark)
+    return head.encode() + data + ("\r\n--%s--\r\n" % mark).encode(), "multipart/form-data; boundary=" + mark
+
+
+def wait(api, transfer, state="done"):
+    api.node.control("wait", transfer, check=False)
+    answer = api.get("/api/v1/transfers/%d" % transfer).json
+    assert answer["state"] == state, answer
+    return answer
+
+
+def test_multipart_upload_arrives(api, bank):
+    body, kind = form({"partnerId": "BANK1", "path": "out/a.xml"}, FILE)
+    answer = api.post("/api/v1/transfers/send", body, Content_Type=kind)
+    assert answer.status == 202, answer
+    sent = wait(api, answer.json["transferId"])
+    assert (sent["status"], sent["fileSize"], sent["bytesTransferred"]) == ("COMPLETED", len(FILE), len(FILE))
+    assert bank.received("in/a.xml") == FILE
+    assert [t["filename"] for t in Api(bank).get("/api/v1/transfers").json["content"]] == ["in/a.xml"]
+
+
+def test_raw_upload_chunked_and_downloaded_in_parts(api):
+    path = "/api/v1/transfers/send?partner=BANK1&path=out/b.xml"
+    connection = api.connect()
+    pieces = (FILE[i:i + 100_000] for i in range(0, len(FILE), 100_000))
+    connection.request("POST", path, pieces, {**RAW, "X-API-Key": api.key}, encode_chunked=True)
+    answer = connection.getresponse()
+    transfer = json.loads(answer.read())["transferId"]
+    wait(api, transfer)
+    where = "/api/v1/transfers/%d/download" % transfer
+    whole = api.get(where)
+    assert whole.status == 200 and whole.body == FILE
+    part = api.get(where, Range="bytes=1000-1999")
+    assert part.status == 206 and part.body == FILE[1000:2000]
+    assert part.headers["Content-Range"] == "bytes 1000-1999/%d" % len(FILE)
+    assert api.get(where, Range="bytes=-10").body == FILE[-10:]
+    assert api.get(where, Range="bytes=%d-" % len(FILE)).status == 416
+    assert api.get(where, If_None_Match=whole.headers["ETag"]).status == 304
+
+
+def test_same_idempotency_key_sends_once(api, bank):
+    path = "/api/v1/transfers/send?partner=BANK1&path=out/once"
+    first = api.post(path, b"x", Idempotency_Key="k1", **{"Content-Type": RAW["Content-Type"]})
+    again = api.post(path, b"x", Idempotency_Key="k1", **{"Content-Type": RAW["Content-Type"]})
+    assert first.status == again.status == 202 and first.json["transferId"] == again.json["transferId"]
+    wait(api, first.json["transferId"])
+    assert bank.inbox() == ["COMPANY/in/once"]
+
+
+def test_unknown_partner_leaves_nothing(api, company):
+    answer = api.post("/api/v1/transfers/send?partner=NOBODY&path=out/x", b"x" * 3_000_000)
+    assert answer.status == 404 and answer.json["type"] == "urn:pesitfs:problem:not-found"
+    assert api.post("/api/v1/transfers/send?partner=BANK1", b"x").json["field"] == "path"
+    assert list((company.folder / "spool/staging").iterdir()) == []
+
+
+def test_cancel_and_retry_act_on_what_waits(api, bank):
+    port = bank.port
+    bank.stop()
+    sent = api.post("/api/v1/transfers/send?partner=BANK1&path=out/late", b"late").json["transferId"]
+    cancelled = api.post("/api/v1/transfers/%d/cancel" % sent)
+    assert cancelled.status == 202, cancelled
+    wait(api, sent, "cancelled")
+    assert api.post("/api/v1/transfers/%d/cancel" % sent).status == 409
+    bank.config.write_text(bank.config.read_text(encoding="utf-8").replace(
+        'listeners = ( { address = "127.0.0.1"; port = 0;',
+        'listeners = ( { address = "127.0.0.1"; port = %d;' % port), encoding="utf-8")
+    bank.start()
+    assert api.post("/api/v1/transfers/%d/retry" % sent).status == 202
+    wait(api, sent)
+    assert bank.received("in/late") == b"late"
+
+
+def test_list_pages_and_filters(api):
+    for i in range(7):
+        wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/p%d" % i, b"x").json["transferId"])
+    seen, before = [], ""
+    while True:
+        page = api.get("/api/v1/transfers?size=3" + before).json
+        seen += [t["filename"] for t in page["content"]]
+        if "next" not in page:
+            break
+        before = "&before=%d" % page["next"]
+    assert seen == ["out/p%d" % i for i in range(6, -1, -1)]
+    assert len(api.get("/api/v1/transfers?text=p3&status=COMPLETED").json["content"]) == 1
+    assert api.get("/api/v1/transfers?partner=OTHER").json["content"] == []
+    assert api.get("/api/v1/transfers?from=2099-01-01").json["content"] == []
+    assert api.get("/api/v1/transfers?status=WRONG").json["field"] == "status"
+    assert api.get("/api/v1/transfers?size=0").json["field"] == "size"
+    assert api.get("/api/v1/transfers/stats").json["completedTransfers"] == 7
+
+
+def read_events(response, wanted):
+    text = b""
+    while text.count(b"\ndata: ") < wanted:
+        text += response.read1(4096)
+    return text.decode()
+
+
+def test_events_are_told_and_resumed(api):
+    connection = api.connect(10)
+    connection.request("GET", "/api/v1/events", headers={"X-API-Key": api.key})
+    response = connection.getresponse()
+    for name in "de":
+        wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/" + name, b"x").json["transferId"])
+    first = read_events(response, 2)
+    assert '"state":"done"' in first and '"path":"out/e"' in first
+    ids = re.findall(r"^id: (\d+)$", first, re.M)
+    connection.close()
+    connection = api.connect(10)
+    connection.request("GET", "/api/v1/events", headers={"X-API-Key": api.key, "Last-Event-ID": ids[0]})
+    again = read_events(connection.getresponse(), 1)
+    assert re.findall(r"^id: (\d+)$", again, re.M)[0] == ids[1]
+    connection.close()
+
+
+def test_metrics_say_what_happened(api, bank):
+    for i in range(3):
+        wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/m%d" % i, FILE).json["transferId"])
+
+    def read(node):
+        return dict(re.findall(r"^(pesit_\S+) (\S+)$", Api(node).get("/metrics").body.decode(), re.M))
+
+    there, here = read(bank), read(api.node)
+    assert (there['pesit_transfers_total{state="done"}'], here['pesit_transfers_total{state="done"}']) == ("3", "3")
+    assert int(there['pesit_wire_bytes_total{direction="in"}']) > 3 * len(FILE)
+    assert int(here['pesit_wire_bytes_total{direction="out"}']) == int(there['pesit_wire_bytes_total{direction="in"}'])
+    assert int(there['pesit_connections_total{direction="in"}']) >= 1
+    assert int(there["pesit_store_commit_seconds_count"]) >= 6
+    assert float(there["pesit_transfers_running"]) == 0
