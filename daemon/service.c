@@ -122,7 +122,8 @@ static void on_offer_found(StoreResult *result, gpointer data)
         result->transfer->state = TRANSFER_DONE;
         result->transfer->finished_us = clock_wall_us();
         store_submit(self->store,
-                     store_request_update(result->transfer, 1u << TRANSFER_QUEUED, NULL, 0),
+                     store_request_set_patient(store_request_update(
+                             result->transfer, 1u << TRANSFER_QUEUED, NULL, 0)),
                      on_offer_marked, self);
     }
     if (result->error == NULL)
@@ -154,7 +155,8 @@ static void take_incoming(Service *self, const Notice *notice)
     if (transfer->direction != DIRECTION_SERVE)
         desk_take_change(self->desk, transfer);
     else if (transfer->state == TRANSFER_DONE)
-        store_submit(self->store, store_request_get(transfer->offer_id), on_offer_found, self);
+        store_submit(self->store, store_request_set_patient(store_request_get(transfer->offer_id)),
+                     on_offer_found, self);
 }
 
 static void quit_when_empty(Service *self)
@@ -555,6 +557,35 @@ static Store *open_store(const Config *config, GError **error)
     return store_open(&settings, error);
 }
 
+static void on_other_transfer(StoreResult *result, gpointer data)
+{
+    const Service *self = data;
+
+    if (result->error == NULL)
+        desk_take_change(self->desk, result->transfer);
+    store_result_free(result); /* not found: gone meanwhile */
+}
+
+/* Another daemon on the schema, or the database itself. */
+static void on_store_news(StoreNews news, const char *table, const char *text, gpointer data)
+{
+    Service *self = data;
+
+    switch (news) {
+    case STORE_LOST:
+        log_event(LOG_STORE_LOST, "REASON", text, NULL);
+        break;
+    case STORE_BACK:
+        log_event(LOG_STORE_BACK, NULL);
+        break;
+    case STORE_CHANGED:
+        if (strcmp(table, "transfer_history") == 0)
+            store_submit(self->store, store_request_get(g_ascii_strtoll(text, NULL, 10)),
+                         on_other_transfer, self);
+        break;
+    }
+}
+
 static bool open_parts(Service *self, GError **error)
 {
     const DeskHost host = {reload, describe, cancel_incoming, administer, self};
@@ -577,6 +608,7 @@ static bool open_parts(Service *self, GError **error)
     if (self->watch == NULL || !resume_transfers(self, error))
         return false;
     watch_files(self);
+    store_watch(self->store, on_store_news, self);
     self->retention = retention_new(self->store, self->spool, self->config);
     for (guint i = 0; i < config->listeners->len; i++) {
         if (!open_entrance(self, g_ptr_array_index(config->listeners, i), error))

@@ -18,7 +18,7 @@
 
 #define GROUP_MAX       512
 #define BACK_OFF_MIN_US 50000
-#define BACK_OFF_MAX_US 5000000
+#define BACK_OFF_MAX_US 2000000
 
 struct Store {
     Db *db;
@@ -29,13 +29,27 @@ struct Store {
     guint source;
     GThread *thread;
     Mailbox *failures; /* char *: newest texts of requests nobody waits for */
-    Mailbox *changes;  /* char *: notices of other daemons' changes, for the main loop */
+    Mailbox *changes;  /* News *, for the main loop */
     guint changes_source;
     StoreWatcher on_change;
     gpointer on_change_data;
     /* the store's thread */
     GQueue held; /* StoreRequest *: taken, to be run before anything else */
 };
+
+typedef struct {
+    StoreNews kind;
+    char *table, *text;
+} News;
+
+static void free_news(gpointer data)
+{
+    News *news = data;
+
+    g_free(news->table);
+    g_free(news->text);
+    g_free(news);
+}
 
 void store_result_free(StoreResult *result)
 {
@@ -187,12 +201,33 @@ static bool run_group(Store *self, GPtrArray *group)
 
 /* when the database is away */
 
+static void tell(Store *self, StoreNews kind, char *table, const char *text)
+{
+    News *news = g_new0(News, 1);
+
+    *news = (News){kind, table, g_strdup(text)};
+    (void)mailbox_post(self->changes, news); /* closed only when nobody listens */
+}
+
 static void take_notices(Store *self)
 {
-    char *text;
+    char *notice;
 
-    while ((text = db_take_notice(self->db)) != NULL)
-        (void)mailbox_post(self->changes, text); /* closed only when nobody listens */
+    while ((notice = db_take_notice(self->db)) != NULL) {
+        g_autofree char *text = notice;
+        const char *colon = strchr(text, ':');
+
+        if (colon != NULL)
+            tell(self, STORE_CHANGED, g_strndup(text, (size_t)(colon - text)), colon + 1);
+    }
+}
+
+static void refuse(Store *self, StoreRequest *request, const GError *error)
+{
+    store_result_free(request->result);
+    request->result = g_new0(StoreResult, 1);
+    request->result->error = g_error_copy(error);
+    answer(self, request);
 }
 
 /* Answers with an error all who do not wait for ever. An insert that may have happened is withdrawn later. */
@@ -205,10 +240,7 @@ static void expire(Store *self, GPtrArray *group, GArray *doubtful, const GError
             continue;
         if (request->inserts && request->result != NULL && request->result->transfer != NULL)
             g_array_append_val(doubtful, request->result->transfer->id);
-        store_result_free(request->result);
-        request->result = g_new0(StoreResult, 1);
-        request->result->error = g_error_copy(error);
-        answer(self, request);
+        refuse(self, request, error);
         g_ptr_array_remove_index(group, i - 1);
     }
 }
@@ -220,28 +252,26 @@ static void expire_held(Store *self, const GError *error)
 
     g_queue_init(&self->held);
     while ((request = g_queue_pop_head(&all)) != NULL) {
-        if (request->patient) {
+        if (request->patient)
             g_queue_push_tail(&self->held, request);
-            continue;
-        }
-        store_result_free(request->result);
-        request->result = g_new0(StoreResult, 1);
-        request->result->error = g_error_copy(error);
-        answer(self, request);
+        else
+            refuse(self, request, error);
     }
 }
 
-/* Keeps what comes until a time. False: the store is being closed. */
-static bool hold_until(Store *self, int64_t deadline_us)
+/* Keeps what comes until a time; with an error, only what is patient: all else is refused with it. False: the
+ * store is being closed. */
+static bool hold_until(Store *self, int64_t deadline_us, const GError *error)
 {
-    StoreRequest *request;
-
     while (clock_now_us() < deadline_us) {
-        request = mailbox_wait(self->requests, deadline_us);
-        if (request != NULL)
-            g_queue_push_tail(&self->held, request);
-        else if (mailbox_is_closed(self->requests))
+        StoreRequest *request = mailbox_wait(self->requests, deadline_us);
+
+        if (request == NULL && mailbox_is_closed(self->requests))
             return false;
+        if (request != NULL && error != NULL && !request->patient)
+            refuse(self, request, error);
+        else if (request != NULL)
+            g_queue_push_tail(&self->held, request);
     }
     return true;
 }
@@ -262,24 +292,28 @@ static bool regain(Store *self, GPtrArray *group)
 {
     g_autoptr(GArray) doubtful = g_array_new(FALSE, FALSE, sizeof(int64_t));
     int64_t patience_us = clock_now_us() + self->wait_us;
-    int64_t pause_us = BACK_OFF_MIN_US;
-    bool committed = false, closing = false;
+    int64_t pause_us = BACK_OFF_MIN_US, until_us;
+    bool committed = false, closing = false, told = false;
 
     for (;;) {
         g_autoptr(GError) error = NULL;
 
         if (db_reconnect(self->db, &committed, &error))
             break;
-        closing = closing || !hold_until(self, clock_now_us() + pause_us);
-        pause_us = MIN(pause_us * 2, BACK_OFF_MAX_US);
-        if (!closing && clock_now_us() < patience_us)
-            continue;
-        expire(self, group, doubtful, error);
-        expire_held(self, error);
-        if (closing)
+        if (!told)
+            tell(self, STORE_LOST, NULL, error->message);
+        told = true;
+        until_us = clock_now_us() + pause_us;
+        closing = !hold_until(self, MIN(until_us, patience_us), NULL);
+        if (closing || clock_now_us() >= patience_us) {
+            expire(self, group, doubtful, error);
+            expire_held(self, error);
+        }
+        if (closing || !hold_until(self, until_us, error))
             return false;
+        pause_us = MIN(pause_us * 2, BACK_OFF_MAX_US);
     }
-    (void)mailbox_post(self->changes, g_strdup("")); /* whatever was missed */
+    tell(self, STORE_BACK, NULL, NULL);
     if (!committed)
         return true;
     withdraw(self, doubtful);
@@ -386,15 +420,14 @@ static void free_request(gpointer message)
     store_request_free(message);
 }
 
-static void on_notice(gpointer message, gpointer data)
+static void on_news(gpointer message, gpointer data)
 {
-    g_autofree char *text = message;
+    News *news = message;
     const Store *self = data;
-    const char *colon = strchr(text, ':');
-    g_autofree char *table = colon != NULL ? g_strndup(text, (size_t)(colon - text)) : NULL;
 
     if (self->on_change != NULL)
-        self->on_change(table, colon != NULL ? colon + 1 : NULL, self->on_change_data);
+        self->on_change(news->kind, news->table, news->text, self->on_change_data);
+    free_news(news);
 }
 
 Store *store_open(const StoreSettings *settings, GError **error)
@@ -418,9 +451,9 @@ Store *store_open(const StoreSettings *settings, GError **error)
     self->requests = mailbox_new(free_request);
     self->answers = mailbox_new(free_request);
     self->failures = mailbox_new(g_free);
-    self->changes = mailbox_new(g_free);
+    self->changes = mailbox_new(free_news);
     self->source = mailbox_attach(self->answers, NULL, on_answer, self);
-    self->changes_source = mailbox_attach(self->changes, NULL, on_notice, self);
+    self->changes_source = mailbox_attach(self->changes, NULL, on_news, self);
     g_queue_init(&self->held);
     self->thread = g_thread_new("store", store_main, self);
     return self;

@@ -113,9 +113,14 @@ typedef struct {
 /* Opens (creates) the database, migrates it, starts the thread. settings: copied. INVALID: newer than this
  * program. BUSY: another daemon has it. UNREACHABLE: there is none. */
 Store *store_open(const StoreSettings *settings, GError **error);
-/* Tells of changes that other daemons make in the same schema: the table ("transfer_history", "partners", …)
- * and the row; both NULL after the database was away and anything may have changed. Called in the main loop. */
-typedef void (*StoreWatcher)(const char *table, const char *row, gpointer data);
+typedef enum {
+    STORE_CHANGED, /* another daemon on the schema changed a row: its table and its key */
+    STORE_LOST,    /* the database is away; text: why */
+    STORE_BACK,    /* it is back, and anything may have changed */
+} StoreNews;
+
+/* Called in the main loop. table: of STORE_CHANGED only, else NULL. */
+typedef void (*StoreWatcher)(StoreNews news, const char *table, const char *text, gpointer data);
 void store_watch(Store *self, StoreWatcher on_change, gpointer data);
 /* Finishes what is queued, stops the thread, closes. */
 void store_close(Store *self);

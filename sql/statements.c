@@ -42,7 +42,7 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "end_sent = $32 WHERE id = $1 AND ((1 << state) & $33) <> 0 RETURNING id",
     [SQL_TRANSFER_WITHDRAW] =
         "UPDATE transfer_history SET state = 6, hidden = 1, data_kept = 0, finished_us = $2, updated_us = $2, "
-        "error = 'withdrawn: the database went away before it was recorded' WHERE id = $1 AND state < 4",
+        "error = 'withdrawn: the database went away before it was recorded' WHERE id = $1",
     [SQL_TRANSFER_HIDE_PATH] =
         "UPDATE transfer_history SET hidden = 1 WHERE partner = $1 AND path = $2 AND id < $3 AND hidden = 0 AND "
         "(state >= 4 OR direction = 3)",

@@ -31,30 +31,33 @@ static char *dup_text(const PesitFpdu *fpdu, PesitPi pi)
                    : g_strndup((const char *)bytes, length);
 }
 
-/* The secret in force: a password changed by the partner wins over the configuration. */
-static Secret *find_password(Connection *self, const Partner *partner)
+/* The secret in force: a password changed by the partner wins over the configuration. ret_known: false when
+ * the store cannot say whether there is one. */
+static Secret *find_password(Connection *self, const Partner *partner, bool *ret_known)
 {
     g_autoptr(StoreResult) result = NULL;
 
     result = store_execute(self->services->store,
                            store_request_get_secret(partner->name, "password_received"));
+    *ret_known = result->error == NULL;
     if (result->error == NULL && result->transfer != NULL && result->transfer->error != NULL) {
         Secret *changed = secret_parse(result->transfer->error, NULL, NULL);
 
         if (changed != NULL)
             return changed;
     }
-    return partner->password_received != NULL ? secret_ref(partner->password_received) : NULL;
+    return *ret_known && partner->password_received != NULL ? secret_ref(partner->password_received)
+                                                            : NULL;
 }
 
 static bool check_password(Connection *self, const Partner *partner, const uint8_t *bytes,
-                           size_t length)
+                           size_t length, bool *ret_known)
 {
-    g_autoptr(Secret) expected = partner != NULL ? find_password(self, partner) : NULL;
+    g_autoptr(Secret) expected = partner != NULL ? find_password(self, partner, ret_known) : NULL;
     size_t own = MIN(length, (size_t)PASSWORD_BYTES);
 
     if (partner != NULL && expected == NULL)
-        return true;
+        return *ret_known;
     return secret_equals(expected, bytes != NULL ? bytes : (const uint8_t *)"", own, true);
 }
 
@@ -109,19 +112,25 @@ static void log_refusal(Connection *self, const char *identifier, const char *re
 }
 
 /* Steps 3 to 6: identity. */
-static bool authenticate(Connection *self, const PesitFpdu *connect, const Partner **ret_partner)
+static PesitDiag authenticate(Connection *self, const PesitFpdu *connect,
+                              const Partner **ret_partner)
 {
     g_autofree char *identifier = dup_text(connect, PESIT_PI_REQUESTER);
     const Partner *partner = NULL;
     size_t length = 0;
     const uint8_t *password = pesit_fpdu_bytes(connect, PESIT_PI_ACCESS_CONTROL, &length);
     const char *fault;
-    bool password_right;
+    bool password_right, known = true;
 
     if (identifier != NULL)
         partner = config_find_partner_by_identifier(self->config, identifier);
     fault = find_identity_fault(self, partner);
-    password_right = check_password(self, partner, password, length);
+    password_right = check_password(self, partner, password, length, &known);
+    if (!known) {
+        log_event(LOG_CONNECTION_REFUSED, "CONNECTION", self->label, "ADDRESS", self->address,
+                  "REASON", "the store is away", NULL);
+        return DIAG_TOO_MANY;
+    }
     if (fault == NULL && !password_right)
         fault = "wrong password";
     if (fault == NULL && length > PASSWORD_BYTES &&
@@ -129,10 +138,10 @@ static bool authenticate(Connection *self, const PesitFpdu *connect, const Partn
         fault = "password cannot be changed";
     if (fault != NULL) {
         log_refusal(self, identifier, fault);
-        return false;
+        return DIAG_NOT_AUTHORISED;
     }
     *ret_partner = partner;
-    return true;
+    return PESIT_DIAG_OK;
 }
 
 static PesitDiag check_access(const Connection *self, const Partner *partner,
@@ -172,8 +181,9 @@ PesitDiag admission_check(Connection *self, const PesitFpdu *connect)
 
     if (pesit_fpdu_number(connect, PESIT_PI_VERSION, 0) != VERSION_E)
         return DIAG_VERSION;
-    if (!authenticate(self, connect, &partner))
-        return DIAG_NOT_AUTHORISED;
+    diag = authenticate(self, connect, &partner);
+    if (pesit_diag_is_negative(diag))
+        return diag;
     if (g_strcmp0(server, partner->local_identifier) != 0)
         return DIAG_SERVER_UNKNOWN;
     diag = check_access(self, partner, connect);

@@ -84,6 +84,9 @@ static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char
                     partner->name, partner->identifier,
                     (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0), file_name,
                     (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0), client, bank));
+    *ret_reason = "the store is away";
+    if (incoming_is_store_away(result->error))
+        return DIAG_RESOURCES;
     *ret_reason = "nothing to restart is known";
     if (result->error != NULL || result->transfer == NULL)
         return DIAG_NO_RESTART;
@@ -317,7 +320,8 @@ bool incoming_take_write(Incoming *self)
         return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_IO_ERROR, error->message);
     if (!is_small(self)) {
         if (!incoming_settle_insert(self, &error))
-            return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_OTHER,
+            return incoming_refuse(self, PESIT_FPDU_ACK_WRITE,
+                                   incoming_is_store_away(error) ? DIAG_RESOURCES : DIAG_OTHER,
                                    error != NULL ? error->message
                                                  : "the transfer cannot be recorded");
         if (!self->repeated)
@@ -432,7 +436,9 @@ bool incoming_end_receive(Incoming *self)
     }
     if (complete(self, &error))
         return incoming_answer(self, PESIT_FPDU_ACK_TRANS_END, NULL, PESIT_DIAG_OK);
-    diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_EXISTS) ? DIAG_EXISTS : DIAG_OTHER;
+    diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_EXISTS) ? DIAG_EXISTS
+           : incoming_is_store_away(error)                       ? DIAG_RESOURCES
+                                                                 : DIAG_OTHER;
     reason = error != NULL ? error->message : "the transfer cannot be recorded";
     take_back(self, diag, reason);
     return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, diag, reason);

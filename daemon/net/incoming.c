@@ -69,7 +69,8 @@ void incoming_forget(Incoming *self)
     g_clear_pointer(&self->context, context_close);
     fd_clear(&self->fd);
     incoming_settle_name(self);
-    if (self->transfer != NULL && !self->serving && (!published || self->repeated))
+    if (self->transfer != NULL && !self->serving && !self->undecided &&
+        (!published || self->repeated))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
     if (self->claimed) {
         Notice *notice = notice_new(self->connection, NOTICE_UNCLAIM);
@@ -169,6 +170,49 @@ static StoreRequest *new_end(Incoming *self)
                                 folder_fd >= 0 ? 1 : 0);
 }
 
+bool incoming_is_store_away(const GError *error)
+{
+    return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE);
+}
+
+typedef struct {
+    Spool *spool;
+    char *name; /* NULL: nothing to remove */
+} Leftover;
+
+static void on_end_stored(StoreResult *result, gpointer data)
+{
+    Leftover *leftover = data;
+
+    if (result->error != NULL && result->error->code != BASE_ERROR_NOT_FOUND)
+        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+    else if (leftover->name != NULL)
+        spool_remove(leftover->spool, leftover->name);
+    g_free(leftover->name);
+    g_free(leftover);
+    store_result_free(result);
+}
+
+/* The partner hears that it failed, and so will the row once the database is back; whether "done" had been
+ * stored when it went away or not. A row without a number yet is withdrawn by the store, before it answers
+ * anything else. Only then the bytes go: a stop before finds row and bytes together. */
+static void record_later(Incoming *self)
+{
+    const ConnectionServices *services = self->connection->services;
+    Leftover *leftover = g_new0(Leftover, 1);
+    StoreRequest *request;
+
+    self->undecided = true;
+    self->transfer->data_kept = false;
+    leftover->spool = services->spool;
+    leftover->name = self->serving ? NULL : g_strdup(self->transfer->spool_name);
+    request = self->transfer->id == 0
+                      ? store_request_get(0)
+                      : store_request_update(self->transfer,
+                                             1u << TRANSFER_RUNNING | 1u << TRANSFER_DONE, NULL, 0);
+    store_submit(services->store, store_request_set_patient(request), on_end_stored, leftover);
+}
+
 bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text,
                      GError **error)
 {
@@ -193,7 +237,12 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
     self->transfer->error = g_strdup(text);
     result = store_execute(self->connection->services->store, new_end(self));
     if (result->error != NULL) {
-        self->transfer->state = TRANSFER_FAILED;
+        if (state == TRANSFER_DONE) {
+            self->transfer->state = TRANSFER_FAILED;
+            self->transfer->error = g_strdup(result->error->message);
+        }
+        if (incoming_is_store_away(result->error))
+            record_later(self);
         g_propagate_prefixed_error(error, g_steal_pointer(&result->error), "record the transfer: ");
         return false;
     }

@@ -19,6 +19,7 @@ typedef struct {
     bool repeated;     /* it was complete before: received again, published once */
     bool claimed;      /* the target path is ours until the selection ends */
     bool settled;      /* the row has its final state */
+    bool undecided;    /* the row's end is not stored yet: the bytes stay until it is */
     bool interrupting; /* IDT sent, ACK(IDT) awaited */
     const VirtualFile *file;
     Transfer *transfer; /* NULL before a selection was accepted */
@@ -60,6 +61,8 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
 /* Makes a published name durable. Should that fail, the row and what the spool still holds publish the file
  * again at the next start. */
 void incoming_settle_name(Incoming *self);
+/* True for an error of a database that is away: temporary, nothing is stored. */
+bool incoming_is_store_away(const GError *error);
 /* Session counters into the transfer. */
 void incoming_remember_counts(Incoming *self);
 /* New transfer of this selection; names are copied. */

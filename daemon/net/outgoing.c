@@ -81,6 +81,15 @@ static void end_local(Exchange *self, OutcomeKind outcome, PesitDiag diag, const
     job_end(self->job, outcome, diag, error);
 }
 
+/* Before the partner was asked anything: tried again only when the store is what fails. */
+static void end_unprepared(Exchange *self, const GError *error)
+{
+    end_local(self,
+              g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ? OUTCOME_RETRY
+                                                                         : OUTCOME_FAILED,
+              PESIT_DIAG_OK, error);
+}
+
 /* The connection is gone under a job. */
 static void end_broken(Exchange *self, const PesitEvent *event)
 {
@@ -473,6 +482,8 @@ static bool transfer_data_out(Exchange *self, uint32_t point)
     remember_counts(self);
     self->depth = DEPTH_OPEN;
     if (!event.positive) {
+        self->transfer->end_sent =
+                false; /* it says that it does not have it: the next is a new one */
         end_refused(self, "TRANS.END", event.diag, 0);
         return false;
     }
@@ -490,7 +501,7 @@ static void send_file(Exchange *self)
         self->transfer->transfer_id = own_transfer_id(self->transfer);
     if (!name_file(self, &error) || !open_source(self, &error) ||
         !open_journal(self, self->restarting, &error)) {
-        end_local(self, OUTCOME_FAILED, PESIT_DIAG_OK, error);
+        end_unprepared(self, error);
         return;
     }
     pesit_session_get_agreement(self->channel->session, &agreement);
@@ -665,7 +676,7 @@ static void fetch_file(Exchange *self)
     PesitEvent event;
 
     if (!name_file(self, &error)) {
-        end_local(self, OUTCOME_FAILED, PESIT_DIAG_OK, error);
+        end_unprepared(self, error);
         return;
     }
     if (!ask(self, command_select(self), PESIT_FPDU_ACK_SELECT, "SELECT", &event))

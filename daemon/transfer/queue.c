@@ -145,7 +145,8 @@ static void record(Queue *self, const Transfer *transfer)
 
     recording->queue = self;
     recording->transfer = transfer_copy(transfer);
-    store_submit(self->services->store, store_request_update(transfer, UNFINISHED, NULL, 0),
+    store_submit(self->services->store,
+                 store_request_set_patient(store_request_update(transfer, UNFINISHED, NULL, 0)),
                  on_recorded, recording);
 }
 

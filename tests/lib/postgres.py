@@ -26,7 +26,8 @@ class Postgres:
         self.start()
 
     def run(self, action):
-        done = subprocess.run([SCRIPT, action, self.folder], check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run([SCRIPT, action, self.folder], check=True, stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, "POSTGRES_OWNER": str(os.getpid())})
         return done.stdout.strip()
 
     def start(self):

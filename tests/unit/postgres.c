@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct Postgres {
     char *folder;
@@ -18,12 +19,14 @@ static char *run_script(const Postgres *self, const char *action)
     g_autofree char *script =
             g_build_filename(g_getenv("SOURCE_ROOT"), "deploy", "quickstart", "postgres.sh", NULL);
     const char *const arguments[] = {script, action, self->folder, NULL};
+    g_autofree char *owner = g_strdup_printf("%d", (int)getpid());
+    g_auto(GStrv) environment = g_environ_setenv(g_get_environ(), "POSTGRES_OWNER", owner, TRUE);
     GError *error = NULL;
     char *output = NULL;
     int status = 0;
 
-    g_spawn_sync(NULL, (char **)(uintptr_t)arguments, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output,
-                 NULL, &status, &error);
+    g_spawn_sync(NULL, (char **)(uintptr_t)arguments, environment, G_SPAWN_DEFAULT, NULL, NULL,
+                 &output, NULL, &status, &error);
     g_assert_no_error(error);
     g_assert_true(g_spawn_check_wait_status(status, &error));
     return g_strchomp(output);

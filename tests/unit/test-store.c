@@ -336,10 +336,11 @@ typedef struct {
     char *table, *row;
 } Heard;
 
-static void on_change(const char *table, const char *row, gpointer data)
+static void on_change(StoreNews news, const char *table, const char *row, gpointer data)
 {
     Heard *heard = data;
 
+    g_assert_cmpint(news, ==, STORE_CHANGED);
     heard->table = g_strdup(table);
     heard->row = g_strdup(row);
     g_main_loop_quit(heard->loop);

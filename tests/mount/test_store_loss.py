@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL is killed again and again under many transfers: none is lost, none is doubled, all goes on by itself."""
+import concurrent.futures
+import errno
+import json
+import os
+import threading
+import time
+
+import pytest
+from mounted import Mounted
+from node import Bare
+from postgres import Postgres
+
+FILES = int(os.environ.get("STORE_LOSS_FILES", "200"))
+KILLS = int(os.environ.get("STORE_LOSS_KILLS", "3"))
+WRITERS = 4
+# a file that arrives twice would get a number
+BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; } );
+partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret";
+  files = ( { pattern = "in/*"; mode = "receive"; existing = "number"; } ); } );'''
+COMPANY = '''limits: { spool_reserve_mb = 0; };
+partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d;
+  retry_delays_s = [ 1 ]; retry_attempts = 1000;
+  files = ( { pattern = "out/*"; mode = "send"; ack = "spool"; } ); } );'''
+# busy: what was refused is just being put away
+TRY_AGAIN = (errno.EAGAIN, errno.EIO, errno.EBUSY)
+
+
+@pytest.fixture
+def server():
+    started = Postgres()
+    yield started
+    started.remove()
+
+
+def content(number):
+    return b"%08d" % number * (1 + number % 50)
+
+
+def write(path, number):
+    """As a careful application does: what was refused for a while is written again. Returns how often it was."""
+    refused, deadline = 0, time.monotonic() + 40
+    while True:
+        try:
+            path.write_bytes(content(number))
+            return refused
+        except OSError as error:
+            assert error.errno in TRY_AGAIN and time.monotonic() < deadline, (path, error)
+            refused += 1
+
+
+def wait_until(condition, what, seconds=120):
+    pause, deadline = threading.Event(), time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        pause.wait(0.05)
+
+
+def all_of(node, *options):
+    """The whole history, page by page."""
+    rows, before = [], 0
+    while True:
+        page = node.control("transfers", "--limit", 1000, "--before", before, *options)
+        rows += page
+        if len(page) < 1000:
+            return rows
+        before = page[-1]["id"]
+
+
+@pytest.fixture
+def bank(tmp_path, server):
+    node = Bare(tmp_path / "bank", "BANK1", BANK, server.store("cluster_bank", "wait_ms = 300;")).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def company(tmp_path, server, bank):
+    node = Bare(tmp_path / "company", "COMPANY", COMPANY % bank.port,
+                server.store("cluster_company", "wait_ms = 300;")).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def mount(company):
+    mounted = Mounted(company).start()
+    yield mounted
+    mounted.stop()
+
+
+def is_empty(node):
+    done = node.control("status", check=False)
+    return done.returncode == 0 and all(json.loads(done.stdout)[state] == 0 for state in ("queued", "running", "waiting"))
+
+
+def kill_and_start(server, nodes, number):
+    """Every other time it is away so long that what waits for it gives up."""
+    server.kill()
+    if number % 2:
+        wait_until(lambda: all("store away" in node.log()[node.seen:] for node in nodes), "the loss is seen")
+        threading.Event().wait(0.6)
+    for node in nodes:
+        node.seen = len(node.log())
+    server.start()
+
+
+def test_killed_under_transfers(server, bank, company, mount):
+    bank.seen = company.seen = 0
+    with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
+        writes = [pool.submit(write, mount.path / "BANK1/out" / ("f%04d" % i), i) for i in range(FILES)]
+        for kill in range(1, KILLS + 1):
+            wait_until(lambda: sum(w.done() for w in writes) >= FILES * kill // (KILLS + 2), "writes go on")
+            kill_and_start(server, (bank, company), kill)
+        refused = sum(w.result() for w in writes)
+    wait_until(lambda: is_empty(company), "the queue runs dry")
+    names = ["f%04d" % i for i in range(FILES)]
+    assert sorted(path.name for path in (bank.folder / "inbox/COMPANY/in").iterdir()) == names
+    assert all(bank.received("in/" + name) == content(int(name[1:])) for name in names)
+    for node, folder in ((company, "out/"), (bank, "in/")):
+        assert sorted(row["path"] for row in all_of(node) if row["state"] == "done") == [folder + name for name in names]
+    print("%d files, %d kills, %d writes refused for a while" % (FILES, KILLS, refused))
