@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "daemon/local/client.h"
+#include "pesitctl/admin.h"
 #include "pesitctl/output.h"
 
 #include <errno.h>
@@ -248,6 +249,38 @@ static int run_reload(Options *options, char **arguments, GError **error)
     return client_reload(options->client, CALL_MS, error) ? EXIT_DONE : EXIT_LOCAL;
 }
 
+/* the administration */
+
+static int run_key(Options *options, char **arguments, GError **error)
+{
+    return admin_run(options->client, "key", arguments, options->json, error);
+}
+
+static int run_audit(Options *options, char **arguments, GError **error)
+{
+    return admin_run(options->client, "audit", arguments, options->json, error);
+}
+
+static int run_partner(Options *options, char **arguments, GError **error)
+{
+    return admin_run(options->client, "partner", arguments, options->json, error);
+}
+
+static int run_file(Options *options, char **arguments, GError **error)
+{
+    return admin_run(options->client, "file", arguments, options->json, error);
+}
+
+static int run_cluster(Options *options, char **arguments, GError **error)
+{
+    return admin_run(options->client, "cluster", arguments, options->json, error);
+}
+
+static int run_api(Options *options, char **arguments, GError **error)
+{
+    return admin_run(options->client, "api", arguments, options->json, error);
+}
+
 /* without the daemon */
 
 /* pesitd knows its configuration: the one beside us, else the one in the path. */
@@ -335,6 +368,17 @@ static const Command COMMANDS[] = {
         {"retry", "ID", "try a waiting, failed or cancelled transfer now", 1, 1, false, run_retry},
         {"cancel", "ID", "cancel a transfer", 1, 1, false, run_cancel},
         {"reload", "", "read the configuration and certificates again", 0, 0, false, run_reload},
+        {"key", "create NAME ROLE [PARTNER] | list | remove ID",
+         "API keys; roles: admin, operator, viewer, partner", 1, 4, false, run_key},
+        {"audit", "list [AFTER] | verify [SEQ HASH]", "the audit trail, and whether it is whole", 1,
+         3, false, run_audit},
+        {"partner", "list | show NAME", "partners as the daemon has them", 1, 2, false,
+         run_partner},
+        {"file", "list", "virtual files as the daemon has them", 1, 1, false, run_file},
+        {"cluster", "list | show ID | create NAME | remove ID", "records of clusters", 1, 2, false,
+         run_cluster},
+        {"api", "METHOD PATH [JSON]", "any request of the administration API, docs/api.md", 2, 3,
+         false, run_api},
         {"check-config", "[FILE]", "check a configuration file", 0, 1, true, run_check_config},
         {"seal", "", "seal a password from standard input with --key-file (made if missing)", 0, 0,
          true, run_seal},

@@ -386,6 +386,22 @@ bool client_reload(Client *self, unsigned timeout_ms, GError **error)
     return call_done(self, (ClientMethod){"Reload", true}, NULL, timeout_ms, error);
 }
 
+char *client_administer(Client *self, const char *const request[3], unsigned *ret_status,
+                        unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GVariant) result =
+            call(self, "Administer", g_variant_new("(sss)", request[0], request[1], request[2]),
+                 timeout_ms, error);
+    guint32 status = 0;
+    char *answer = NULL;
+
+    if (result == NULL)
+        return NULL;
+    g_variant_get(result, "(us)", &status, &answer);
+    *ret_status = status;
+    return answer;
+}
+
 /* calls that take long */
 
 static void answer_waiting(ClientPending *pending, GVariant *result, GUnixFDList *fds,

@@ -107,6 +107,9 @@ bool client_cancel(Client *self, int64_t id, unsigned timeout_ms, GError **error
 /* Returns new floating-free a{sv}. */
 GVariant *client_status(Client *self, unsigned timeout_ms, GError **error);
 bool client_reload(Client *self, unsigned timeout_ms, GError **error);
+/* A request of the administration API without HTTP. body: JSON or "". Returns its answer, new; NULL: not asked. */
+char *client_administer(Client *self, const char *const request[3], unsigned *ret_status,
+                        unsigned timeout_ms, GError **error);
 
 /* Calls that take as long as a partner does, answered without holding a thread. */
 
