@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
+import vectors  # noqa: E402
 from fpdu import diag, encode, number  # noqa: E402
 
 CONNECT = encode("CONNECT", 0, 1, {3: b"A", 4: b"B", 6: b"\2", 7: b"\0\x20\2", 22: b"\2"})
@@ -17,6 +18,11 @@ WRITE = [CONNECT, CREATE, encode("ORF", 1), encode("WRITE", 1), encode("DTF", 1,
          encode("TRANS.END", 1, 0, {27: number(11), 28: number(4)}), encode("CRF", 1, 0, END),
          encode("DESELECT", 1, 0, END), encode("RELEASE", 1, 1, END)]
 IDT = WRITE[:5] + [encode("IDT", 1, 0, {2: diag(2, 216), 19: b"\x10"}), encode("CRF", 1, 0, END)]
+FILE = 'pattern = "out/*"; mode = "send"; file_name = "{stem}.{date:%Y}{counter:6}"; label = "{name}"; format = "text";'
+TEXTS = ['node = "A"; paths: { spool = "s"; socket_mode = "0660"; }; log: { level = "info"; };', "listeners = ( { port = 5000; } );",
+         'node = "A"; partners = ( { name = "B"; identifier = "B"; password_received = "p"; addresses = [ "192.0.2.0/24" ];\n'
+         'profile = "cft"; active_hours = "08:00-20:00"; retry_delays_s = [ 1, 2 ]; files = ( { %s record_length = 80; } ); } );' % FILE,
+         'node = 1; nodes = "A"; limits: { connections = 99999999; };', "partners = { };", "partners = ( 1 );"]
 ANSWERS = [encode("ACONNECT", 1, 1, {6: b"\2", 7: b"\0\x20\2"}), encode("ABORT", 1, 1, {}, diag(3, 311))]
 
 
@@ -31,7 +37,16 @@ def main(folder):
         (folder / ("raw-%d" % i)).write_bytes(role + b"".join(fpdus))
     for i, fpdu in enumerate(WRITE + ANSWERS):
         (folder / ("fpdu-%d" % i)).write_bytes(fpdu)
+    for name, dialogue in vectors.all_dialogues().items():
+        for role, side in ((b"\0", "<"), (b"\1", ">")):
+            (folder / ("%s-%d" % (name, role[0]))).write_bytes(role + prefixed([f for d, f in dialogue if d == side]))
+        for i, (_, fpdu) in enumerate(dialogue):
+            (folder / ("%s-fpdu-%d" % (name, i))).write_bytes(fpdu)
     (folder / "lines").write_bytes(b"\x03\x20first line\r\n\nsecond\n   blanks   \nlast")
+    texts = folder.parent / "corpus-config"
+    texts.mkdir(exist_ok=True)
+    for i, text in enumerate(TEXTS):
+        (texts / ("text-%d" % i)).write_text(text, encoding="utf-8")
 
 
 main(pathlib.Path(sys.argv[1]))
