@@ -16,6 +16,7 @@ struct StoreRequest {
     StoreFinish finish;
     bool writes;       /* whether anything will be changed */
     bool inserts;      /* a row that must go when the caller was told that it is not there */
+    const char *tells; /* our own main loop hears of a change of this table; NULL: it does not */
     bool patient;      /* waits for the database for ever */
     bool alone;        /* not in a group: one of its group failed */
     bool started;      /* its statement is with the database */

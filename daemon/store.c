@@ -59,6 +59,8 @@ void store_result_free(StoreResult *result)
     transfer_free(result->transfer);
     if (result->transfers != NULL)
         g_ptr_array_unref(result->transfers);
+    if (result->definitions != NULL)
+        g_ptr_array_unref(result->definitions);
     if (result->records != NULL)
         g_ptr_array_unref(result->records);
     if (result->audits != NULL)
@@ -100,8 +102,18 @@ static void fail_group(GPtrArray *group, const GError *error)
     }
 }
 
+static void tell(Store *self, StoreNews kind, char *table, const char *text)
+{
+    News *news = g_new0(News, 1);
+
+    *news = (News){kind, table, g_strdup(text)};
+    (void)mailbox_post(self->changes, news); /* closed only when nobody listens */
+}
+
 static void answer(Store *self, StoreRequest *request)
 {
+    if (request->tells != NULL && request->result->error == NULL)
+        tell(self, STORE_CHANGED, g_strdup(request->tells), "");
     if (request->reply != NULL) {
         reply_post(request->reply, g_steal_pointer(&request->result));
     } else if (request->on_result != NULL) {
@@ -200,14 +212,6 @@ static bool run_group(Store *self, GPtrArray *group)
 }
 
 /* when the database is away */
-
-static void tell(Store *self, StoreNews kind, char *table, const char *text)
-{
-    News *news = g_new0(News, 1);
-
-    *news = (News){kind, table, g_strdup(text)};
-    (void)mailbox_post(self->changes, news); /* closed only when nobody listens */
-}
 
 static void take_notices(Store *self)
 {

@@ -114,9 +114,9 @@ typedef struct {
  * program. BUSY: another daemon has it. UNREACHABLE: there is none. */
 Store *store_open(const StoreSettings *settings, GError **error);
 typedef enum {
-    STORE_CHANGED, /* another daemon on the schema changed a row: its table and its key */
-    STORE_LOST,    /* the database is away; text: why */
-    STORE_BACK,    /* it is back, and anything may have changed */
+    STORE_CHANGED, /* a row was changed by another daemon on the schema, a definition by any: table and key */
+    STORE_LOST, /* the database is away; text: why */
+    STORE_BACK, /* it is back, and anything may have changed */
 } StoreNews;
 
 /* Called in the main loop. table: of STORE_CHANGED only, else NULL. */
@@ -126,6 +126,21 @@ void store_watch(Store *self, StoreWatcher on_change, gpointer data);
 void store_close(Store *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 
+/* A partner or a virtual file that is in the store: the keys of its group in the configuration file, as text
+ * ('address = "bank.example"; port = 5000;'). Its name, or its pattern, is not among them. Strings are owned. */
+typedef struct {
+    char *partner;
+    char *pattern; /* of the virtual file; NULL: this is the partner itself */
+    char *settings;
+    int64_t version;                /* 1, and one more with each change */
+    int64_t created_us, updated_us; /* wall */
+} Definition;
+
+/* Strings are copied. Returns new. */
+Definition *definition_new(const char *partner, const char *pattern, const char *settings);
+void definition_free(Definition *definition);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Definition, definition_free)
+
 /* One request; built by the functions below, run on the store thread inside a transaction that may
  * hold others. */
 typedef struct StoreRequest StoreRequest;
@@ -133,10 +148,11 @@ typedef struct StoreRequest StoreRequest;
 /* Answers of a request; which one is set depends on the request. Owned by the receiver of it. */
 typedef struct {
     GError *error; /* NULL: done and durable. UNREACHABLE: the database is away, nothing is done */
-    Transfer *transfer;   /* or NULL */
-    GPtrArray *transfers; /* of Transfer, or NULL */
-    GPtrArray *records;   /* of Record, or NULL */
-    GPtrArray *audits;    /* of AuditEntry, or NULL */
+    Transfer *transfer;     /* or NULL */
+    GPtrArray *transfers;   /* of Transfer, or NULL */
+    GPtrArray *records;     /* of Record, or NULL */
+    GPtrArray *audits;      /* of AuditEntry, or NULL */
+    GPtrArray *definitions; /* of Definition, or NULL */
     uint64_t number;
 } StoreResult;
 void store_result_free(StoreResult *result);
@@ -208,6 +224,16 @@ StoreRequest *store_request_record_remove(const char *kind, const char *id);
 StoreRequest *store_request_audit_append(const AuditEntry *entry);
 StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit);
 StoreRequest *store_request_audit_last(void);
+
+/* partners and virtual files; check a change with config_load before it is made */
+
+/* All of them, partners first, by name; result: definitions. */
+StoreRequest *store_request_definitions(void);
+/* Creates (version 0) or changes the one that has this version. definition: copied. Result: number, the new
+ * version. EXISTS, CONFLICT. The watcher hears of the change, here and in every daemon on the schema. */
+StoreRequest *store_request_define(const Definition *definition, int64_t version);
+/* Removes the one that has this version; a partner's virtual files are removed one by one. CONFLICT. */
+StoreRequest *store_request_undefine(const char *partner, const char *pattern, int64_t version);
 
 /* running them */
 

@@ -109,5 +109,26 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "value = excluded.value",
     [SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE partner = $1 AND kind = $2",
     [SQL_SECRET_GET] = "SELECT value FROM secrets WHERE partner = $1 AND kind = $2",
+    /* partners first, each list in its order */
+    [SQL_DEFINITION_LIST] =
+        "SELECT name AS partner, NULL AS pattern, settings, version, created_us, updated_us, 0 AS kind FROM partners "
+        "UNION ALL SELECT partner, pattern, settings, version, created_us, updated_us, 1 AS kind FROM virtual_files "
+        "ORDER BY kind, partner, pattern",
+    [SQL_PARTNER_INSERT] =
+        "INSERT INTO partners (name, settings, version, created_us, updated_us) VALUES ($1, $2, 1, $3, $3) "
+        "ON CONFLICT (name) DO NOTHING RETURNING version",
+    [SQL_PARTNER_UPDATE] =
+        "UPDATE partners SET settings = $2, version = version + 1, updated_us = $3 WHERE name = $1 AND version = $4 "
+        "RETURNING version",
+    [SQL_PARTNER_DELETE] =
+        "DELETE FROM partners WHERE name = $1 AND version = $2 RETURNING version",
+    [SQL_FILE_INSERT] =
+        "INSERT INTO virtual_files (partner, pattern, settings, version, created_us, updated_us) "
+        "VALUES ($1, $2, $3, 1, $4, $4) ON CONFLICT (partner, pattern) DO NOTHING RETURNING version",
+    [SQL_FILE_UPDATE] =
+        "UPDATE virtual_files SET settings = $3, version = version + 1, updated_us = $4 "
+        "WHERE partner = $1 AND pattern = $2 AND version = $5 RETURNING version",
+    [SQL_FILE_DELETE] =
+        "DELETE FROM virtual_files WHERE partner = $1 AND pattern = $2 AND version = $3 RETURNING version",
 };
 /* clang-format on */

@@ -331,6 +331,49 @@ static void test_one_bad_apple(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(failed, ==, 1);
 }
 
+static uint64_t define(Store *store, const Definition *definition, int64_t version, int expected)
+{
+    g_autoptr(StoreResult) result = store_execute(store, store_request_define(definition, version));
+
+    if (expected < 0)
+        g_assert_no_error(result->error);
+    else
+        g_assert_error(result->error, BASE_ERROR, expected);
+    return result->number;
+}
+
+static void test_definitions(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(Definition) partner = definition_new("BANK2", NULL, "identifier = \"B2\";");
+    g_autoptr(Definition) file = definition_new("BANK2", "in/*", "mode = \"receive\";");
+    g_autoptr(StoreResult) all = NULL;
+    g_autoptr(StoreResult) removed = NULL;
+    g_autoptr(StoreResult) again = NULL;
+    const Definition *read;
+
+    (void)data;
+    g_assert_cmpuint(define(fixture->store, partner, 0, -1), ==, 1);
+    (void)define(fixture->store, partner, 0, BASE_ERROR_EXISTS);
+    g_assert_cmpuint(define(fixture->store, file, 0, -1), ==, 1);
+    g_assert_cmpuint(define(fixture->store, partner, 1, -1), ==, 2);
+    (void)define(fixture->store, partner, 1, BASE_ERROR_CONFLICT);
+    all = store_execute(fixture->store, store_request_definitions());
+    g_assert_no_error(all->error);
+    g_assert_cmpuint(all->definitions->len, ==, 2);
+    read = g_ptr_array_index(all->definitions, 0);
+    g_assert_cmpstr(read->partner, ==, "BANK2");
+    g_assert_null(read->pattern);
+    g_assert_cmpint(read->version, ==, 2);
+    g_assert_cmpint(read->updated_us, >=, read->created_us);
+    read = g_ptr_array_index(all->definitions, 1);
+    g_assert_cmpstr(read->pattern, ==, "in/*");
+    g_assert_cmpstr(read->settings, ==, "mode = \"receive\";");
+    removed = store_execute(fixture->store, store_request_undefine("BANK2", "in/*", 1));
+    g_assert_no_error(removed->error);
+    again = store_execute(fixture->store, store_request_undefine("BANK2", "in/*", 1));
+    g_assert_error(again->error, BASE_ERROR, BASE_ERROR_CONFLICT);
+}
+
 typedef struct {
     GMainLoop *loop;
     char *table, *row;
@@ -413,6 +456,7 @@ int main(int argc, char **argv)
             {"/main-loop", test_main_loop},
             {"/secrets", test_secrets},
             {"/one-bad-apple", test_one_bad_apple},
+            {"/definitions", test_definitions},
             {"/second-daemon", test_second_daemon},
     };
     Postgres *server;
