@@ -2,8 +2,8 @@
 /*
  * Receiving one file. Binary pieces are gathered and written with one pwritev per receive buffer; text is
  * joined with its line ends in a buffer of its own. One sync serves several points: a whole window when that
- * is little data (the sync itself is what costs), half of one when it is much (the partner sends the other
- * half meanwhile), or what there is when nothing more comes. procedures §10.3, §11.2.
+ * is little data (the sync itself is what costs), three quarters of one when it is much (the partner
+ * sends the rest meanwhile), or what there is when nothing more comes. procedures §10.3, §11.2.
  */
 #include "daemon/net/receiver.h"
 
@@ -22,6 +22,7 @@
 #define ALLOCATE_AHEAD_BYTES (16u * 1024u * 1024u)
 #define FREQUENT_POINTS_KB   1024u
 #define POINTS_MAX           256
+#define START_BYTES          (4u * 1024u * 1024u)
 #define WHOLE_WINDOW_KB      1024u /* more than this is worth receiving while another sync runs */
 #define NO_WINDOW_POINTS     16u   /* a group when nothing is acknowledged */
 #define PATIENCE_US          1000  /* for the rest of a group, when the socket is empty */
@@ -66,7 +67,7 @@ static unsigned choose_group(const PesitAgreement *agreement)
         return NO_WINDOW_POINTS;
     if ((uint32_t)agreement->sync_window * agreement->sync_interval_kb <= WHOLE_WINDOW_KB)
         return agreement->sync_window;
-    return MAX(agreement->sync_window / 2u, 1u);
+    return MAX(agreement->sync_window * 3u / 4u, 1u);
 }
 
 Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Context *context,
@@ -300,7 +301,7 @@ static void on_fill(void *data)
         return;
     if (self->point_count >= self->group)
         (void)sync_points(self); /* same */
-    else if (self->point_count > 0)
+    else if (self->point_count > 0 || self->offset - self->started_bytes >= START_BYTES)
         start_disk(self);
 }
 
