@@ -41,6 +41,13 @@ class Bench:
     def runs(self, case):
         return 1 if self.quick else case.runs or self.pairs
 
+    def warm(self):
+        """Takes and gives back memory, just before a large file: a virtual machine pays for pages that its host has to
+        find, and whoever came first would pay for both."""
+        if not self.quick:
+            with mmap.mmap(-1, self.large * 5) as memory:
+                memory[0:len(memory):4096] = bytes(len(memory) // 4096)
+
     def note(self, text):
         if text not in self.notes:
             self.notes.append(text)
@@ -68,8 +75,6 @@ class Bench:
         folder = self.folder / ("run-%d" % self.count)
         folder.mkdir()
         os.sync()
-        if not keep:
-            warm_memory(0 if self.quick else self.large * 5 // 2)
         try:
             yield folder
         finally:
@@ -89,14 +94,6 @@ class Bench:
             finally:
                 company.stop()
                 bank.stop()
-
-
-def warm_memory(size):
-    """Takes and gives back memory for the files of one run: a virtual machine pays for pages that its host has to find,
-    and whoever came first would pay for both."""
-    if size > 0:
-        with mmap.mmap(-1, size) as memory:
-            memory[0:size:4096] = bytes(size // 4096)
 
 
 def tls_settings(folder):
@@ -135,6 +132,7 @@ def check_arrived(bank, name, source, count=1):
 def move(bench, tls=False, habits=""):
     source = bench.source(bench.large)
     with bench.pair(tls=tls, habits=habits) as (company, bank):
+        bench.warm()
         transfer = company.control("send", "BANK1", source, "out/large", timeout=600)
         check_arrived(bank, "large", source)
     return bench.large / seconds_of(transfer) / MB
@@ -149,6 +147,7 @@ def move_bare(bench, tls=False):
             make_certificate(*files)
         copy = shutil.copy(source, folder / "staged")
         os.sync()
+        bench.warm()
         return bench.large / run_bare("bare-move", copy, folder, *files) / MB
 
 
@@ -161,6 +160,7 @@ def move_with_points(bench):
 
 def sync_bare(bench):
     with bench.fresh() as folder:
+        bench.warm()
         seconds = run_bare("bare-sync", bench.source(bench.large), POINTS_KB * KIB * WINDOW, folder)
         return bench.large / seconds / MB
 
@@ -209,6 +209,7 @@ def copy_in(bench):
     """Seconds from the start of cp until sending starts, and until cp ends."""
     source = bench.source(bench.large)
     with bench.pair() as (company, bank), mounted(company) as mount:
+        bench.warm()
         start = time.time()
         subprocess.run(["cp", source, mount.at("out/large")], check=True)
         end = time.time()
@@ -219,8 +220,10 @@ def copy_in(bench):
 def copy_out(bench, moved):
     """Seconds of cp to the disk, and of what follows: a sync, or the bare move."""
     with bench.fresh() as folder:
+        source = bench.source(bench.large)
+        bench.warm()
         start = time.time()
-        subprocess.run(["cp", bench.source(bench.large), folder / "copy"], check=True)
+        subprocess.run(["cp", source, folder / "copy"], check=True)
         if not moved:
             subprocess.run(["sync", folder / "copy"], check=True)
         seconds = time.time() - start
