@@ -15,6 +15,7 @@
 #include <openssl/rand.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KEY_BYTES       32
 #define NONCE_BYTES     12
@@ -136,6 +137,7 @@ bool seal_key_create(const char *path, GError **error)
     g_autofree char *text = NULL;
     g_autofree char *line = NULL;
     g_auto(Fd) fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    bool written;
 
     if (fd < 0) {
         error_set_errno(error, errno, "create key file '%s'", path);
@@ -148,7 +150,15 @@ bool seal_key_create(const char *path, GError **error)
     text = g_base64_encode(bytes, KEY_BYTES);
     line = g_strconcat(text, "\n", NULL);
     OPENSSL_cleanse(bytes, KEY_BYTES);
-    return file_write_at(fd, line, strlen(line), 0, error);
+    OPENSSL_cleanse(text, strlen(text));
+    written = file_write_at(fd, line, strlen(line), 0, error);
+    OPENSSL_cleanse(line, strlen(line));
+    if (!written)
+        return false;
+    if (fsync(fd) == 0)
+        return file_sync_parent(AT_FDCWD, path, error); /* what it seals must not outlive it */
+    error_set_errno(error, errno, "sync key file '%s'", path);
+    return false;
 }
 
 void seal_key_free(SealKey *self)
@@ -234,7 +244,7 @@ static Secret *parse_sealed(const char *text, const SealKey *key, GError **error
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "a sealed secret needs a key file");
         return NULL;
     }
-    if (length > NONCE_BYTES + TAG_BYTES)
+    if (length >= NONCE_BYTES + TAG_BYTES) /* an empty secret is one */
         secret = unseal(bytes, length, key);
     if (secret == NULL)
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
