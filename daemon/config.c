@@ -616,7 +616,87 @@ static bool parse(Reader *self, GError **error)
     return false;
 }
 
+/* the store's partners and virtual files */
+
+static Partner *find_partner(const Config *config, const char *name)
+{
+    for (guint i = 0; i < config->partners->len; i++) {
+        Partner *partner = g_ptr_array_index(config->partners, i);
+
+        if (strcmp(partner->name, name) == 0)
+            return partner;
+    }
+    return NULL;
+}
+
+/* The settings as a group of the file would be, with the key that names it. */
+static bool parse_definition(const Reader *self, config_t *text, const Definition *definition,
+                             const char *key, const char *name, GError **error)
+{
+    config_setting_t *setting;
+
+    if (strstr(definition->settings, "@include") != NULL) {
+        (void)complain(self, NULL, error, "@include is for files");
+        return false;
+    }
+    if (config_read_string(text, definition->settings) != CONFIG_TRUE) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s", self->path,
+                    config_error_line(text), config_error_text(text));
+        return false;
+    }
+    setting = config_setting_add(config_root_setting(text), key, CONFIG_TYPE_STRING);
+    if (setting == NULL)
+        return complain(self, config_setting_get_member(config_root_setting(text), key), error,
+                        "'%s' is not among the settings", key);
+    return config_setting_set_string(setting, name) == CONFIG_TRUE;
+}
+
+static bool read_definition(Reader *self, Config *config, const Definition *definition,
+                            GError **error)
+{
+    bool is_file = definition->pattern != NULL;
+    Partner *partner = is_file ? find_partner(config, definition->partner) : NULL;
+    config_t text;
+    bool read;
+
+    if (is_file && partner == NULL)
+        return complain(self, NULL, error, "there is no partner of this name");
+    config_init(&text);
+    read = parse_definition(self, &text, definition, is_file ? "pattern" : "name",
+                            is_file ? definition->pattern : definition->partner, error) &&
+           (is_file ? read_file(self, partner, config_root_setting(&text), error)
+                    : read_partner(self, config, config_root_setting(&text), error));
+    config_destroy(&text);
+    return read;
+}
+
+static bool read_definitions(Reader *self, Config *config, const GPtrArray *definitions,
+                             GError **error)
+{
+    const char *path = self->path;
+    bool read = true;
+
+    for (guint i = 0; read && definitions != NULL && i < definitions->len; i++) {
+        const Definition *definition = g_ptr_array_index(definitions, i);
+        g_autofree char *where =
+                definition->pattern == NULL
+                        ? g_strdup_printf("store, partner '%s'", definition->partner)
+                        : g_strdup_printf("store, virtual file '%s' of '%s'", definition->pattern,
+                                          definition->partner);
+
+        self->path = where;
+        read = read_definition(self, config, definition, error);
+        self->path = path;
+    }
+    return read;
+}
+
 Config *config_load(const char *path, GError **error)
+{
+    return config_load_with(path, NULL, error);
+}
+
+Config *config_load_with(const char *path, const GPtrArray *definitions, GError **error)
 {
     Counted *counted = g_new0(Counted, 1);
     Config *config = &counted->config;
@@ -628,7 +708,8 @@ Config *config_load(const char *path, GError **error)
     config->admin_listeners = g_ptr_array_new_with_free_func(admin_listener_free);
     config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
     config_init(&reader.file);
-    loaded = parse(&reader, error) && read_all(&reader, config, error);
+    loaded = parse(&reader, error) && read_all(&reader, config, error) &&
+             read_definitions(&reader, config, definitions, error);
     config_destroy(&reader.file);
     seal_key_free(reader.seal_key);
     g_free(reader.folder);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "daemon/store.h"
 #include "daemon/transfer/partner.h"
 
 typedef struct {
@@ -70,6 +71,9 @@ typedef struct {
 /* Reads and checks a file. INVALID: "FILE:LINE: …" names the key and the nearest known one.
  * Returns new, one reference. */
 Config *config_load(const char *path, GError **error);
+/* The same with the partners and virtual files of the store after those of the file: under the same rules, and
+ * nothing may be in both. definitions: of Definition, partners first; NULL: none. */
+Config *config_load_with(const char *path, const GPtrArray *definitions, GError **error);
 Config *config_ref(Config *config);
 void config_unref(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_unref)

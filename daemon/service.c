@@ -49,6 +49,7 @@ struct Service {
     char *path;
     Config *config;
     Store *store;
+    GPtrArray *definitions; /* Definition *: partners and virtual files of the store */
     Spool *spool;
     Gate *gate;
     Mailbox *notices;
@@ -348,7 +349,7 @@ static void watch_files(Service *self)
 static bool reload(gpointer data, GError **error)
 {
     Service *self = data;
-    Config *loaded = config_load(self->path, error);
+    Config *loaded = config_load_with(self->path, self->definitions, error);
 
     if (loaded == NULL || !renew_certificates(self, error)) {
         config_unref(loaded);
@@ -557,6 +558,48 @@ static Store *open_store(const Config *config, GError **error)
     return store_open(&settings, error);
 }
 
+/* Applied like a changed file; what does not fit is told, and all stays as it was. */
+static void on_definitions(StoreResult *result, gpointer data)
+{
+    Service *self = data;
+
+    if (result->error == NULL) {
+        g_clear_pointer(&self->definitions, g_ptr_array_unref);
+        self->definitions = g_steal_pointer(&result->definitions);
+        reload_by_itself(self);
+    } else {
+        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+    }
+    store_result_free(result);
+}
+
+static void read_definitions_again(Service *self)
+{
+    store_submit(self->store, store_request_set_patient(store_request_definitions()),
+                 on_definitions, self);
+}
+
+/* At the start: the file has been read before there was a store. */
+static bool add_definitions(Service *self, GError **error)
+{
+    g_autoptr(StoreResult) result = store_execute(self->store, store_request_definitions());
+    Config *loaded;
+
+    if (result->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&result->error));
+        return false;
+    }
+    self->definitions = g_steal_pointer(&result->definitions);
+    if (self->definitions->len == 0)
+        return true;
+    loaded = config_load_with(self->path, self->definitions, error);
+    if (loaded == NULL)
+        return false;
+    config_unref(self->config);
+    self->config = loaded;
+    return true;
+}
+
 static void on_other_transfer(StoreResult *result, gpointer data)
 {
     const Service *self = data;
@@ -577,11 +620,14 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
         break;
     case STORE_BACK:
         log_event(LOG_STORE_BACK, NULL);
+        read_definitions_again(self);
         break;
     case STORE_CHANGED:
         if (strcmp(table, "transfer_history") == 0)
             store_submit(self->store, store_request_get(g_ascii_strtoll(text, NULL, 10)),
                          on_other_transfer, self);
+        else if (strcmp(table, "partners") == 0 || strcmp(table, "virtual_files") == 0)
+            read_definitions_again(self);
         break;
     }
 }
@@ -591,12 +637,15 @@ static bool open_parts(Service *self, GError **error)
     const DeskHost host = {reload, describe, cancel_incoming, administer, self};
     const Config *config = self->config;
 
+    self->store = open_store(config, error);
+    if (self->store == NULL || !add_definitions(self, error))
+        return false;
+    config = self->config;
     self->spool =
             spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
     if (self->spool == NULL)
         return false;
-    self->store = open_store(config, error);
-    if (self->store == NULL || !recovery_run(config, self->store, self->spool, error))
+    if (!recovery_run(config, self->store, self->spool, error))
         return false;
     self->errands_source = mailbox_attach(self->errands, NULL, on_errand, self);
     self->heartbeat_source = g_timeout_add(HEARTBEAT_MS, on_heartbeat, self);
@@ -681,6 +730,7 @@ void service_stop(Service *self)
     mailbox_close(self->notices);
     mailbox_unref(self->notices);
     store_close(self->store);
+    g_clear_pointer(&self->definitions, g_ptr_array_unref);
     queue_free(self->queue);
     spool_close(self->spool);
     gate_free(self->gate);

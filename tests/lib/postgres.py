@@ -46,6 +46,10 @@ class Postgres:
             self.run("stop")
             shutil.rmtree(self.folder)
 
+    def execute(self, statement):
+        """One statement, as somebody else on the database."""
+        subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-c", statement], check=True)
+
     def store(self, schema, extra=""):
         """The configuration's group for a daemon."""
         return 'store: { backend = "postgres"; conninfo = "%s"; schema = "%s"; %s };' % (self.conninfo, schema, extra)

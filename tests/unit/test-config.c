@@ -25,6 +25,58 @@ static Config *load(const char *text, GError **error)
     return config;
 }
 
+static Config *load_with(const char *text, GPtrArray *definitions, GError **error)
+{
+    g_autofree char *folder = g_dir_make_tmp("config-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "pesitd.conf", NULL);
+    Config *config;
+
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    config = config_load_with(path, definitions, error);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+    return config;
+}
+
+/* A definition of the store among those of the file; NULL: it is taken, else a word of the complaint. */
+static void define(const char *partner, const char *pattern, const char *settings, const char *word)
+{
+    g_autoptr(GPtrArray) definitions =
+            g_ptr_array_new_with_free_func((GDestroyNotify)definition_free);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Config) config = NULL;
+
+    g_ptr_array_add(definitions, definition_new("C", NULL, "identifier = \"C\"; port = 7;"));
+    g_ptr_array_add(definitions, definition_new(partner, pattern, settings));
+    config = load_with("node = \"A\";\n" PARTNER FILES "} ); } );", definitions, &error);
+    if (word == NULL) {
+        g_assert_no_error(error);
+        g_assert_cmpuint(config_find_partner(config, "C")->port, ==, 7);
+        return;
+    }
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_INVALID);
+    g_assert_nonnull(strstr(error->message, word));
+    g_assert_nonnull(strstr(error->message, "store, "));
+}
+
+static void test_definitions(void)
+{
+    define("D", NULL, "identifier = \"D\";", NULL);
+    define("C", "in/*", "mode = \"receive\";", NULL);
+    define("B", "in/*", "mode = \"receive\";", NULL); /* to a partner of the file */
+    define("B", NULL, "identifier = \"D\";", "two partners have the name 'B'");
+    define("D", NULL, "identifier = \"BANK\";", "same identifier");
+    define("D", NULL, "", "needs 'identifier'");
+    define("D", NULL, "identifier = \"D\"; prot = 1;", "did you mean 'port'");
+    define("D", NULL, "identifier = \"D\"; port = 70000;", "1 to 65535");
+    define("D", NULL, "identifier = \"D\"; name = \"E\";", "not among the settings");
+    define("D", NULL, "@include \"/etc/passwd\"", "for files");
+    define("D", NULL, "identifier = ", "syntax error");
+    define("B", "out/*", "mode = \"send\";", "twice");
+    define("B", "in/*", "", "needs 'mode'");
+    define("Z", "in/*", "mode = \"send\";", "no partner");
+}
+
 static void test_defaults(void)
 {
     GError *error = NULL;
@@ -157,6 +209,7 @@ static void test_no_file(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/config/definitions", test_definitions);
     g_test_add_func("/config/defaults", test_defaults);
     g_test_add_func("/config/values", test_values);
     g_test_add_func("/config/complaints", test_complaints);

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Partners and virtual files in the store count without a restart, also when somebody else on the schema writes them."""
+import threading
+import time
+
+import pytest
+from node import Bare
+from postgres import Postgres
+
+BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; } );
+partners = ( { name = "OTHER"; identifier = "OTHER"; } );'''
+COMPANY = '''partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d;
+  files = ( { pattern = "out/*"; mode = "send"; } ); } );'''
+PARTNER = """INSERT INTO cluster_bank.partners VALUES
+  ('%s', 'identifier = "COMPANY"; password_received = "secret";', 1, 0, 0)"""
+FILE = """INSERT INTO cluster_bank.virtual_files VALUES ('COMPANY', 'in/*', 'mode = "receive";', 1, 0, 0)"""
+
+
+@pytest.fixture
+def server():
+    started = Postgres()
+    yield started
+    started.remove()
+
+
+@pytest.fixture
+def bank(tmp_path, server):
+    node = Bare(tmp_path / "bank", "BANK1", BANK, server.store("cluster_bank")).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def company(tmp_path, bank):
+    node = Bare(tmp_path / "company", "COMPANY", COMPANY % bank.port).start()
+    yield node
+    node.stop()
+
+
+def wait_for(node, text, count=1):
+    pause, deadline = threading.Event(), time.monotonic() + 20
+    while node.log().count(text) < count:
+        assert time.monotonic() < deadline, node.log()
+        pause.wait(0.02)
+
+
+def test_a_new_partner_sends(tmp_path, server, bank, company):
+    source = tmp_path / "virement.xml"
+    source.write_bytes(b"payment")
+    server.execute(PARTNER % "COMPANY")
+    server.execute(FILE)
+    wait_for(bank, "configuration loaded", 2)
+    assert company.control("send", "BANK1", source)["state"] == "done"
+    assert bank.received("in/virement.xml") == b"payment"
+    bank.stop()
+    bank.start()  # it is there at the next start too
+    assert bank.control("status")["state"] == "running"
+
+
+def test_what_does_not_fit_is_told(server, bank):
+    server.execute(PARTNER % "OTHER")
+    wait_for(bank, "two partners have the name 'OTHER'")
+    assert bank.control("status")["state"] == "running"
+    server.execute("DELETE FROM cluster_bank.partners")
+    wait_for(bank, "configuration loaded")
