@@ -36,6 +36,7 @@ typedef struct {
 } Entrance;
 
 #define HEARTBEAT_MS 500
+#define SETTLE_US    (2 * USEC_PER_SEC)
 
 /* Comes from other threads: a question to the desk, or the answer to a call of the door. */
 typedef struct {
@@ -711,10 +712,26 @@ void service_run(Service *self)
     g_main_loop_run(self->loop);
 }
 
+/* What was asked of the store is answered while those who asked are still there. A database that is away is not
+ * waited for. */
+static void settle_store(Service *self)
+{
+    g_autoptr(Reply) reply = store_begin(self->store, store_request_tally(1, 1));
+    gpointer value = NULL;
+
+    self->stopping = true; /* nobody is let in any more */
+    if (reply_wait(reply, clock_now_us() + SETTLE_US, &value))
+        store_result_free(value);
+    while (g_main_context_iteration(NULL, FALSE))
+        continue;
+}
+
 void service_stop(Service *self)
 {
     if (self == NULL)
         return;
+    if (self->desk != NULL)
+        settle_store(self);
     g_ptr_array_unref(self->entrances);
     watch_free(self->watch);
     retention_free(self->retention);
