@@ -24,6 +24,7 @@ struct Admin {
 typedef struct {
     void (*work)(gpointer data);
     gpointer data;
+    _Atomic bool given; /* what was written before it is seen after it */
 } Job;
 /* False: the administration ends. */
 bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data);

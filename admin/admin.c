@@ -19,7 +19,8 @@ static void run_job(gpointer message, gpointer data)
     Job *job = message;
     Admin *self = data;
 
-    job->work(job->data);
+    if (atomic_load(&job->given))
+        job->work(job->data);
     g_free(job);
     (void)atomic_fetch_sub(&self->active, 1);
 }
@@ -35,6 +36,7 @@ bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data)
     job = g_new0(Job, 1);
     job->work = work;
     job->data = data;
+    atomic_store(&job->given, true);
     (void)g_thread_pool_push(self->workers, job, NULL); /* queued at the least */
     return true;
 }
@@ -54,7 +56,8 @@ static void run_hash(gpointer message, gpointer data)
     Job *job = message;
 
     (void)data;
-    job->work(job->data);
+    if (atomic_load(&job->given))
+        job->work(job->data);
     g_free(job);
 }
 

@@ -77,6 +77,7 @@ static char *hash(Admin *admin, const char *password, const char *verifier)
     hashing->reply = reply_ref(reply);
     job->work = run_hashing;
     job->data = hashing;
+    atomic_store(&job->given, true);
     (void)g_thread_pool_push(admin->hashers, job, NULL); /* queued at the least */
     (void)reply_wait(reply, INT64_MAX, &value);          /* it always answers */
     return value;

@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ typedef struct {
     Phase phase;
     char *account; /* for lock-outs */
     uint64_t discarded;
+    _Atomic bool worked; /* what the worker wrote before it is seen after it */
 } Exchange;
 
 typedef struct {
@@ -264,6 +266,7 @@ static void work_authorize(gpointer data)
     Exchange *self = data;
 
     (void)request_authorize(self->request); /* the answer says */
+    atomic_store(&self->worked, true);
     MHD_resume_connection(self->connection);
 }
 
@@ -272,6 +275,7 @@ static void work_flush(gpointer data)
     Exchange *self = data;
 
     (void)upload_flush(self->request->upload); /* same */
+    atomic_store(&self->worked, true);
     MHD_resume_connection(self->connection);
 }
 
@@ -280,6 +284,7 @@ static void work_run(gpointer data)
     Exchange *self = data;
 
     request_run(self->request);
+    atomic_store(&self->worked, true);
     MHD_resume_connection(self->connection);
 }
 
@@ -499,6 +504,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
             return dispatch(self, PHASE_AUTHORIZING, work_authorize);
         return MHD_YES;
     }
+    (void)atomic_load(&self->worked);
     if (self->phase == PHASE_AUTHORIZING) {
         self->phase = PHASE_BODY;
         if (self->request->status != 0)

@@ -3,6 +3,7 @@
 import pathlib
 import re
 import subprocess
+import time
 
 import yaml
 from admin import Api
@@ -78,3 +79,28 @@ def test_families_see_their_own(tmp_path):
     sending = [Api(node, index=i).post("/api/v1/transfers/send", b"").status for i in range(3)]
     node.stop()
     assert seen == [[200, 404, 200], [404, 404, 200], [404, 200, 200]] and sending == [405, 400, 404]
+
+
+def test_readiness_names_what_is_down(tmp_path):
+    from node import Bare
+    node = Bare(tmp_path / "n", "N", "admin: { listeners = ( { port = 0; } ); }; limits: { spool_reserve_mb = 1073741824; };")
+    node.start()
+    api = Api(node, key=None)
+    began = time.monotonic()
+    ready = api.get("/actuator/health/readiness")
+    assert time.monotonic() - began < 1
+    node.stop()
+    assert ready.status == 503 and ready.json["status"] == "DOWN"
+    states = {name: part["status"] for name, part in ready.json["components"].items()}
+    assert states == {"mainLoop": "UP", "store": "UP", "spool": "DOWN"}
+
+
+def test_the_stopping_daemon_ends_streams(api, company):
+    connection = api.connect()
+    connection.request("GET", "/api/v1/events", headers={"X-API-Key": api.key})
+    response = connection.getresponse()
+    assert response.status == 200 and response.readline() == b"retry: 2000\n"
+    began = time.monotonic()
+    company.stop()
+    assert time.monotonic() - began < 5
+    connection.close()
