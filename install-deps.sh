@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building needs from the distribution (Debian 12 or 13); with --test also what the tests need.
+# Installs what building needs from the distribution (Debian 12 or 13); with --test also what the tests need,
+# with --postgres a PostgreSQL server to try.
 # Does nothing when all is there. Run as root, or with sudo at hand.
 set -euo pipefail
 
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libpq-dev libconfig-dev
           libfuse3-dev fuse3 libjansson-dev libmicrohttpd-dev libsodium-dev openssl tzdata)
+[ "${1:-}" != --postgres ] || packages+=(postgresql)
 if [ "${1:-}" = --test ]; then
     packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace)
     . /etc/os-release

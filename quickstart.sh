@@ -2,23 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building needs, builds, and runs the main job on this machine: COMPANY, with a mount, and BANK1,
 # behind TLS. A payment file leaves by cp, a statement arrives by cat, a file that the bank does not want is refused.
-# Usage: ./quickstart.sh [--keep]      --keep: leaves all running and says how to play with it
+# Usage: ./quickstart.sh [--keep] [--postgres]
+#   --keep      leaves all running and says how to play with it
+#   --postgres  both sides keep their store in a PostgreSQL that is started for it, in a folder of its own
 # Repeatable; without --keep it unmounts and ends what it started and leaves only build-quickstart/.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 keep=false
-case "${1:-}" in
-    "") ;;
-    --keep) keep=true ;;
-    *) sed -n '3,7s/^# //p' "$0"; exit 2 ;;
-esac
+postgres=false
+for option in "$@"; do
+    case $option in
+        --keep) keep=true ;;
+        --postgres) postgres=true ;;
+        *) sed -n '3,8s/^# //p' "$0"; exit 2 ;;
+    esac
+done
 
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ %s\n' "$*"; "$@"; }
 
-./install-deps.sh
+if $postgres; then ./install-deps.sh --postgres; else ./install-deps.sh; fi
 build=$PWD/build-quickstart
+quick=$PWD/deploy/quickstart
 [ -f "$build/build.ninja" ] || meson setup "$build" . --buildtype=release >/dev/null
 meson compile -C "$build" >/dev/null
 [ -c /dev/fuse ] || { echo "quickstart.sh: this machine has no /dev/fuse: the mount needs it" >&2; exit 1; }
@@ -33,6 +39,7 @@ stop() {
         kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
     done
     ! mountpoint -q "$here/mnt" || umount -l "$here/mnt"
+    ! $postgres || "$quick/postgres.sh" stop "$here/postgres" || true
     rm -rf "$here"
 }
 trap stop EXIT
@@ -58,10 +65,17 @@ say "a certificate for BANK1, signed by an authority that COMPANY trusts"
         -extfile <(echo "subjectAltName=IP:127.0.0.1") -out bank/certificate.pem
 ) >"$here/openssl.log" 2>&1 || { cat "$here/openssl.log" >&2; exit 1; }
 
-paths='paths: { spool = "spool"; inbox = "inbox"; store = "store.db"; socket = "door"; };'
+paths='paths: { spool = "spool"; inbox = "inbox"; socket = "door"; };'
+store='store: { path = "store.db"; };'
+if $postgres; then
+    chmod 711 "$here" # the server runs as another user
+    conninfo=$("$quick/postgres.sh" start "$here/postgres")
+    store="store: { backend = \"postgres\"; conninfo = \"$conninfo\"; schema = \"cluster_SIDE\"; };"
+    echo "PostgreSQL answers at: $conninfo"
+fi
 cat >"$here/bank/pesitd.conf" <<END
 node = "BANK1";
-$paths
+$paths ${store/SIDE/bank}
 listeners = ( { address = "127.0.0.1"; port = 0; tls: { certificate = "certificate.pem"; key = "key.pem"; }; } );
 partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret";
   files = ( { pattern = "virements/*"; mode = "receive"; },
@@ -73,7 +87,7 @@ echo "BANK1 listens on 127.0.0.1 port $port, with TLS"
 
 cat >"$here/company/pesitd.conf" <<END
 node = "COMPANY";
-$paths
+$paths ${store/SIDE/company}
 partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = $port;
   tls: { enabled = true; authorities = "../authority.pem"; };
   files = ( { pattern = "out/*"; mode = "send"; ack = "sent"; wait_s = 60; },
@@ -114,12 +128,14 @@ run pesitctl --socket bank/door transfers
 if $keep; then
     trap - EXIT
     say "left running"
+    stop_postgres=
+    ! $postgres || stop_postgres="$quick/postgres.sh stop $here/postgres;"
     cat <<END
 Play:  cd $here
        cp FILE mnt/BANK1/out/          sends        ls -l mnt/BANK1/out    what was sent
        cat mnt/BANK1/releves/today     fetches      tail -f company/log bank/log
        $build/pesitctl/pesitctl --socket $here/company/door --help
-Stop:  kill ${pids[*]}; rm -r $here
+Stop:  kill ${pids[*]}; $stop_postgres rm -r $here
 END
 else
     say "all well; everything is stopped and unmounted"
