@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gives waiting transfers to connections, in order of their numbers, as many connections per partner as it
- * allows; decides after each attempt whether there is another. procedures §9.10. Main loop only.
+ * Gives waiting transfers to connections, in order of their priority, then of their numbers, as many
+ * connections per partner as it allows; decides after each attempt whether there is another. procedures §9.10. Main loop only.
  */
 #include "daemon/transfer/queue.h"
 
@@ -12,15 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNFINISHED    (1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING | 1u << TRANSFER_WAITING)
-#define USEC_PER_MSEC 1000
+#define UNFINISHED     (1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING | 1u << TRANSFER_WAITING)
+#define USEC_PER_MSEC  1000
+#define PRIORITY_FIRST 0 /* PI 17 */
 
 typedef struct {
     Queue *queue;
     Transfer *transfer;
     Progress *progress; /* while a connection has it, else NULL */
     bool cancelling;
-    guint timer; /* of a retry, 0 none */
+    uint8_t priority; /* of its virtual file: 0 before 1 before 2 */
+    guint timer;      /* of a retry, 0 none */
 } Entry;
 
 /* A connection of ours. */
@@ -400,10 +402,11 @@ static gboolean is_next(gpointer key, gpointer value, gpointer data)
 
     (void)key;
     if (entry->transfer->state != TRANSFER_QUEUED || entry->progress != NULL ||
-        strcmp(entry->transfer->partner, search->partner) != 0)
+        strcmp(entry->transfer->partner, search->partner) != 0 ||
+        (search->found != NULL && search->found->priority <= entry->priority))
         return FALSE;
     search->found = entry;
-    return TRUE;
+    return entry->priority == PRIORITY_FIRST;
 }
 
 static void pump(Queue *self, const char *partner)
@@ -417,6 +420,25 @@ static void pump(Queue *self, const char *partner)
     }
 }
 
+static void set_priority(const Queue *self, Entry *entry)
+{
+    const Transfer *transfer = entry->transfer;
+    const Partner *partner = config_find_partner(self->config, transfer->partner);
+    const VirtualFile *file = partner != NULL
+                                      ? rule_find_by_path(partner->files, transfer->path,
+                                                          transfer->direction == DIRECTION_SEND)
+                                      : NULL;
+
+    entry->priority = file != NULL ? file->priority : PRIORITY_FIRST;
+}
+
+static gboolean set_priority_anew(gpointer key, gpointer value, gpointer data)
+{
+    (void)key;
+    set_priority(data, value);
+    return FALSE;
+}
+
 /* from outside */
 
 void queue_set_config(Queue *self, Config *config)
@@ -424,6 +446,7 @@ void queue_set_config(Queue *self, Config *config)
     config_unref(self->config);
     self->config = config_ref(config);
     g_hash_table_remove_all(self->tls);
+    g_tree_foreach(self->entries, set_priority_anew, self);
 }
 
 void queue_add(Queue *self, Transfer *transfer)
@@ -435,6 +458,7 @@ void queue_add(Queue *self, Transfer *transfer)
     *id = transfer->id;
     entry->queue = self;
     entry->transfer = transfer;
+    set_priority(self, entry);
     transfer->state = TRANSFER_QUEUED;
     g_tree_insert(self->entries, id, entry);
     log_transfer(LOG_TRANSFER_QUEUED, transfer);
