@@ -79,6 +79,7 @@ static const PesitProfile PROFILES[] = {
         .abort_as_units = true,
         .omit_defaults = true,
         .select_names_id = true,
+        .size_in_bytes = true,
         .free_text_max = 254,
     },
     {

@@ -21,7 +21,9 @@
 
 #define TRANSFER_ID_MODULUS         0xFFFFFF
 #define EARLY_BYTES                 (1u << 20)
+#define DIAG_IO_ERROR               PESIT_DIAG(2, 213)
 #define DIAG_CANCELLED              PESIT_DIAG(2, 216)
+#define DIAG_SPACE                  PESIT_DIAG(2, 219)
 #define DIAG_ABNORMAL_END           PESIT_DIAG(2, 223)
 #define DIAG_LARGER                 PESIT_DIAG(2, 224)
 #define DIAG_REFUSED                PESIT_DIAG(2, 226)
@@ -490,6 +492,20 @@ static bool transfer_data_out(Exchange *self, uint32_t point)
     return true;
 }
 
+/* §8.2 b: whole articles must fit into the entities that the partner takes. */
+static bool check_fit(Exchange *self)
+{
+    PesitAgreement agreement;
+
+    pesit_session_get_agreement(self->channel->session, &agreement);
+    if (self->connection->partner->profile.segmentation ||
+        agreement.max_entity_bytes >= agreement.article_bytes + PESIT_HEADER_BYTES)
+        return true;
+    end_with(self, OUTCOME_FAILED, DIAG_REFUSED, BASE_ERROR_PARTNER,
+             "the partner's entities are too small for the articles, which may not be segmented");
+    return false;
+}
+
 static void send_file(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
@@ -511,6 +527,8 @@ static void send_file(Exchange *self)
     if (!ask(self, command_create(self), PESIT_FPDU_ACK_CREATE, "CREATE", &event))
         return;
     self->depth = DEPTH_SELECTED;
+    if (!check_fit(self))
+        return;
     record_early(self);
     if (!open_file(self, PESIT_FPDU_WRITE, PESIT_FPDU_ACK_WRITE, &event))
         return;
@@ -523,17 +541,24 @@ static void send_file(Exchange *self)
 
 /* fetching */
 
-static bool read_answer(Exchange *self, const PesitFpdu *fpdu)
+/* What the answer says of the file's size: at most 2^32 KB or articles of 2^16 bytes. 0: nothing. */
+static uint64_t announced_bytes(const Exchange *self, const PesitFpdu *fpdu)
 {
     uint64_t space = pesit_fpdu_number(fpdu, PESIT_PI_SPACE_MAX, 0);
+
+    if (pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) != 0)
+        return space * pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_LENGTH, 0);
+    return self->connection->partner->profile.size_in_bytes ? space : space * ATTRIBUTES_KB;
+}
+
+static bool read_answer(Exchange *self, const PesitFpdu *fpdu)
+{
     uint64_t available = 0;
 
     self->transfer->transfer_id = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0);
-    /* a hint of the partner: some give bytes instead of KB */
-    self->announced_bytes =
-            pesit_fpdu_number(fpdu, PESIT_PI_SPACE_UNIT, 0) == 0 ? space * ATTRIBUTES_KB : 0;
+    self->announced_bytes = announced_bytes(self, fpdu);
     if (!spool_space(self->connection->services->spool, NULL, &available, NULL) ||
-        space <= available)
+        self->announced_bytes <= available)
         return true;
     end_with(self, OUTCOME_RETRY, PESIT_DIAG(2, 219), BASE_ERROR_NO_SPACE,
              "the partner's file is larger than what is free here");
@@ -619,6 +644,17 @@ static bool receive_data(Exchange *self, Receiver *receiver)
     return true;
 }
 
+/* §9.11: more came than ACK(SELECT) had said. */
+static bool check_announced(Exchange *self)
+{
+    if (self->announced_bytes == 0 || self->transfer->wire_bytes <= self->announced_bytes)
+        return true;
+    end_with(self, OUTCOME_FAILED, DIAG_LARGER, BASE_ERROR_PARTNER,
+             "the partner's file is larger than it announced");
+    interrupt(self, DIAG_LARGER, PESIT_END_CANCELLED_REQUESTER);
+    return false;
+}
+
 /* The bytes are safe before TRANS.END says so. */
 static bool keep_file(Exchange *self, Receiver *receiver)
 {
@@ -626,12 +662,17 @@ static bool keep_file(Exchange *self, Receiver *receiver)
     g_autoptr(StoreResult) result = NULL;
     int folder_fd;
 
+    remember_counts(self);
+    if (!check_announced(self))
+        return false;
     if (!receiver_finish(receiver, &self->transfer->size_bytes, &error)) {
-        end_local(self, OUTCOME_RETRY, PESIT_DIAG(2, 213), error);
-        interrupt(self, PESIT_DIAG(2, 213), PESIT_END_ERROR);
+        PesitDiag diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE) ? DIAG_SPACE
+                                                                                 : DIAG_IO_ERROR;
+
+        end_local(self, OUTCOME_RETRY, diag, error);
+        interrupt(self, diag, PESIT_END_ERROR);
         return false;
     }
-    remember_counts(self);
     folder_fd = spool_open_unsynced(self->connection->services->spool, self->transfer->spool_name);
     self->transfer->end_sent = true;
     self->transfer->data_kept = true;
