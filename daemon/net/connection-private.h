@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What connection.c, outgoing.c, incoming.c and admission.c share about one connection. Everything in it
+ * What connection.c, outgoing.c, exchange*.c, incoming.c and admission.c share about one connection. Everything in it
  * belongs to the connection's thread once that runs, except what is marked.
  */
 #pragma once
