@@ -140,7 +140,12 @@ static bool receive_data(Exchange *self, Receiver *receiver)
 /* §9.11: more came than ACK(SELECT) had said. */
 static bool check_announced(Exchange *self)
 {
-    if (self->announced_bytes == 0 || self->transfer->wire_bytes <= self->announced_bytes)
+    /* who counts in bytes today may count in KB tomorrow */
+    uint64_t limit_bytes = self->connection->partner->profile.size_in_bytes
+                                   ? self->announced_bytes * ATTRIBUTES_KB
+                                   : self->announced_bytes;
+
+    if (self->announced_bytes == 0 || self->transfer->wire_bytes <= limit_bytes)
         return true;
     exchange_end_with(self, OUTCOME_FAILED, DIAG_LARGER, BASE_ERROR_PARTNER,
                       "the partner's file is larger than it announced");
@@ -208,6 +213,7 @@ void exchange_fetch(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
     PesitEvent event;
+    bool accepted;
 
     if (!exchange_name_file(self, &error)) {
         exchange_end_unprepared(self, error);
@@ -225,10 +231,11 @@ void exchange_fetch(Exchange *self)
     if (!exchange_open_file(self, PESIT_FPDU_READ, PESIT_FPDU_ACK_READ, &event) ||
         !transfer_data_in(self))
         return;
-    if (!exchange_ask(self, exchange_command(self, PESIT_FPDU_TRANS_END, PESIT_DIAG_OK),
-                      PESIT_FPDU_ACK_TRANS_END, "TRANS.END", &event))
+    accepted = exchange_ask(self, exchange_command(self, PESIT_FPDU_TRANS_END, PESIT_DIAG_OK),
+                            PESIT_FPDU_ACK_TRANS_END, "TRANS.END", &event);
+    self->depth = DEPTH_OPEN; /* refused or not: CRF follows */
+    if (!accepted)
         return;
-    self->depth = DEPTH_OPEN;
     self->delivered = true;
     self->ended = true;
     job_end(self->job, OUTCOME_DONE, PESIT_DIAG_OK, NULL);

@@ -183,6 +183,13 @@ def other_count_at_the_end_of_a_read(world):
     link.is_aborted("3/319", dst=OWN)
     order.is_("failed", "3-319")
     order.refused()
+    order, link = fetching(world)  # refused: closed in order, and the connection goes on
+    link.reading()
+    link.give_data(CONTENT[:1024])
+    link.give_end(CONTENT[:1024], pi2=diag(2, 226))
+    link.finish(code=(2, 226))
+    order.is_("failed", "2-226")
+    order.refused()
 
 
 @case(205)
