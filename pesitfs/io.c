@@ -163,16 +163,25 @@ void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     fuse_reply_err(req, 0);
 }
 
+/* Success is a promise: not for bytes that no commit will take, or that the daemon has removed. */
+static int sync_staged(const Handle *handle, bool data_only)
+{
+    struct stat stat;
+
+    if (atomic_load(&handle->staged->poisoned))
+        return EIO;
+    if ((data_only ? fdatasync(handle->fd) : fsync(handle->fd)) != 0 ||
+        fstat(handle->fd, &stat) != 0)
+        return errno;
+    return stat.st_nlink == 0 && !atomic_load(&handle->staged->removed) ? EIO : 0;
+}
+
 void op_fsync(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *info)
 {
     const Handle *handle = (const Handle *)(uintptr_t)info->fh;
 
     (void)id;
-    if (handle->staged == NULL)
-        fuse_reply_err(req, 0);
-    else
-        fuse_reply_err(req,
-                       (data_only ? fdatasync(handle->fd) : fsync(handle->fd)) == 0 ? 0 : errno);
+    fuse_reply_err(req, handle->staged == NULL ? 0 : sync_staged(handle, data_only != 0));
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
