@@ -181,7 +181,8 @@ static bool keep_file(Exchange *self, Receiver *receiver)
                                                 1u << TRANSFER_QUEUED | 1u << TRANSFER_WAITING |
                                                         1u << TRANSFER_RUNNING,
                                                 &folder_fd, folder_fd >= 0 ? 1 : 0));
-    if (result->error == NULL)
+    self->kept = result->error == NULL;
+    if (self->kept)
         return true;
     exchange_end_local(self, OUTCOME_RETRY, PESIT_DIAG(2, 299), result->error);
     exchange_interrupt(self, PESIT_DIAG(2, 299), PESIT_END_ERROR);

@@ -23,6 +23,7 @@ typedef struct {
     bool restarting; /* PI 15 = 1 */
     bool ended;      /* the job has its outcome */
     bool delivered;  /* ACK(TRANS.END) was positive: nothing can fail any more */
+    bool kept;       /* a fetched file is complete here, TRANS.END may have left: §9.10 g */
     uint64_t announced_bytes;
     Context *context;
     Reply *gate; /* the row says that the partner may have it, once this is answered */

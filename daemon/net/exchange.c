@@ -11,6 +11,7 @@
 
 #define TRANSFER_ID_MODULUS         0xFFFFFF
 #define DIAG_RECEIVED_NOT_DELIVERED 225
+#define DIAG_SILENCE                317
 
 void exchange_end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code,
                        const char *text)
@@ -50,6 +51,16 @@ void exchange_end_unprepared(Exchange *self, const GError *error)
                        PESIT_DIAG_OK, error);
 }
 
+/* §9.10 g: only the answer to TRANS.END is missing. The file is here, and the partner may have removed it: it
+ * is never asked for again. */
+static void end_kept(Exchange *self)
+{
+    if (self->ended)
+        return;
+    self->ended = true;
+    job_end(self->job, OUTCOME_DONE, PESIT_DIAG_OK, NULL);
+}
+
 /* The connection is gone under a job. */
 void exchange_end_broken(Exchange *self, const PesitEvent *event)
 {
@@ -81,6 +92,8 @@ void exchange_end_broken(Exchange *self, const PesitEvent *event)
         diag = PESIT_DIAG(3, 310);
         break;
     }
+    if (self->kept && (event->kind != PESIT_EVENT_FAILED || diag.code == DIAG_SILENCE))
+        end_kept(self);
     exchange_end_with(self, outcome_from_diag(diag, 0), diag, BASE_ERROR_UNREACHABLE, text);
 }
 
@@ -102,6 +115,8 @@ bool exchange_take_orders(Exchange *self)
     connection_take_orders(self->connection);
     if (!self->connection->over)
         return true;
+    if (self->kept)
+        end_kept(self);
     exchange_end_with(self, OUTCOME_RETRY, self->connection->abort_diag, BASE_ERROR_CANCELLED,
                       "connection closed by administration");
     return false;

@@ -190,6 +190,18 @@ def other_count_at_the_end_of_a_read(world):
     link.finish(code=(2, 226))
     order.is_("failed", "2-226")
     order.refused()
+    # the answer is lost: the file is here, whole, and is not asked for again
+    for last in ("lost", "aborted"):
+        link.close()
+        order, link = fetching(world)
+        link.reading()
+        link.give_data(CONTENT)
+        link.take("TRANS.END")
+        if last == "aborted":
+            link.entity(bytes([0, 9, 0x40, 0x25, link.peer, 0, 3, 1, 0x3C]))
+        link.close()
+        assert order.received() == CONTENT
+        order.is_("done")
 
 
 @case(205)
