@@ -139,7 +139,7 @@ class Link:
         return fpdu
 
     def take_data(self, acknowledge=True, until=("DTF.END",)):
-        """Articles of a write up to DTF.END: (articles, articles before each point). acknowledge: answer each point."""
+        """Articles of a write up to DTF.END: (articles, articles before each point). acknowledge: answer each point, or those of a set."""
         articles, points, piece = [], [], None
         while True:
             fpdu = self.receive()
@@ -162,7 +162,7 @@ class Link:
                 assert fpdu.name == "SYN" and piece is None, "%s %s among data" % (fpdu.name, fpdu.diag)
                 points.append(len(articles))
                 assert fpdu.number(20) == len(points), "SYN %d after %d" % (fpdu.number(20), len(points) - 1)
-                if acknowledge:
+                if acknowledge is True or (acknowledge and len(points) in acknowledge):
                     self.send("ACK(SYN)", {20: number(len(points))})
 
     def take_end(self, articles=(), code=(0, 0), **changes):
