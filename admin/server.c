@@ -453,6 +453,10 @@ static enum MHD_Result on_body(Exchange *self, const char *bytes, size_t *length
 {
     size_t taken = *length;
 
+    /* nothing is taken before it sleeps: MHD would go on with the next chunk, asleep or not */
+    if (self->request->status == 0 && self->request->upload != NULL &&
+        upload_is_full(self->request->upload))
+        return dispatch(self, PHASE_FLUSHING, work_flush);
     *length = 0;
     if (self->request->status != 0) { /* failed: the rest is let go, within reason */
         self->discarded += taken;
@@ -461,10 +465,7 @@ static enum MHD_Result on_body(Exchange *self, const char *bytes, size_t *length
     if (!take_body(self, bytes, taken)) {
         request_problem(self->request, 413, "too-large", NULL,
                         "the body is too long, or no form of parts");
-        return MHD_YES;
     }
-    if (self->request->upload != NULL && upload_is_full(self->request->upload))
-        return dispatch(self, PHASE_FLUSHING, work_flush);
     return MHD_YES;
 }
 
