@@ -4,6 +4,7 @@
  * (identifiers, negotiated values, counters) and completes the mandatory parameters of refusals.
  * Chapters 3.6, 4.7.4, 4.8.
  */
+#include "protocol/preconnection.h"
 #include "protocol/session-private.h"
 
 static bool is_answer(PesitFpduType type)
@@ -218,6 +219,8 @@ PesitStatus pesit_session_command(PesitSession *self, const PesitCommand *comman
     if (is_answer(command->type))
         pesit_fpdu_set_diag(&fpdu, command->diag);
     fill(self, &fpdu, command);
+    if (command->type == PESIT_FPDU_CONNECT && self->options.preconnection)
+        preconnection_propose(self, &fpdu);
     status = session_send(self, &fpdu);
     if (status != PESIT_OK) {
         self->state = before; /* nothing left the session */

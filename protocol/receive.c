@@ -4,6 +4,7 @@
  * against the header rules, the state table, the codec and the negotiation rules, and becomes an event.
  * Data become pieces that point into the caller's buffer. Chapters 3.7, 4.3, 4.5, 4.7, 4.8.
  */
+#include "protocol/preconnection.h"
 #include "protocol/session-private.h"
 #include "protocol/wire.h"
 
@@ -19,14 +20,7 @@
 #define SYNC_UNDEFINED      0xFFFF
 #define KB                  1024u
 
-static const uint8_t PRECONNECTION_ACK[] = {0xC1, 0xC3, 0xD2, 0xF0}; /* ACK0 in EBCDIC */
-
 /* framing */
-
-static bool is_preconnection(const uint8_t *bytes)
-{
-    return bytes[0] == 0xD7 && (bytes[1] == 0xC5 || bytes[1] == 0x85);
-}
 
 /* Not PeSIT: nothing valid can be answered. */
 static PesitStatus close_silently(PesitSession *self)
@@ -35,27 +29,6 @@ static PesitStatus close_silently(PesitSession *self)
     self->state = STATE_OVER;
     self->close_now = true;
     return PESIT_VIOLATION;
-}
-
-static PesitStatus answer_preconnection(PesitSession *self, const uint8_t *bytes, size_t length,
-                                        size_t *ret_taken)
-{
-    size_t prefix = is_preconnection(bytes) ? 0 : PREFIX_BYTES;
-
-    if (length < prefix + PRECONNECTION_BYTES)
-        return PESIT_NEED_MORE;
-    if (self->preconnected)
-        return close_silently(self);
-    self->preconnected = true;
-    *ret_taken = prefix + PRECONNECTION_BYTES;
-    if (prefix > 0) {
-        self->output[self->output_to++] = 0;
-        self->output[self->output_to++] = sizeof PRECONNECTION_ACK;
-    }
-    memcpy(self->output + self->output_to, PRECONNECTION_ACK, sizeof PRECONNECTION_ACK);
-    self->output_to += sizeof PRECONNECTION_ACK;
-    session_arm(self);
-    return PESIT_OK;
 }
 
 /* messages §1.2: the first bytes tell how entities are delimited. */
@@ -68,8 +41,9 @@ static PesitStatus detect_framing(PesitSession *self, const uint8_t *bytes, size
         return PESIT_NEED_MORE;
     outer = (size_t)wire_number(bytes, 2);
     inner = (size_t)wire_number(bytes + 2, 2);
-    if (is_preconnection(bytes) || (outer == PRECONNECTION_BYTES && is_preconnection(bytes + 2)))
-        return answer_preconnection(self, bytes, length, ret_taken);
+    if (preconnection_begins(bytes) ||
+        (outer == PRECONNECTION_BYTES && preconnection_begins(bytes + PREFIX_BYTES)))
+        return preconnection_answer(self, bytes, length, ret_taken);
     if (pesit_fpdu_from_wire(bytes[4], bytes[5]) != PESIT_FPDU_NONE &&
         inner >= PESIT_HEADER_BYTES && (outer == inner || outer == inner + 2))
         self->framing = PESIT_FRAMING_PREFIXED;
@@ -682,6 +656,8 @@ PesitStatus pesit_session_receive(PesitSession *self, const uint8_t *bytes, size
     }
     if (length == 0)
         return PESIT_NEED_MORE;
+    if (self->held_from != 0)
+        return preconnection_take_answer(self, bytes, length, ret_taken);
     if (self->framing == PESIT_FRAMING_AUTO) {
         status = detect_framing(self, bytes, length, ret_taken);
         if (status != PESIT_OK || *ret_taken > 0)

@@ -27,8 +27,9 @@ struct PesitSession {
     unsigned event_from, event_count;
     uint8_t output[OUTPUT_BYTES];
     size_t output_from, output_to;
-    bool closed;    /* the transport ended */
-    bool close_now; /* nothing more to wait for */
+    size_t held_from; /* output from here on waits for the answer to what is before it; 0: nothing */
+    bool closed;      /* the transport ended */
+    bool close_now;   /* nothing more to wait for */
 
     /* input cursor */
     size_t entity_left;   /* bytes of the checked entity not taken yet */

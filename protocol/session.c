@@ -178,8 +178,13 @@ void pesit_session_tick(PesitSession *self, int64_t now_us)
     self->deadline_us = INT64_MAX;
     if (self->state == STATE_OVER) {
         self->close_now = true;
-    } else if (self->options.role == PESIT_ROLE_SERVER && self->state == STATE_IDLE) {
-        session_add_event(self, PESIT_EVENT_LOST)->text = "no CONNECT in time";
+    } else if (self->held_from != 0 ||
+               (self->options.role == PESIT_ROLE_SERVER && self->state == STATE_IDLE)) {
+        session_add_event(self, PESIT_EVENT_LOST)->text =
+                self->held_from != 0 ? "no answer to the message before CONNECT"
+                                     : "no CONNECT in time";
+        self->output_to = self->held_from != 0 ? self->output_from : self->output_to;
+        self->held_from = 0;
         self->state = STATE_OVER; /* nobody to abort: closed without a word */
         self->close_now = true;
     } else {
@@ -246,7 +251,7 @@ void pesit_session_transport_closed(PesitSession *self, int64_t now_us)
 
 const uint8_t *pesit_session_pending_output(const PesitSession *self, size_t *ret_length)
 {
-    *ret_length = self->output_to - self->output_from;
+    *ret_length = (self->held_from != 0 ? self->held_from : self->output_to) - self->output_from;
     return *ret_length > 0 ? self->output + self->output_from : NULL;
 }
 
@@ -334,6 +339,9 @@ PesitStatus session_fail(PesitSession *self, PesitDiag diag, const char *text)
 
     if (self->state == STATE_OVER)
         return PESIT_VIOLATION;
+    if (self->held_from != 0) /* an ABORT tells more than a CONNECT that nobody waits for */
+        self->output_to = self->held_from;
+    self->held_from = 0;
     send_abort(self, diag);
     event = session_add_event(self, PESIT_EVENT_FAILED);
     event->diag = diag;

@@ -202,6 +202,7 @@ static ChannelResult wait_for_input(Channel *self, int64_t until_us)
 
 static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, PesitEvent *ret_event)
 {
+    *ret_event = (PesitEvent){.kind = PESIT_EVENT_LOST}; /* unless one comes */
     for (;;) {
         int64_t again_us;
         ChannelResult result;

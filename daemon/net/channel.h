@@ -49,7 +49,8 @@ Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, con
 void channel_free(Channel *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Channel, channel_free)
 
-/* Sends what is pending, then returns the next event, waiting until until_us (INT64_MAX: no limit). */
+/* Sends what is pending, then returns the next event, waiting until until_us (INT64_MAX: no limit). Without an
+ * event ret_event says LOST. */
 ChannelResult channel_next(Channel *self, int64_t until_us, PesitEvent *ret_event);
 /* Next event that is here already or in the socket, without waiting: TIME when there is none. */
 ChannelResult channel_poll(Channel *self, PesitEvent *ret_event);

@@ -37,6 +37,8 @@ void connection_fill_options(const Connection *self, const Partner *partner, Pes
 Channel *connection_open_channel(Connection *self, Stream *stream, PesitRole role);
 /* Takes all waiting orders: cancel, finish, abort. Jobs are put in self->job (only when it is NULL). */
 void connection_take_orders(Connection *self);
+/* Why a session was LOST or FAILED, as text; NULL when nobody knows. Borrowed from event and channel. */
+const char *connection_reason(const Connection *self, const PesitEvent *event);
 /* Logs the end of a session and notes it: ABORTED, FAILED, LOST. */
 void connection_note_end(Connection *self, const PesitEvent *event);
 void connection_log_remark(const Connection *self, const PesitEvent *event);

@@ -161,7 +161,9 @@ void connection_fill_options(const Connection *self, const Partner *partner, Pes
     const PesitProfile *profile = partner != NULL ? &partner->profile : pesit_profile_at(0);
     PesitSessionOptions options = {
             .role = role,
-            .framing = role == PESIT_ROLE_SERVER ? PESIT_FRAMING_AUTO : profile->framing,
+            .framing = role == PESIT_ROLE_SERVER                ? PESIT_FRAMING_AUTO
+                       : profile->framing == PESIT_FRAMING_AUTO ? PESIT_FRAMING_PREFIXED
+                                                                : profile->framing,
             .own_id = 1,
             .strict = profile->strict,
             .abort_as_units = profile->abort_as_units,
@@ -205,10 +207,19 @@ void connection_log_remark(const Connection *self, const PesitEvent *event)
               event->text, NULL);
 }
 
+const char *connection_reason(const Connection *self, const PesitEvent *event)
+{
+    const Channel *channel = self->channel;
+
+    if (event->kind == PESIT_EVENT_LOST && channel->failure != NULL)
+        return channel->failure->message;
+    return event->kind == PESIT_EVENT_LOST || event->kind == PESIT_EVENT_FAILED ? event->text
+                                                                                : NULL;
+}
+
 void connection_note_end(Connection *self, const PesitEvent *event)
 {
     char diag[DIAG_LENGTH];
-    Channel *channel = self->channel;
 
     if (self->over)
         return;
@@ -222,10 +233,7 @@ void connection_note_end(Connection *self, const PesitEvent *event)
               : event->kind == PESIT_EVENT_FAILED ? "aborted by us"
                                                   : "lost",
               "DIAG", event->kind == PESIT_EVENT_LOST ? NULL : diag, "REASON",
-              event->kind == PESIT_EVENT_FAILED ? event->text
-              : channel->failure != NULL        ? channel->failure->message
-                                                : NULL,
-              NULL);
+              connection_reason(self, event), NULL);
 }
 
 /* the thread */

@@ -129,8 +129,6 @@ static bool receive_data(Exchange *self, Receiver *receiver)
                 return false;
             continue;
         }
-        if (result == CHANNEL_OVER)
-            event.kind = PESIT_EVENT_LOST;
         if (!receive_event(self, receiver, &event, &complete))
             return false;
     }

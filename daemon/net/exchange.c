@@ -64,6 +64,7 @@ static void end_kept(Exchange *self)
 /* The connection is gone under a job. */
 void exchange_end_broken(Exchange *self, const PesitEvent *event)
 {
+    const char *reason = connection_reason(self->connection, event);
     g_autofree char *text = NULL;
     PesitDiag diag = event->diag;
 
@@ -86,9 +87,7 @@ void exchange_end_broken(Exchange *self, const PesitEvent *event)
     case PESIT_EVENT_INTERRUPTING:
     case PESIT_EVENT_REMARK:
     case PESIT_EVENT_LOST:
-        text = g_strdup_printf("connection lost%s%s", self->channel->failure != NULL ? ": " : "",
-                               self->channel->failure != NULL ? self->channel->failure->message
-                                                              : "");
+        text = g_strconcat("connection lost", reason != NULL ? ": " : NULL, reason, NULL);
         diag = PESIT_DIAG(3, 310);
         break;
     }
@@ -133,8 +132,6 @@ bool exchange_await(Exchange *self, PesitFpduType expected, PesitEvent *ret_even
                 return false;
             continue;
         }
-        if (result == CHANNEL_OVER)
-            ret_event->kind = PESIT_EVENT_LOST;
         if (result == CHANNEL_TIME)
             continue;
         if (ret_event->kind == PESIT_EVENT_CONFIRMATION && ret_event->type == expected)

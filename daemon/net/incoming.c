@@ -582,7 +582,6 @@ static bool step(Incoming *self)
         incoming_begin_insert(self);
         break;
     case CHANNEL_OVER:
-        event.kind = PESIT_EVENT_LOST;
         take_end(self, &event);
         break;
     }

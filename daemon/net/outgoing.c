@@ -93,8 +93,6 @@ static bool open_session(Connection *self)
                 return false;
             continue;
         }
-        if (result == CHANNEL_OVER)
-            event.kind = PESIT_EVENT_LOST;
         if (result == CHANNEL_EVENT && event.kind == PESIT_EVENT_REMARK) {
             connection_log_remark(self, &event);
             continue;

@@ -319,8 +319,6 @@ static bool look_around(Sender *self, bool wait, PesitEvent *ret_event, SenderRe
         ChannelResult result = wait ? channel_next(self->channel, INT64_MAX, ret_event)
                                     : channel_poll(self->channel, ret_event);
 
-        if (result == CHANNEL_OVER)
-            ret_event->kind = PESIT_EVENT_LOST;
         if (take_event(self, result, ret_event, ret_result))
             return true;
         if (result == CHANNEL_TIME || wait)

@@ -2,7 +2,7 @@
 """Requester cases of framing, connection, access control: groups A, C and D."""
 from cases import case
 from fpdu import diag, number
-from requesting import CONTENT, company, sending
+from requesting import CONTENT, Company, company, sending
 from responder import OWN
 
 
@@ -70,6 +70,34 @@ def largest_data_message(world):
     link.give_end(content[:65529], article=65529)
     link.finish()
     assert order.received() == content[:65529]
+
+
+@case(61)
+def message_before_connect(world):
+    order, link = sending(world, b"x", "KNOCK")
+    assert link.take_knock() == ("PESIT", "COMPANY", "secret")
+    link.take_connect()
+    link.take_file()
+    order.is_("done")
+    link.close()
+    order, link = sending(world, b"x", "KNOCK")
+    link.take_knock("NAK0")
+    assert link.left() == b""
+    row = order.is_("waiting")
+    assert "NAK0" in row["error"], row
+    order.stop()
+    order, link = sending(world, b"x", "KNOCK")
+    link.take_knock("HTTP")
+    assert link.left() == b""
+    order.is_("waiting")
+    order.stop()
+    us = world.own(Company(world.folder(), "connect_ms = 500; release_ms = 300").start())
+    order = us.send(b"x", "KNOCK")
+    link = world.own(us.lobbies["KNOCK"].accept())
+    link.take_knock(None)
+    assert link.left() == b""
+    row = order.is_("waiting")
+    assert "before CONNECT" in row["error"], row
 
 
 @case(65)

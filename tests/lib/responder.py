@@ -92,6 +92,15 @@ class Link:
         self.received.append(fpdu)
         return fpdu
 
+    def take_knock(self, answer="ACK0", prefixed=True):
+        """The 24 octets before CONNECT, in EBCDIC: their three fields as text. answer: ACK0, NAK0, or None."""
+        length = int.from_bytes(self._read(2), "big") if prefixed else 24
+        message = self._read(length).decode("cp500")
+        if answer:
+            said = answer.encode("cp500")
+            self.raw((b"\0\4" if prefixed else b"") + said)
+        return message[:8].rstrip(), message[8:16].rstrip(), message[16:].rstrip()
+
     # what comes
     def take(self, name):
         fpdu = self.receive()

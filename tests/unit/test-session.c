@@ -540,6 +540,41 @@ static void test_preconnection(void)
     }
 }
 
+/* case 61: the requester knocks, and says CONNECT when it is let in */
+static void test_knocking(void)
+{
+    static const uint8_t ACCEPTED[] = {0x00, 0x04, 0xC1, 0xC3, 0xD2, 0xF0};
+    PesitSessionOptions requester = options_for(PESIT_ROLE_REQUESTER);
+    PesitSession *session;
+    PesitFpdu fpdu;
+    PesitCommand connect = {.type = PESIT_FPDU_CONNECT, .params = &fpdu};
+    const uint8_t *output;
+    size_t length, taken;
+
+    requester.preconnection = true;
+    session = pesit_session_new(&requester, 0);
+    pesit_fpdu_init(&fpdu, PESIT_FPDU_CONNECT);
+    pesit_fpdu_set_text(&fpdu, PESIT_PI_REQUESTER, "Aa9-");
+    pesit_fpdu_set_text(&fpdu, PESIT_PI_SERVER, "BANK1");
+    g_assert_cmpint(pesit_session_command(session, &connect, 0), ==, PESIT_OK);
+    output = pesit_session_pending_output(session, &length);
+    g_assert_cmpmem(output, length,
+                    "\x00\x18\xD7\xC5\xE2\xC9\xE3\x40\x40\x40\xC1\x81\xF9\x60\x40\x40\x40\x40"
+                    "\x40\x40\x40\x40\x40\x40\x40\x40",
+                    26);
+    pesit_session_output_sent(session, length, 0);
+    g_assert_null(pesit_session_pending_output(session, &length));
+    for (size_t i = 1; i < sizeof ACCEPTED; i++)
+        g_assert_cmpint(pesit_session_receive(session, ACCEPTED, i, 0, &taken), ==,
+                        PESIT_NEED_MORE);
+    g_assert_cmpint(pesit_session_receive(session, ACCEPTED, sizeof ACCEPTED, 0, &taken), ==,
+                    PESIT_OK);
+    g_assert_cmpuint(taken, ==, sizeof ACCEPTED);
+    output = pesit_session_pending_output(session, &length);
+    g_assert_cmpmem(output + 4, 2, "\x40\x20", 2);
+    pesit_session_free(session);
+}
+
 /* cases 217, 307: the session interrupts by itself */
 static void test_own_interruptions(void)
 {
@@ -734,6 +769,7 @@ int main(int argc, char **argv)
     g_test_add_func("/session/violations", test_violations);
     g_test_add_func("/session/not-pesit", test_not_pesit);
     g_test_add_func("/session/preconnection", test_preconnection);
+    g_test_add_func("/session/knocking", test_knocking);
     g_test_add_func("/session/own-interruptions", test_own_interruptions);
     g_test_add_func("/session/cancel", test_cancel);
     g_test_add_func("/session/negotiation", test_negotiation);
