@@ -93,7 +93,7 @@ bool partner_parse_range(const char *range, uint8_t ret_bytes[16], size_t *ret_l
     g_auto(GStrv) parts = g_strsplit(range, "/", 2);
     guint64 bits;
 
-    *ret_length = parse_address(parts[0], ret_bytes);
+    *ret_length = parts[0] == NULL ? 0 : parse_address(parts[0], ret_bytes); /* "" has no parts */
     *ret_bits = (unsigned)*ret_length * 8;
     if (*ret_length == 0)
         return false;

@@ -167,6 +167,7 @@ static void test_complaints(void)
             {"node = \"A\";" PARTNER "profile = \"cfd\"; } );", ":1:", "cfd"},
             {"node = \"A\";" PARTNER "time_zone = \"Mars/Olympus\"; } );", ":1:", "Mars/Olympus"},
             {"node = \"A\";" PARTNER "addresses = [\"192.0.2.0/33\"]; } );", ":1:", "192.0.2.0/33"},
+            {"node = \"A\";" PARTNER "addresses = [\"\"]; } );", ":1:", "no address"},
             {"node = \"A\";" PARTNER "active_hours = \"8:00-18:00x\"; } );", ":1:", "08:00-20:00"},
             {"node = \"A\";" PARTNER "}, { name = \"B\"; identifier = \"C\"; } );",
              ":1:", "two partners"},
