@@ -41,6 +41,7 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
     [LOG_TRANSFER_DONE]          = { "transfer-done",          LOG_LEVEL_NOTICE,  "transfer done" },
     [LOG_TRANSFER_FAILED]        = { "transfer-failed",        LOG_LEVEL_ERROR,   "transfer failed" },
     [LOG_TRANSFER_WAITING]       = { "transfer-waiting",       LOG_LEVEL_WARNING, "transfer waits for a retry" },
+    [LOG_TRANSFER_HELD]          = { "transfer-held",          LOG_LEVEL_NOTICE,  "transfer waits for its partner" },
     [LOG_TRANSFER_CANCELLED]     = { "transfer-cancelled",     LOG_LEVEL_NOTICE,  "transfer cancelled" },
     [LOG_TRANSFER_REFUSED]       = { "transfer-refused",       LOG_LEVEL_WARNING, "transfer refused" },
     [LOG_TRANSFER_REPEATED]      = { "transfer-repeated",      LOG_LEVEL_NOTICE,  "transfer repeated by the partner, answered again" },

@@ -109,6 +109,15 @@ bool secret_equals(const Secret *self, const void *bytes, size_t length, bool bl
            CRYPTO_memcmp(digest, expected, DIGEST_BYTES) == 0;
 }
 
+bool secret_is_same(const Secret *a, const Secret *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return a->verifier == b->verifier && a->length == b->length &&
+           memcmp(a->salt, b->salt, SALT_BYTES) == 0 &&
+           CRYPTO_memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
 SealKey *seal_key_load(const char *path, GError **error)
 {
     size_t length = 0;

@@ -30,6 +30,9 @@ bool secret_is_verifier(const Secret *self);
  * `blanks` is true (PI 5). self NULL: spends the same time on a dummy and answers false. */
 bool secret_equals(const Secret *self, const void *bytes, size_t length, bool blanks);
 
+/* Whether two are the same secret in the same form; NULL is the same as NULL only. */
+bool secret_is_same(const Secret *a, const Secret *b);
+
 /* The key file: 32 random bytes in base64, one line. */
 typedef struct SealKey SealKey;
 SealKey *seal_key_load(const char *path, GError **error);

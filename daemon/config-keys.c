@@ -100,7 +100,7 @@ static const ConfigKey ADMIN_LISTENER_KEYS[] = {
 
 static const ConfigKey PARTNER_KEYS[] = {
     { "name", KEY_TEXT, 1, 64, "", "", true, P(name), NULL, "its folder in the mount" },
-    { "enabled", KEY_BOOL, 0, 0, "true", "", true, P(enabled), NULL, "false: neither called nor let in" },
+    { "enabled", KEY_BOOL, 0, 0, "true", "", true, P(enabled), NULL, "false: neither called nor let in; what is queued for it waits" },
     { "identifier", KEY_TEXT, 1, 24, "", "", true, P(identifier), NULL, "its PeSIT name (PI 3 when it calls, PI 4 when we call)" },
     { "local_identifier", KEY_TEXT, 1, 24, NULL, "", true, P(local_identifier), NULL, "our PeSIT name towards it; default: node" },
     { "password_received", KEY_SECRET, 0, 0, NULL, "", true, P(password_received), NULL, "what it presents when it calls" },
@@ -140,7 +140,7 @@ static const ConfigKey PARTNER_KEYS[] = {
     { "retry_attempts", KEY_U32, 1, 1000, "5", "", true, P(retry_attempts), NULL, "without progress, the first included" },
     { "retry_delays_s", KEY_DELAYS, 0, 604800, NULL, "s", true, P(retry_delays_s), NULL, "the last repeats; default [60, 120, 300, 600, 1200]" },
     { "idle_s", KEY_U32, 0, 3600, "30", "s", true, P(idle_s), NULL, "an unused connection of ours is released" },
-    { "active_hours", KEY_TEXT, 11, 11, NULL, "", true, P(active_hours), NULL, "\"08:00-20:00\" in its time zone" },
+    { "active_hours", KEY_TEXT, 11, 11, NULL, "", true, P(active_hours), NULL, "\"08:00-20:00\" in its time zone; what is queued waits for them" },
     { "files", KEY_GROUPS, 0, 10000, NULL, "", true, P(files), NULL, "the virtual files" },
     { NULL },
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of configuration keys. Private to config.c and config-keys.c. */
+/* The table of configuration keys. Private to config.c, config-keys.c and config-compare.c. */
 #pragma once
 
 #include "daemon/config.h"
@@ -44,3 +44,8 @@ typedef struct {
 
 extern const ConfigScope CONFIG_ROOT, CONFIG_LISTENER, CONFIG_ADMIN_LISTENER, CONFIG_PARTNER,
         CONFIG_FILE;
+
+/* Whether a key has the same value in two objects of its scope; true for lists of groups. */
+bool config_key_is_equal(const ConfigKey *key, const void *left, const void *right);
+/* Whether two lists of groups of a scope have the same values in the same order. */
+bool config_are_groups_equal(const ConfigScope *scope, const GPtrArray *a, const GPtrArray *b);

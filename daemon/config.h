@@ -82,5 +82,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_unref)
 const Partner *config_find_partner(const Config *config, const char *name);
 /* By PI 3 of CONNECT. */
 const Partner *config_find_partner_by_identifier(const Config *config, const char *identifier);
+/* Whether a partner is called, let in or served otherwise in one than in the other: any key of it or of its virtual
+ * files, or it is only in one. */
+bool config_is_partner_changed(const Config *before, const Config *after, const char *name);
 /* The key table as Markdown, for people and for docs/configuration.md. Returns new. */
 char *config_describe_keys(void);

@@ -50,7 +50,7 @@ typedef struct {
     int64_t mtime_us;     /* wall */
     int64_t created_us, updated_us, finished_us; /* wall; finished 0 while not */
     uint32_t attempts;
-    int64_t next_retry_us; /* wall, waiting only */
+    int64_t next_retry_us; /* wall, waiting, or queued for a partner's hours; else 0 */
     uint8_t diag_type;
     uint16_t diag_code;
     uint8_t cause;    /* why it failed without a diagnostic: BaseError + 1, 0 none */

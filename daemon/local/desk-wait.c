@@ -93,11 +93,12 @@ static Waiter *add_waiter(Desk *self, DoorCall *call, int64_t id, const char *ke
     return waiter;
 }
 
-/* A final state; or a retry so late that the waiter would not see it. */
+/* A final state; or a retry, or the partner's hours, so late that the waiter would not see it. */
 static bool is_answer(const Waiter *waiter, const Transfer *transfer)
 {
     return transfer_state_is_final(transfer->state) ||
-           (transfer->state == TRANSFER_WAITING && transfer->next_retry_us > waiter->deadline_us);
+           ((transfer->state == TRANSFER_WAITING || transfer->state == TRANSFER_QUEUED) &&
+            transfer->next_retry_us > waiter->deadline_us);
 }
 
 void desk_tell_waiters(Desk *self, const Transfer *transfer)

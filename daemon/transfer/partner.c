@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define MINUTES_PER_HOUR 60
+#define MINUTES_PER_DAY  (24 * MINUTES_PER_HOUR)
+#define SECONDS_PER_HOUR 3600
 
 void tls_settings_clear(TlsSettings *settings)
 {
@@ -53,7 +55,8 @@ bool partner_parse_hours(const char *text, unsigned *ret_from_minute, unsigned *
         return false;
     *ret_from_minute = h1 * MINUTES_PER_HOUR + m1;
     *ret_to_minute = h2 * MINUTES_PER_HOUR + m2;
-    return true;
+    return *ret_from_minute != *ret_to_minute &&
+           (*ret_from_minute < MINUTES_PER_DAY || *ret_to_minute > 0);
 }
 
 bool partner_is_open_at(const Partner *partner, int64_t wall_s)
@@ -70,6 +73,30 @@ bool partner_is_open_at(const Partner *partner, int64_t wall_s)
                      g_date_time_get_minute(local));
     /* from > to: over midnight */
     return from <= to ? now >= from && now < to : now >= from || now < to;
+}
+
+int64_t partner_next_opening(const Partner *partner, int64_t wall_s)
+{
+    g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(wall_s);
+    g_autoptr(GDateTime) local = NULL;
+    unsigned from = 0, to;
+
+    if (partner_is_open_at(partner, wall_s))
+        return wall_s;
+    (void)partner_parse_hours(partner->active_hours, &from, &to); /* closed: there are hours */
+    local = g_date_time_to_timezone(utc, partner->zone);
+    for (int day = 0; day < 3; day++) {
+        g_autoptr(GDateTime) date = g_date_time_add_days(local, day);
+        g_autoptr(GDateTime) opening = g_date_time_new(
+                partner->zone, g_date_time_get_year(date), g_date_time_get_month(date),
+                g_date_time_get_day_of_month(date), (gint)(from / MINUTES_PER_HOUR % 24),
+                (gint)(from % MINUTES_PER_HOUR), 0);
+        int64_t opening_s = g_date_time_to_unix(opening);
+
+        if (opening_s > wall_s && partner_is_open_at(partner, opening_s))
+            return opening_s;
+    }
+    return wall_s + SECONDS_PER_HOUR; /* the clock leaps over the hours: look again */
 }
 
 /* Bytes of an address, IPv4-mapped ones as IPv4. Returns 4, 16, or 0 when it is none. */

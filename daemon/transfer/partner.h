@@ -57,9 +57,11 @@ typedef struct {
 void partner_free(Partner *partner);
 /* True now inside active_hours (always without them). */
 bool partner_is_open_at(const Partner *partner, int64_t wall_s);
+/* When active_hours begin next, as wall time; wall_s itself while they last. */
+int64_t partner_next_opening(const Partner *partner, int64_t wall_s);
 /* True when an address text may call in as this partner. */
 bool partner_accepts_address(const Partner *partner, const char *address);
-/* "HH:MM-HH:MM" as minutes of the day; false when it is no such text. */
+/* "HH:MM-HH:MM" as minutes of the day; false when it is no such text, or no minute is between them. */
 bool partner_parse_hours(const char *text, unsigned *ret_from_minute, unsigned *ret_to_minute);
 /* "192.0.2.0/24" or one address. ret_length: 4 or 16 bytes. */
 bool partner_parse_range(const char *range, uint8_t ret_bytes[16], size_t *ret_length,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gives waiting transfers to connections, in order of their priority, then of their numbers, as many
- * connections per partner as it allows; decides after each attempt whether there is another. procedures §9.10. Main loop only.
+ * connections per partner as it allows; decides after each attempt whether there is another. procedures §9.10.
+ * Who is disabled, or outside its hours, is waited for. Main loop only.
  */
 #include "daemon/transfer/queue.h"
 
@@ -14,13 +15,15 @@
 
 #define UNFINISHED     (1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING | 1u << TRANSFER_WAITING)
 #define USEC_PER_MSEC  1000
-#define PRIORITY_FIRST 0 /* PI 17 */
+#define PRIORITY_FIRST 0   /* PI 17 */
+#define LOOK_AGAIN_S   600 /* the clock may be set while we wait for an hour of the day */
 
 typedef struct {
     Queue *queue;
     Transfer *transfer;
     Progress *progress; /* while a connection has it, else NULL */
     bool cancelling;
+    bool held;        /* until its partner may be called: its error says why */
     uint8_t priority; /* of its virtual file: 0 before 1 before 2 */
     guint timer;      /* of a retry, 0 none */
 } Entry;
@@ -41,6 +44,8 @@ struct Queue {
     GTree *entries; /* id → Entry, in order */
     GPtrArray *links;
     GHashTable *tls; /* partner's name → TlsContext, of this configuration */
+    guint opening;   /* source: when the next partner's hours begin; 0 none */
+    int64_t opening_s;
     bool finishing;
 };
 
@@ -99,6 +104,8 @@ void queue_free(Queue *self)
 {
     if (self == NULL)
         return;
+    if (self->opening != 0)
+        g_source_remove(self->opening);
     g_tree_unref(self->entries);
     g_ptr_array_unref(self->links);
     g_hash_table_unref(self->tls);
@@ -192,6 +199,7 @@ static gboolean on_retry_time(gpointer data)
 
     entry->timer = 0;
     entry->transfer->state = TRANSFER_QUEUED;
+    entry->transfer->next_retry_us = 0;
     pump(self, partner);
     return G_SOURCE_REMOVE;
 }
@@ -305,12 +313,11 @@ static bool find_rules(const Queue *self, const Transfer *transfer, const Partne
     *ret_file = *ret_partner != NULL ? rule_find_by_path((*ret_partner)->files, transfer->path,
                                                          transfer->direction == DIRECTION_SEND)
                                      : NULL;
-    if (*ret_file == NULL || (*ret_partner)->address == NULL || !(*ret_partner)->enabled) {
+    if (*ret_file == NULL || (*ret_partner)->address == NULL) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED, "partner '%s' %s", transfer->partner,
-                    *ret_partner == NULL              ? "is not configured any more"
-                    : *ret_file == NULL               ? "has no virtual file for this path any more"
-                    : (*ret_partner)->address == NULL ? "has no address to call"
-                                                      : "is disabled");
+                    *ret_partner == NULL ? "is not configured any more"
+                    : *ret_file == NULL  ? "has no virtual file for this path any more"
+                                         : "has no address to call");
         return false;
     }
     if (transfer->end_sent && !(*ret_partner)->profile.restart) {
@@ -342,8 +349,14 @@ static Link *find_idle(const Queue *self, const char *partner, unsigned *ret_ope
 static void give(Queue *self, Link *link, Entry *entry, const Partner *partner,
                  const VirtualFile *file, TlsContext *tls)
 {
-    Job *job = job_new(self->config, partner, file, transfer_copy(entry->transfer));
+    Job *job;
 
+    if (entry->held) {
+        entry->held = false;
+        g_clear_pointer(&entry->transfer->error, g_free);
+        entry->transfer->next_retry_us = 0;
+    }
+    job = job_new(self->config, partner, file, transfer_copy(entry->transfer));
     entry->progress = progress_ref(job->progress);
     entry->transfer->state = TRANSFER_RUNNING;
     log_transfer(LOG_TRANSFER_STARTED, entry->transfer);
@@ -374,8 +387,7 @@ static StartResult start(Queue *self, Entry *entry)
     Link *link = find_idle(self, entry->transfer->partner, &open);
 
     if (find_rules(self, entry->transfer, &partner, &file, &error)) {
-        if (link == NULL &&
-            (open >= partner->outgoing_connections || !partner_is_open_at(partner, clock_wall_s())))
+        if (link == NULL && open >= partner->outgoing_connections)
             return START_FULL;
         tls = find_tls(self, partner, &error);
     }
@@ -409,15 +421,112 @@ static gboolean is_next(gpointer key, gpointer value, gpointer data)
     return entry->priority == PRIORITY_FIRST;
 }
 
+/* holding */
+
+static void pump_all(Queue *self);
+
+static gboolean on_opening(gpointer data)
+{
+    Queue *self = data;
+
+    self->opening = 0;
+    pump_all(self);
+    return G_SOURCE_REMOVE;
+}
+
+static void wait_for_opening(Queue *self, int64_t opening_s, int64_t now_s)
+{
+    if (self->opening != 0 && self->opening_s <= opening_s)
+        return;
+    if (self->opening != 0)
+        g_source_remove(self->opening);
+    self->opening_s = opening_s;
+    self->opening = g_timeout_add_seconds((guint)CLAMP(opening_s - now_s, 1, LOOK_AGAIN_S),
+                                          on_opening, self);
+}
+
+/* Why nothing may be started with a partner now, and until when (0: until somebody changes it). NULL: it may. */
+static char *dup_obstacle(Queue *self, const Partner *partner, int64_t *ret_until_us)
+{
+    int64_t now_s = clock_wall_s(), opening_s = partner_next_opening(partner, now_s);
+
+    *ret_until_us = 0;
+    if (!partner->enabled)
+        return g_strdup_printf("partner '%s' is disabled", partner->name);
+    if (opening_s == now_s)
+        return NULL;
+    wait_for_opening(self, opening_s, now_s);
+    *ret_until_us = opening_s * USEC_PER_SEC;
+    return g_strdup_printf("partner '%s' is called from %s only", partner->name,
+                           partner->active_hours);
+}
+
+typedef struct {
+    Queue *queue;
+    const char *partner, *reason;
+    int64_t until_us;
+} Hold;
+
+static gboolean hold(gpointer key, gpointer value, gpointer data)
+{
+    const Hold *order = data;
+    Entry *entry = value;
+    Transfer *transfer = entry->transfer;
+
+    (void)key;
+    if (transfer->state != TRANSFER_QUEUED || entry->progress != NULL ||
+        strcmp(transfer->partner, order->partner) != 0)
+        return FALSE;
+    if (entry->held && strcmp(transfer->error, order->reason) == 0 &&
+        transfer->next_retry_us == order->until_us)
+        return FALSE;
+    entry->held = true;
+    g_free(transfer->error);
+    transfer->error = g_strdup(order->reason);
+    transfer->diag_type = 0;
+    transfer->diag_code = 0;
+    transfer->cause = 0;
+    transfer->next_retry_us = order->until_us;
+    log_transfer(LOG_TRANSFER_HELD, transfer);
+    record(order->queue, transfer);
+    return FALSE;
+}
+
 static void pump(Queue *self, const char *partner)
 {
-    while (!self->finishing) {
+    const Partner *settings = config_find_partner(self->config, partner);
+    int64_t until_us = 0;
+    g_autofree char *obstacle = settings != NULL ? dup_obstacle(self, settings, &until_us) : NULL;
+    Hold order = {self, partner, obstacle, until_us};
+
+    if (obstacle != NULL && !self->finishing)
+        g_tree_foreach(self->entries, hold, &order);
+    while (obstacle == NULL && !self->finishing) {
         Search search = {.partner = partner};
 
         g_tree_foreach(self->entries, is_next, &search);
         if (search.found == NULL || start(self, search.found) == START_FULL)
             return;
     }
+}
+
+static gboolean add_partner(gpointer key, gpointer value, gpointer data)
+{
+    (void)key;
+    g_hash_table_add(data, g_strdup(((const Entry *)value)->transfer->partner));
+    return FALSE;
+}
+
+static void pump_all(Queue *self)
+{
+    g_autoptr(GHashTable) partners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GHashTableIter iterator;
+    gpointer name;
+
+    g_tree_foreach(self->entries, add_partner, partners);
+    g_hash_table_iter_init(&iterator, partners);
+    while (g_hash_table_iter_next(&iterator, &name, NULL))
+        pump(self, name);
 }
 
 static void set_priority(const Queue *self, Entry *entry)
@@ -441,12 +550,53 @@ static gboolean set_priority_anew(gpointer key, gpointer value, gpointer data)
 
 /* from outside */
 
+/* Connections of ours that were opened with other settings end when they are free. */
+static void leave_changed(Queue *self, const Config *before)
+{
+    for (guint i = 0; i < self->links->len; i++) {
+        Link *link = g_ptr_array_index(self->links, i);
+
+        if (link->leaving || !config_is_partner_changed(before, self->config, link->partner))
+            continue;
+        link->leaving = true;
+        connection_order(link->connection, order_new(ORDER_FINISH));
+    }
+}
+
+typedef struct {
+    const Config *before, *after;
+} Change;
+
+/* What failed under the old settings need not wait under the new ones. */
+static gboolean end_wait(gpointer key, gpointer value, gpointer data)
+{
+    const Change *change = data;
+    Entry *entry = value;
+
+    (void)key;
+    if (entry->transfer->state != TRANSFER_WAITING ||
+        !config_is_partner_changed(change->before, change->after, entry->transfer->partner))
+        return FALSE;
+    if (entry->timer != 0)
+        g_source_remove(entry->timer);
+    entry->timer = 0;
+    entry->transfer->state = TRANSFER_QUEUED;
+    entry->transfer->next_retry_us = 0;
+    return FALSE;
+}
+
 void queue_set_config(Queue *self, Config *config)
 {
-    config_unref(self->config);
+    Config *before = self->config;
+    Change change = {before, config};
+
     self->config = config_ref(config);
     g_hash_table_remove_all(self->tls);
     g_tree_foreach(self->entries, set_priority_anew, self);
+    leave_changed(self, before);
+    g_tree_foreach(self->entries, end_wait, &change);
+    config_unref(before);
+    pump_all(self);
 }
 
 void queue_add(Queue *self, Transfer *transfer)
@@ -458,6 +608,7 @@ void queue_add(Queue *self, Transfer *transfer)
     *id = transfer->id;
     entry->queue = self;
     entry->transfer = transfer;
+    entry->held = transfer->state == TRANSFER_QUEUED && transfer->error != NULL;
     set_priority(self, entry);
     transfer->state = TRANSFER_QUEUED;
     g_tree_insert(self->entries, id, entry);

@@ -17,7 +17,8 @@ Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallba
                  gpointer data);
 /* Only when no connection is left. */
 void queue_free(Queue *self);
-/* New partners and rules for the jobs that start from now on. */
+/* New partners and rules for the jobs that start from now on. What waits for a partner whose settings changed is
+ * tried at once; what a partner that is gone was to get fails. */
 void queue_set_config(Queue *self, Config *config);
 /* A stored transfer, queued or waiting, of direction send or fetch. transfer: taken. */
 void queue_add(Queue *self, Transfer *transfer);

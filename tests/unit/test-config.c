@@ -199,6 +199,51 @@ static void test_complaints(void)
     }
 }
 
+/* Which changes of the text change the partner B. */
+static void test_changed_partner(void)
+{
+#define BEFORE                                                                                     \
+    "node = \"A\"; " PARTNER "password_sent = \"x\"; time_zone = \"UTC\"; "                        \
+    "addresses = [ \"192.0.2.1\" ]; retry_delays_s = [ 1, 2 ]; " FILES "} ); } );"
+    static const struct {
+        const char *from, *to;
+        bool changed;
+    } CASES[] = {
+            {"node = \"A\"; ", "node = \"A\"; log: { level = \"debug\"; }; ", false},
+            {"time_zone = \"UTC\"; ", "port = 5000; time_zone = \"UTC\"; ", false},
+            {"time_zone = \"UTC\"; ", "port = 5001; time_zone = \"UTC\"; ", true},
+            {"time_zone = \"UTC\"; ", "time_zone = \"Europe/Paris\"; ", true},
+            {"time_zone = \"UTC\"; ", "time_zone = \"UTC\"; profile = \"cft\"; ", true},
+            {"time_zone = \"UTC\"; ", "time_zone = \"UTC\"; sync_window = 7; ", true},
+            {"time_zone = \"UTC\"; ", "time_zone = \"UTC\"; enabled = false; ", true},
+            {"time_zone = \"UTC\"; ", "time_zone = \"UTC\"; tls: { enabled = true; }; ", true},
+            {"\"x\"", "\"y\"", true},
+            {"password_sent = \"x\"; ", "", true},
+            {"192.0.2.1", "192.0.2.2", true},
+            {"[ 1, 2 ]", "[ 1, 3 ]", true},
+            {"[ 1, 2 ]", "[ 1 ]", true},
+            {"mode = \"send\"; ", "mode = \"send\"; max_mb = 1; ", true},
+            {"} ); } );", "}, { pattern = \"in/*\"; mode = \"receive\"; } ); } );", true},
+            {"name = \"B\"", "name = \"C\"", true},
+            {"node = \"A\"", "node = \"Z\"", true}, /* it is our name towards B */
+    };
+    g_autoptr(Config) before = load(BEFORE, NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_auto(GStrv) parts = g_strsplit(BEFORE, CASES[i].from, 2);
+        g_autofree char *text = g_strjoinv(CASES[i].to, parts);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Config) after = load(text, &error);
+
+        g_test_message("%s", text);
+        g_assert_no_error(error);
+        g_assert_cmpuint(g_strv_length(parts), ==, 2);
+        g_assert_cmpint(config_is_partner_changed(before, after, "B"), ==, CASES[i].changed);
+    }
+    g_assert_false(config_is_partner_changed(before, before, "NOBODY"));
+#undef BEFORE
+}
+
 static void test_no_file(void)
 {
     g_autoptr(GError) error = NULL;
@@ -214,6 +259,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config/defaults", test_defaults);
     g_test_add_func("/config/values", test_values);
     g_test_add_func("/config/complaints", test_complaints);
+    g_test_add_func("/config/changed-partner", test_changed_partner);
     g_test_add_func("/config/no-file", test_no_file);
     return g_test_run();
 }

@@ -225,6 +225,41 @@ static void test_partner(void)
     }
 }
 
+/* hours in a zone with a summer time, on the days around its changes */
+static void test_openings(void)
+{
+    static const struct {
+        const char *hours, *now, *opening;
+    } CASES[] = {
+            {"08:00-18:00", "2026-01-10T07:30:00+01", "2026-01-10T08:00:00+01"},
+            {"08:00-18:00", "2026-01-10T08:00:00+01", "2026-01-10T08:00:00+01"},
+            {"08:00-18:00", "2026-01-10T17:59:59+01", "2026-01-10T17:59:59+01"},
+            {"08:00-18:00", "2026-01-10T18:00:00+01", "2026-01-11T08:00:00+01"},
+            {"22:00-06:00", "2026-01-10T12:00:00+01", "2026-01-10T22:00:00+01"},
+            {"24:00-06:00", "2026-01-10T12:00:00+01", "2026-01-11T00:00:00+01"},
+            {"08:00-18:00", "2026-03-28T20:00:00+01", "2026-03-29T08:00:00+02"},
+            {"02:30-05:00", "2026-03-29T01:00:00+01", "2026-03-29T03:00:00+02"},
+            {"08:00-18:00", "2026-10-24T20:00:00+02", "2026-10-25T08:00:00+01"},
+    };
+    unsigned from, to;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autoptr(GDateTime) now = g_date_time_new_from_iso8601(CASES[i].now, NULL);
+        g_autoptr(GDateTime) opening = g_date_time_new_from_iso8601(CASES[i].opening, NULL);
+        g_autofree char *hours = g_strdup(CASES[i].hours);
+        Partner partner = {.active_hours = hours,
+                           .zone = g_time_zone_new_identifier("Europe/Paris")};
+
+        g_test_message("%s at %s", CASES[i].hours, CASES[i].now);
+        g_assert_cmpint(partner_next_opening(&partner, g_date_time_to_unix(now)), ==,
+                        g_date_time_to_unix(opening));
+        g_time_zone_unref(partner.zone);
+    }
+    g_assert_false(partner_parse_hours("08:00-08:00", &from, &to));
+    g_assert_false(partner_parse_hours("24:00-00:00", &from, &to));
+    g_assert_true(partner_parse_hours("00:00-24:00", &from, &to));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -234,5 +269,6 @@ int main(int argc, char **argv)
     g_test_add_func("/rule/wire", test_wire);
     g_test_add_func("/rule/days", test_days);
     g_test_add_func("/partner/addresses-and-hours", test_partner);
+    g_test_add_func("/partner/openings", test_openings);
     return g_test_run();
 }
