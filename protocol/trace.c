@@ -105,13 +105,16 @@ static void append_units(Line *line, const uint8_t *bytes, size_t length, bool i
         bool is_long = false;
         size_t value_length = wire_read_length(&reader, &is_long);
         const uint8_t *value = wire_read_bytes(&reader, value_length);
-        const PgiRow *group = in_group ? NULL : pgi_find(code);
+        const PgiRow *group = pgi_find(code);
 
         if (reader.failed) {
             append(line, " PI %u runs past its end", code);
         } else if (line->units++ >= SHOWN_UNITS) {
             append(line, " ...");
             return;
+        } else if (group != NULL && in_group) {
+            /* not allowed, and what it holds may be a secret */
+            append(line, " PGI %u %s in a group (%zu bytes)", code, group->name, value_length);
         } else if (group != NULL) {
             append(line, " PGI %u %s {", code, group->name);
             append_units(line, value, value_length, true);
