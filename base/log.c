@@ -47,6 +47,7 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
     [LOG_TRANSFER_REPEATED]      = { "transfer-repeated",      LOG_LEVEL_NOTICE,  "transfer repeated by the partner, answered again" },
     [LOG_STORE_FAILED]           = { "store-failed",           LOG_LEVEL_ERROR,   "store failed" },
     [LOG_STORE_LOST]             = { "store-lost",             LOG_LEVEL_ERROR,   "store away, waiting for it" },
+    [LOG_STORE_FULL]             = { "store-full",             LOG_LEVEL_ERROR,   "store's disk is full, what ends waits for room" },
     [LOG_STORE_BACK]             = { "store-back",             LOG_LEVEL_NOTICE,  "store back" },
     [LOG_SPOOL_RECOVERED]        = { "spool-recovered",        LOG_LEVEL_NOTICE,  "spool recovered" },
     [LOG_DOOR_OPENED]            = { "door-opened",            LOG_LEVEL_INFO,    "local door open" },

@@ -619,6 +619,9 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
     case STORE_LOST:
         log_event(LOG_STORE_LOST, "REASON", text, NULL);
         break;
+    case STORE_FULL:
+        log_event(LOG_STORE_FULL, "REASON", text, NULL);
+        break;
     case STORE_BACK:
         log_event(LOG_STORE_BACK, NULL);
         read_definitions_again(self);

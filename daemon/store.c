@@ -3,7 +3,8 @@
  * The store's thread: takes all requests that wait, runs them in one transaction, syncs the folders they
  * name, commits once, and only then answers each. What comes while a commit is under way makes the next
  * group. When the database goes away the group waits for it, with what comes meanwhile, and is run again
- * unless its commit turns out to have happened. Architecture §4 and §5.
+ * unless its commit turns out to have happened. When the database's disk is full, patient writes are put off, in
+ * their order, and tried again until there is room. Architecture §4 and §5.
  */
 #include "daemon/store-private.h"
 
@@ -34,7 +35,10 @@ struct Store {
     StoreWatcher on_change;
     gpointer on_change_data;
     /* the store's thread */
-    GQueue held; /* StoreRequest *: taken, to be run before anything else */
+    GQueue held;    /* StoreRequest *: taken, to be run before anything else */
+    GQueue put_off; /* StoreRequest *: patient writes for which there was no room */
+    int64_t again_us, room_pause_us; /* when they are tried again, and how long it was until then */
+    bool ending;
 };
 
 typedef struct {
@@ -207,8 +211,47 @@ static bool run_group(Store *self, GPtrArray *group)
         return false;
     if (begun)
         db_rollback(self->db);
-    fail_group(group, error);
+    if (group->len > 1 && g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE))
+        part_group(self, group); /* who only reads needs no room */
+    else
+        fail_group(group, error);
     return true;
+}
+
+/* when its disk is full */
+
+/* True: taken, and tried again later. */
+static bool put_off(Store *self, StoreRequest *request)
+{
+    const GError *error = request->result->error;
+
+    if (!request->patient || !request->writes ||
+        !g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE))
+        return false;
+    if (self->room_pause_us == 0)
+        tell(self, STORE_FULL, NULL, error->message);
+    self->room_pause_us = CLAMP(self->room_pause_us * 2, BACK_OFF_MIN_US, BACK_OFF_MAX_US);
+    self->again_us = clock_now_us() + self->room_pause_us;
+    request->alone = false;
+    g_queue_push_tail(&self->put_off, request);
+    return true;
+}
+
+static void try_again(Store *self)
+{
+    StoreRequest *request;
+
+    while ((request = g_queue_pop_tail(&self->put_off)) != NULL)
+        g_queue_push_head(&self->held, request);
+}
+
+/* A patient write was stored. */
+static void note_room(Store *self)
+{
+    if (self->room_pause_us == 0 || !g_queue_is_empty(&self->put_off))
+        return;
+    self->room_pause_us = 0;
+    tell(self, STORE_BACK, NULL, NULL);
 }
 
 /* when the database is away */
@@ -335,6 +378,7 @@ static void give_up(Store *self, GPtrArray *group)
     for (guint i = 0; i < group->len; i++)
         store_request_free(g_ptr_array_index(group, i));
     g_ptr_array_set_size(group, 0);
+    try_again(self);
     while ((request = g_queue_pop_head(&self->held)) != NULL)
         store_request_free(request);
 }
@@ -345,17 +389,45 @@ static void serve(Store *self, GPtrArray *group)
         if (!regain(self, group))
             give_up(self, group);
     }
-    for (guint i = 0; i < group->len; i++)
-        answer(self, g_ptr_array_index(group, i));
+    for (guint i = 0; i < group->len; i++) {
+        StoreRequest *request = g_ptr_array_index(group, i);
+        bool stored = request->writes && request->result->error == NULL;
+
+        if (put_off(self, request))
+            continue;
+        answer(self, request);
+        if (stored)
+            note_room(self);
+    }
 }
 
 /* the thread */
 
+/* Patient writes stay behind those that were put off. NULL: it is there now. */
+static StoreRequest *pass(Store *self, StoreRequest *request)
+{
+    if (request == NULL || !request->patient || !request->writes || self->put_off.length == 0)
+        return request;
+    g_queue_push_tail(&self->put_off, request);
+    return NULL;
+}
+
 static StoreRequest *take_request(Store *self)
 {
-    StoreRequest *request = g_queue_pop_head(&self->held);
+    for (;;) {
+        StoreRequest *request;
 
-    return request != NULL ? request : mailbox_take(self->requests);
+        if (clock_now_us() >= self->again_us)
+            try_again(self);
+        request = g_queue_pop_head(&self->held);
+        if (request == NULL)
+            request = mailbox_take(self->requests);
+        if (request == NULL)
+            return NULL;
+        request = pass(self, request);
+        if (request != NULL)
+            return request;
+    }
 }
 
 /* Looks at the database while nothing is asked: notices, and whether it is still there. */
@@ -368,24 +440,36 @@ static void watch_database(Store *self)
         give_up(self, nothing);
 }
 
+/* Until somebody asks, the database has news, or what was put off has its turn. */
+static StoreRequest *wait_for_turn(Store *self)
+{
+    int64_t until_us = self->put_off.length == 0 ? INT64_MAX : self->again_us;
+    int64_t left_us = MAX(until_us - clock_now_us(), 0);
+    struct pollfd fds[2] = {{.events = POLLIN}, {.fd = db_fd(self->db), .events = POLLIN}};
+
+    if (fds[1].fd < 0)
+        return pass(self, mailbox_wait(self->requests, until_us));
+    fds[0].fd = mailbox_fd(self->requests);
+    /* interrupted: looks again */
+    (void)poll(fds, G_N_ELEMENTS(fds), until_us == INT64_MAX ? -1 : (int)(left_us / 1000) + 1);
+    if (fds[1].revents != 0)
+        watch_database(self);
+    return NULL;
+}
+
+/* NULL: the store is being closed, and what was put off has had its last chance. */
 static StoreRequest *wait_for_request(Store *self)
 {
     StoreRequest *request = take_request(self);
 
-    if (request != NULL)
-        return request;
-    if (db_fd(self->db) < 0)
-        return mailbox_wait(self->requests, INT64_MAX);
-    while (request == NULL) {
-        struct pollfd fds[] = {{mailbox_fd(self->requests), POLLIN, 0},
-                               {db_fd(self->db), POLLIN, 0}};
-
-        (void)poll(fds, G_N_ELEMENTS(fds), -1); /* interrupted: looks again */
-        if (fds[1].revents != 0)
-            watch_database(self);
-        request = take_request(self);
-        if (request == NULL && mailbox_is_closed(self->requests))
-            return NULL;
+    while (request == NULL && !self->ending) {
+        self->ending = mailbox_is_closed(self->requests);
+        if (self->ending)
+            try_again(self);
+        else
+            request = wait_for_turn(self);
+        if (request == NULL)
+            request = take_request(self);
     }
     return request;
 }
@@ -393,6 +477,7 @@ static StoreRequest *wait_for_request(Store *self)
 static gpointer store_main(gpointer data)
 {
     Store *self = data;
+    g_autoptr(GPtrArray) nothing = g_ptr_array_new();
     StoreRequest *request;
 
     while ((request = wait_for_request(self)) != NULL) {
@@ -405,6 +490,7 @@ static gpointer store_main(gpointer data)
         serve(self, group);
         take_notices(self);
     }
+    give_up(self, nothing);
     return NULL;
 }
 
@@ -459,6 +545,7 @@ Store *store_open(const StoreSettings *settings, GError **error)
     self->source = mailbox_attach(self->answers, NULL, on_answer, self);
     self->changes_source = mailbox_attach(self->changes, NULL, on_news, self);
     g_queue_init(&self->held);
+    g_queue_init(&self->put_off);
     self->thread = g_thread_new("store", store_main, self);
     return self;
 }

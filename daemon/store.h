@@ -116,7 +116,8 @@ Store *store_open(const StoreSettings *settings, GError **error);
 typedef enum {
     STORE_CHANGED, /* a row was changed by another daemon on the schema, a definition by any: table and key */
     STORE_LOST, /* the database is away; text: why */
-    STORE_BACK, /* it is back, and anything may have changed */
+    STORE_FULL, /* no room on its disk; patient writes wait; text: what it said */
+    STORE_BACK, /* it is back or has room, and anything may have changed */
 } StoreNews;
 
 /* Called in the main loop. table: of STORE_CHANGED only, else NULL. */
@@ -237,8 +238,8 @@ StoreRequest *store_request_undefine(const char *partner, const char *pattern, i
 
 /* running them */
 
-/* The request waits for a database that is away, however long; others fail with UNREACHABLE after wait_ms.
- * Returns request. */
+/* The request waits for a database that is away, or for room on its disk, however long; others fail with
+ * UNREACHABLE after wait_ms, with NO_SPACE at once. Returns request. */
 StoreRequest *store_request_set_patient(StoreRequest *request);
 
 /* Runs a request and waits for it. request: taken. Returns new, never NULL. Not on the main loop. */

@@ -118,8 +118,11 @@ static DbStep sqlite_step(Db *db, GError **error)
 
     if (code == SQLITE_ROW)
         return DB_ROW;
-    if (code != SQLITE_DONE)
+    if (code != SQLITE_DONE) {
         set_error(self, code, "run a statement", error);
+        /* some failures, a full disk among them, take the transaction with them */
+        db->doomed = sqlite3_get_autocommit(self->handle) != 0;
+    }
     (void)sqlite3_reset(self->current); /* tells the same error again */
     return code == SQLITE_DONE ? DB_DONE : DB_FAILED;
 }

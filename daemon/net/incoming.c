@@ -172,7 +172,8 @@ static StoreRequest *new_end(Incoming *self)
 
 bool incoming_is_store_away(const GError *error)
 {
-    return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE);
+    return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ||
+           g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE);
 }
 
 typedef struct {

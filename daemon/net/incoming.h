@@ -61,7 +61,7 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
 /* Makes a published name durable. Should that fail, the row and what the spool still holds publish the file
  * again at the next start. */
 void incoming_settle_name(Incoming *self);
-/* True for an error of a database that is away: temporary, nothing is stored. */
+/* True for an error of a database that is away or has no room: temporary, nothing is stored. */
 bool incoming_is_store_away(const GError *error);
 /* Session counters into the transfer. */
 void incoming_remember_counts(Incoming *self);
