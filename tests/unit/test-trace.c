@@ -49,8 +49,8 @@ static void assert_silent(const uint8_t *bytes, size_t length)
     g_assert_null(strstr(line, SECRET));
     g_assert_null(strstr(lower, SECRET_HEX));
     for (size_t at = 0; at + 3 <= strlen(SECRET); at++) { /* no part of it either */
-        g_autofree char *part = g_strndup(SECRET + at, 3);
-        g_autofree char *hex = g_strndup(SECRET_HEX + 2 * at, 6);
+        g_autofree char *part = g_strndup(&SECRET[at], 3);
+        g_autofree char *hex = g_strndup(&SECRET_HEX[2 * at], 6);
 
         g_assert_null(strstr(line, part));
         g_assert_null(strstr(lower, hex));
