@@ -102,17 +102,16 @@ static void forgive(Gate *self, const char *address, const char *identifier)
 }
 
 Verdict gate_admit(Gate *self, const Config *config, const Connection *connection,
-                   const char *partner)
+                   const char *partner, const GateOutgoing *outgoing)
 {
     const Partner *settings = config_find_partner(config, partner);
     Visitor *visitor = g_hash_table_lookup(self->visitors, connection);
-    unsigned admitted = g_hash_table_size(self->visitors) - count_visitors(self, NULL, NULL);
 
     if (visitor == NULL || settings == NULL)
         return VERDICT_STOPPING;
-    if (admitted >= config->max_connections)
+    if (gate_count_admitted(self, NULL) + outgoing->all >= config->max_connections)
         return VERDICT_FULL;
-    if (count_visitors(self, partner, NULL) >= settings->max_connections)
+    if (gate_count_admitted(self, partner) + outgoing->partner >= settings->max_connections)
         return VERDICT_BUSY;
     visitor->partner = g_strdup(partner);
     forgive(self, visitor->address, settings->identifier);
@@ -163,9 +162,9 @@ static unsigned count_failure(Gate *self, const char *key, int64_t now_us)
     Failures *failures;
     unsigned over;
 
-    if (g_hash_table_size(self->failures) >= ADDRESSES_MAX)
-        return PENALTY_MS; /* an attack from everywhere: the same patience for all */
     failures = g_hash_table_lookup(self->failures, key);
+    if (failures == NULL && g_hash_table_size(self->failures) >= ADDRESSES_MAX)
+        return PENALTY_MS; /* an attack from everywhere: the same patience for all who are new */
     if (failures == NULL) {
         failures = g_new0(Failures, 1);
         g_hash_table_insert(self->failures, g_strdup(key), failures);
@@ -193,4 +192,11 @@ unsigned gate_reject(Gate *self, const char *address, const char *identifier)
 unsigned gate_count(const Gate *self)
 {
     return g_hash_table_size(self->visitors);
+}
+
+unsigned gate_count_admitted(const Gate *self, const char *partner)
+{
+    if (partner != NULL)
+        return count_visitors(self, partner, NULL);
+    return g_hash_table_size(self->visitors) - count_visitors(self, NULL, NULL);
 }

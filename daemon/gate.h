@@ -9,6 +9,11 @@
 
 typedef struct Gate Gate;
 
+/* Connections that we opened: they take places of the same limits. */
+typedef struct {
+    unsigned all, partner;
+} GateOutgoing;
+
 Gate *gate_new(void);
 void gate_free(Gate *self);
 /* A socket came. False: one of the limits before CONNECT is reached, nothing is counted. */
@@ -17,7 +22,7 @@ bool gate_enter(Gate *self, const Config *config, const char *address);
 void gate_add(Gate *self, const Connection *connection, const char *address);
 /* It proved to be a partner: may it stay? */
 Verdict gate_admit(Gate *self, const Config *config, const Connection *connection,
-                   const char *partner);
+                   const char *partner, const GateOutgoing *outgoing);
 /* It is gone, with all it held. */
 void gate_remove(Gate *self, const Connection *connection);
 Verdict gate_claim(Gate *self, const Connection *connection, const char *partner, const char *path);
@@ -26,3 +31,5 @@ void gate_unclaim(Gate *self, const char *partner, const char *path);
  * are counted, known or not alike, until one of them is admitted. procedures §14.2. */
 unsigned gate_reject(Gate *self, const char *address, const char *identifier);
 unsigned gate_count(const Gate *self);
+/* Those that proved to be a partner, or any of them (NULL). */
+unsigned gate_count_admitted(const Gate *self, const char *partner);

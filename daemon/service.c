@@ -98,7 +98,22 @@ static void answer(const Notice *notice, Verdict verdict)
 
 static unsigned count_connections(const Service *self)
 {
-    return self->connections->len + queue_count_connections(self->queue);
+    return self->connections->len + queue_count_connections(self->queue, NULL);
+}
+
+static unsigned count_incoming(const char *partner, gpointer data)
+{
+    return gate_count_admitted(((const Service *)data)->gate, partner);
+}
+
+static Verdict admit(const Service *self, const Notice *notice)
+{
+    GateOutgoing outgoing = {queue_count_connections(self->queue, NULL),
+                             queue_count_connections(self->queue, notice->partner)};
+
+    return self->stopping ? VERDICT_STOPPING
+                          : gate_admit(self->gate, self->config, notice->connection,
+                                       notice->partner, &outgoing);
 }
 
 static void close_connection(Service *self, Connection *connection)
@@ -106,6 +121,7 @@ static void close_connection(Service *self, Connection *connection)
     gate_remove(self->gate, connection);
     g_ptr_array_remove_fast(self->connections, connection);
     connection_free(connection);
+    queue_take_room(self->queue);
 }
 
 static void on_offer_marked(StoreResult *result, gpointer data)
@@ -179,9 +195,7 @@ static void on_notice(gpointer message, gpointer data)
     }
     switch (notice->kind) {
     case NOTICE_ADMIT:
-        answer(notice, self->stopping ? VERDICT_STOPPING
-                                      : gate_admit(self->gate, self->config, notice->connection,
-                                                   notice->partner));
+        answer(notice, admit(self, notice));
         break;
     case NOTICE_REJECTED:
         take_rejected(self, notice);
@@ -656,6 +670,7 @@ static bool open_parts(Service *self, GError **error)
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);
     self->services = (ConnectionServices){self->store, self->spool, self->notices};
     self->queue = queue_new(&self->services, self->config, on_queue_change, self);
+    queue_set_counter(self->queue, count_incoming, self);
     self->desk = desk_open(&self->services, self->config, self->queue, &host, error);
     self->watch = self->desk != NULL ? watch_new(reload_by_itself, self, error) : NULL;
     if (self->watch == NULL || !resume_transfers(self, error))

@@ -46,6 +46,9 @@ struct Queue {
     GHashTable *tls; /* partner's name → TlsContext, of this configuration */
     guint opening;   /* source: when the next partner's hours begin; 0 none */
     int64_t opening_s;
+    QueueCounter count_incoming; /* NULL: nobody calls in */
+    gpointer counter_data;
+    bool crowded; /* something waits until a partner that called in leaves */
     bool finishing;
 };
 
@@ -375,6 +378,24 @@ static void give(Queue *self, Link *link, Entry *entry, const Partner *partner,
     link->id = entry->transfer->id;
 }
 
+/* Those that called in count too. open: connections of ours with this partner. */
+static bool has_room(Queue *self, const Partner *partner, unsigned open)
+{
+    unsigned calling = 0, calling_all = 0;
+
+    if (open >= partner->outgoing_connections)
+        return false;
+    if (self->count_incoming != NULL) {
+        calling = self->count_incoming(partner->name, self->counter_data);
+        calling_all = self->count_incoming(NULL, self->counter_data);
+    }
+    if (open + calling < partner->max_connections &&
+        self->links->len + calling_all < self->config->max_connections)
+        return true;
+    self->crowded = true;
+    return false;
+}
+
 typedef enum { START_DONE, START_FULL, START_FAILED } StartResult;
 
 static StartResult start(Queue *self, Entry *entry)
@@ -387,7 +408,7 @@ static StartResult start(Queue *self, Entry *entry)
     Link *link = find_idle(self, entry->transfer->partner, &open);
 
     if (find_rules(self, entry->transfer, &partner, &file, &error)) {
-        if (link == NULL && open >= partner->outgoing_connections)
+        if (link == NULL && !has_room(self, partner, open))
             return START_FULL;
         tls = find_tls(self, partner, &error);
     }
@@ -599,6 +620,20 @@ void queue_set_config(Queue *self, Config *config)
     pump_all(self);
 }
 
+void queue_set_counter(Queue *self, QueueCounter count_incoming, gpointer data)
+{
+    self->count_incoming = count_incoming;
+    self->counter_data = data;
+}
+
+void queue_take_room(Queue *self)
+{
+    if (!self->crowded)
+        return;
+    self->crowded = false;
+    pump_all(self);
+}
+
 void queue_add(Queue *self, Transfer *transfer)
 {
     Entry *entry = g_new0(Entry, 1);
@@ -640,6 +675,7 @@ bool queue_take_notice(Queue *self, Notice *notice)
     } else {
         connection_free(link->connection);
         g_ptr_array_remove(self->links, link);
+        queue_take_room(self);
     }
     pump(self, partner);
     return true;
@@ -738,7 +774,14 @@ void queue_cut(Queue *self)
         connection_cut(((Link *)g_ptr_array_index(self->links, i))->connection);
 }
 
-unsigned queue_count_connections(const Queue *self)
+unsigned queue_count_connections(const Queue *self, const char *partner)
 {
-    return self->links->len;
+    unsigned count = 0;
+
+    for (guint i = 0; i < self->links->len; i++) {
+        const Link *link = g_ptr_array_index(self->links, i);
+
+        count += partner == NULL || strcmp(link->partner, partner) == 0 ? 1 : 0;
+    }
+    return count;
 }

@@ -12,6 +12,9 @@ typedef struct Queue Queue;
 /* Told of every change of a transfer that the queue makes, once it is in the store. transfer: borrowed. */
 typedef void (*QueueCallback)(const Transfer *transfer, gpointer data);
 
+/* Connections of a partner that called in, of all with partner NULL. */
+typedef unsigned (*QueueCounter)(const char *partner, gpointer data);
+
 /* services: borrowed, longer-lived. config: referenced. */
 Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallback on_change,
                  gpointer data);
@@ -20,6 +23,10 @@ void queue_free(Queue *self);
 /* New partners and rules for the jobs that start from now on. What waits for a partner whose settings changed is
  * tried at once; what a partner that is gone was to get fails. */
 void queue_set_config(Queue *self, Config *config);
+/* Who says how many called in: they take places of the same limits. Without it there are none. */
+void queue_set_counter(Queue *self, QueueCounter count_incoming, gpointer data);
+/* One that called in has left. */
+void queue_take_room(Queue *self);
 /* A stored transfer, queued or waiting, of direction send or fetch. transfer: taken. */
 void queue_add(Queue *self, Transfer *transfer);
 /* A notice of a connection of ours: JOB_DONE or CLOSED. True when it was one; then it is dealt with, and the
@@ -38,4 +45,5 @@ void queue_finish(Queue *self);
 /* Ends all connections: with ABORT, or by their sockets. */
 void queue_abort(Queue *self, PesitDiag diag);
 void queue_cut(Queue *self);
-unsigned queue_count_connections(const Queue *self);
+/* Connections of ours with a partner, with all of them for NULL. */
+unsigned queue_count_connections(const Queue *self, const char *partner);
