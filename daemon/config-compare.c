@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What differs between two configurations, key by key of the table. Never logs. Any thread.
+ * What differs between two configurations, key by key of the table, and how one takes a value of the other. Never logs. Any thread.
  */
 #include "daemon/config-keys.h"
 
@@ -66,6 +66,47 @@ bool config_key_is_equal(const ConfigKey *key, const void *left, const void *rig
         return true;
     }
     return false;
+}
+
+static size_t value_bytes(KeyKind kind)
+{
+    switch ((int)kind) {
+    case KEY_BOOL:
+        return sizeof(bool);
+    case KEY_U8:
+    case KEY_CODE:
+        return sizeof(uint8_t);
+    case KEY_U16:
+    case KEY_VERSION:
+        return sizeof(uint16_t);
+    case KEY_U32:
+    case KEY_MODE:
+        return sizeof(uint32_t);
+    case KEY_MB:
+        return sizeof(uint64_t);
+    case KEY_CHOICE:
+        return sizeof(int);
+    default:
+        return 0;
+    }
+}
+
+void config_key_copy(const ConfigKey *key, const void *from, void *to)
+{
+    const void *source = (const char *)from + key->offset;
+    void *target = (char *)to + key->offset;
+
+    if (key->kind == KEY_TEXT || key->kind == KEY_PATH) {
+        g_free(*(char **)target);
+        *(char **)target = g_strdup(*(char *const *)source);
+    } else if (key->kind == KEY_SECRET) {
+        Secret *secret = *(Secret *const *)source;
+
+        secret_unref(*(Secret **)target);
+        *(Secret **)target = secret != NULL ? secret_ref(secret) : NULL;
+    } else {
+        memcpy(target, source, value_bytes(key->kind));
+    }
 }
 
 static bool is_group_equal(const ConfigScope *scope, const void *a, const void *b)

@@ -40,7 +40,7 @@ static const ConfigKey ROOT_KEYS[] = {
     { "paths.socket", KEY_PATH, 0, 0, "/run/pesitd/pesitd.sock", "", false, C(socket_path), NULL, "the local door of pesitfs and pesitctl" },
     { "paths.socket_mode", KEY_MODE, 0, 0777, "0660", "", false, C(socket_mode), NULL, "permission bits of the socket" },
     { "paths.store", KEY_PATH, 0, 0, NULL, "", false, C(store_path), NULL, "older name of store.path" },
-    { "paths.key_file", KEY_PATH, 0, 0, NULL, "", false, C(key_file), NULL, "key of sealed passwords" },
+    { "paths.key_file", KEY_PATH, 0, 0, NULL, "", true, C(key_file), NULL, "key of sealed passwords" },
     { "store.backend", KEY_CHOICE, 0, 0, "sqlite", "", false, C(store_backend), BACK_ENDS, "a file of ours, or a schema in a PostgreSQL database" },
     { "store.path", KEY_PATH, 0, 0, NULL, "", false, C(store_path), NULL, "SQLite file; default /var/lib/pesitfs/store.db" },
     { "store.conninfo", KEY_TEXT, 1, 2000, NULL, "", false, C(store_conninfo), NULL, "PostgreSQL, as libpq takes it: \"host=db dbname=pesitwizard\" or postgresql://…; PG* variables say the rest" },
@@ -69,19 +69,19 @@ static const ConfigKey ROOT_KEYS[] = {
     { "admin.first_key", KEY_SECRET, 0, 0, NULL, "", false, C(admin_first_key), NULL, "API key of an administrator, stored when there is none yet" },
     { "admin.requests_per_s", KEY_U32, 1, 1000000, "100", "", false, C(admin_rate_per_s), NULL, "requests of one address, health and metrics apart" },
     { "admin.connections", KEY_U32, 1, 10000, "256", "", false, C(admin_connections), NULL, "of the administration, in all" },
-    { "listeners", KEY_GROUPS, 0, 64, NULL, "", false, C(listeners), NULL, "where partners call in" },
+    { "listeners", KEY_GROUPS, 0, 64, NULL, "", true, C(listeners), NULL, "where partners call in" },
     { "partners", KEY_GROUPS, 0, 100000, NULL, "", true, C(partners), NULL, "the partners" },
     { NULL },
 };
 
 static const ConfigKey LISTENER_KEYS[] = {
-    { "address", KEY_TEXT, 1, 64, "0.0.0.0", "", false, L(address), NULL, "to bind" },
-    { "port", KEY_U16, 0, 65535, "5000", "", false, L(port), NULL, "0: any free one" },
-    { "tls.certificate", KEY_PATH, 0, 0, NULL, "", false, L(tls.certificate), NULL, "our chain in PEM; makes the listener TLS" },
-    { "tls.key", KEY_PATH, 0, 0, NULL, "", false, L(tls.key), NULL, "its key in PEM" },
-    { "tls.authorities", KEY_PATH, 0, 0, NULL, "", false, L(tls.authorities), NULL, "who may sign client certificates" },
-    { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", false, L(tls.client_certificate), CERTIFICATES, "whether clients show one" },
-    { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", false, L(tls.min_version), VERSIONS, "oldest TLS accepted" },
+    { "address", KEY_TEXT, 1, 64, "0.0.0.0", "", true, L(address), NULL, "to bind" },
+    { "port", KEY_U16, 0, 65535, "5000", "", true, L(port), NULL, "0: any free one" },
+    { "tls.certificate", KEY_PATH, 0, 0, NULL, "", true, L(tls.certificate), NULL, "our chain in PEM; makes the listener TLS" },
+    { "tls.key", KEY_PATH, 0, 0, NULL, "", true, L(tls.key), NULL, "its key in PEM" },
+    { "tls.authorities", KEY_PATH, 0, 0, NULL, "", true, L(tls.authorities), NULL, "who may sign client certificates" },
+    { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", true, L(tls.client_certificate), CERTIFICATES, "whether clients show one" },
+    { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", true, L(tls.min_version), VERSIONS, "oldest TLS accepted" },
     { NULL },
 };
 

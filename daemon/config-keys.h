@@ -47,5 +47,7 @@ extern const ConfigScope CONFIG_ROOT, CONFIG_LISTENER, CONFIG_ADMIN_LISTENER, CO
 
 /* Whether a key has the same value in two objects of its scope; true for lists of groups. */
 bool config_key_is_equal(const ConfigKey *key, const void *left, const void *right);
+/* Gives a key of `to`, of a scope's object, the value of `from`; not for lists. */
+void config_key_copy(const ConfigKey *key, const void *from, void *to);
 /* Whether two lists of groups of a scope have the same values in the same order. */
 bool config_are_groups_equal(const ConfigScope *scope, const GPtrArray *a, const GPtrArray *b);

@@ -18,6 +18,7 @@
 #define DISTANCE_MAX 32
 #define TLS_1_2      0x0303
 #define STORE_PATH   "/var/lib/pesitfs/store.db"
+#define SECRET_FILE  "file:"
 
 typedef struct {
     Config config;
@@ -28,6 +29,8 @@ typedef struct {
     const char *path;
     char *folder;
     SealKey *seal_key;
+    const Config *running; /* what a reload starts from, NULL at the start */
+    GPtrArray *files;      /* of the configuration that is read */
     config_t file;
 } Reader;
 
@@ -107,6 +110,13 @@ static bool is_key_of(const ConfigScope *scope, const char *path)
     return false;
 }
 
+static void note_file(const Reader *self, const char *path)
+{
+    if (path != NULL && strcmp(path, self->path) != 0 &&
+        !g_ptr_array_find_with_equal_func(self->files, path, g_str_equal, NULL))
+        g_ptr_array_add(self->files, g_strdup(path));
+}
+
 static bool check_known(const Reader *self, const ConfigScope *scope, const config_setting_t *group,
                         const char *prefix, GError **error)
 {
@@ -115,6 +125,7 @@ static bool check_known(const Reader *self, const ConfigScope *scope, const conf
         g_autofree char *path = g_strconcat(prefix, config_setting_name(setting), NULL);
         g_autofree char *below = g_strconcat(path, ".", NULL);
 
+        note_file(self, config_setting_source_file(setting));
         if (is_key_of(scope, path))
             continue;
         if (!is_group_of(scope, path))
@@ -244,6 +255,8 @@ static bool store_text(const Reader *self, const ConfigKey *key, const config_se
                                                     : g_build_filename(self->folder, text, NULL);
         return true;
     case KEY_SECRET:
+        if (g_str_has_prefix(text, SECRET_FILE))
+            note_file(self, text + strlen(SECRET_FILE));
         *(Secret **)target = secret_parse(text, self->seal_key, &failure);
         return failure == NULL ||
                complain(self, setting, error, "'%s': %s", key->path, failure->message);
@@ -537,6 +550,7 @@ static bool load_key(Reader *self, const config_setting_t *root, GError **error)
     if (text == NULL)
         return true;
     path = g_path_is_absolute(text) ? g_strdup(text) : g_build_filename(self->folder, text, NULL);
+    note_file(self, path);
     self->seal_key = seal_key_load(path, &failure);
     return self->seal_key != NULL ||
            complain(self, setting, error, "'paths.key_file': %s", failure->message);
@@ -572,14 +586,59 @@ static bool check_store(const Reader *self, Config *config, const config_setting
     return true;
 }
 
+/* reloading */
+
+static void name_restart_key(Config *config, const char *name)
+{
+    g_autofree char *names = config->restart_keys;
+
+    config->restart_keys = names != NULL ? g_strconcat(names, ", ", name, NULL) : g_strdup(name);
+}
+
+/* Of two names for one value the later is the present one. */
+static bool is_older_name(const ConfigKey *key)
+{
+    for (const ConfigKey *other = key + 1; other->path != NULL; other++) {
+        if (other->offset == key->offset)
+            return true;
+    }
+    return false;
+}
+
+static void keep_running(const Reader *self, Config *config)
+{
+    if (self->running == NULL)
+        return;
+    for (const ConfigKey *key = CONFIG_ROOT.keys; key->path != NULL; key++) {
+        if (key->reloadable || key->kind == KEY_GROUPS || is_older_name(key) ||
+            config_key_is_equal(key, self->running, config))
+            continue;
+        name_restart_key(config, key->path);
+        config_key_copy(key, self->running, config);
+    }
+}
+
+static void keep_admin_listeners(const Reader *self, Config *config)
+{
+    if (self->running == NULL ||
+        config_are_groups_equal(&CONFIG_ADMIN_LISTENER, self->running->admin_listeners,
+                                config->admin_listeners))
+        return;
+    name_restart_key(config, "admin.listeners");
+    g_ptr_array_unref(config->admin_listeners);
+    config->admin_listeners = g_ptr_array_ref(self->running->admin_listeners);
+}
+
 static bool read_all(Reader *self, Config *config, GError **error)
 {
     const config_setting_t *root = config_root_setting(&self->file);
     config_setting_t *listeners = NULL, *partners = NULL, *admin = NULL;
 
     if (!load_key(self, root, error) || !read_scope(self, &CONFIG_ROOT, root, config, error) ||
-        !check_store(self, config, root, error) ||
-        !find_list(self, root, "listeners", &listeners, error) ||
+        !check_store(self, config, root, error))
+        return false;
+    keep_running(self, config);
+    if (!find_list(self, root, "listeners", &listeners, error) ||
         !find_list(self, root, "admin.listeners", &admin, error) ||
         !find_list(self, root, "partners", &partners, error))
         return false;
@@ -591,6 +650,7 @@ static bool read_all(Reader *self, Config *config, GError **error)
         if (!read_admin_listener(self, config, config_setting_get_elem(admin, (unsigned)i), error))
             return false;
     }
+    keep_admin_listeners(self, config);
     for (int i = 0; partners != NULL && i < config_setting_length(partners); i++) {
         if (!read_partner(self, config, config_setting_get_elem(partners, (unsigned)i), error))
             return false;
@@ -698,15 +758,23 @@ Config *config_load(const char *path, GError **error)
 
 Config *config_load_with(const char *path, const GPtrArray *definitions, GError **error)
 {
+    return config_load_again(path, definitions, NULL, error);
+}
+
+Config *config_load_again(const char *path, const GPtrArray *definitions, const Config *running,
+                          GError **error)
+{
     Counted *counted = g_new0(Counted, 1);
     Config *config = &counted->config;
-    Reader reader = {.path = path, .folder = g_path_get_dirname(path)};
+    Reader reader = {.path = path, .folder = g_path_get_dirname(path), .running = running};
     bool loaded;
 
     atomic_init(&counted->references, 1);
     config->listeners = g_ptr_array_new_with_free_func(listener_free);
     config->admin_listeners = g_ptr_array_new_with_free_func(admin_listener_free);
     config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
+    config->files = g_ptr_array_new_with_free_func(g_free);
+    reader.files = config->files;
     config_init(&reader.file);
     loaded = parse(&reader, error) && read_all(&reader, config, error) &&
              read_definitions(&reader, config, definitions, error);
@@ -742,6 +810,8 @@ void config_unref(Config *config)
     g_ptr_array_unref(config->listeners);
     g_ptr_array_unref(config->admin_listeners);
     g_ptr_array_unref(config->partners);
+    g_ptr_array_unref(config->files);
+    g_free(config->restart_keys);
     g_free(config);
 }
 

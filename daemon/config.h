@@ -66,6 +66,9 @@ typedef struct {
     uint32_t admin_rate_per_s;  /* requests per address */
     uint32_t admin_connections;
     GPtrArray *partners; /* Partner * */
+    GPtrArray *
+            files; /* char *: other files whose contents are in here: secrets, their key, what is included */
+    char *restart_keys; /* names of keys that have other values in the file; NULL: none */
 } Config;
 
 /* Reads and checks a file. INVALID: "FILE:LINE: …" names the key and the nearest known one.
@@ -74,6 +77,10 @@ Config *config_load(const char *path, GError **error);
 /* The same with the partners and virtual files of the store after those of the file: under the same rules, and
  * nothing may be in both. definitions: of Definition, partners first; NULL: none. */
 Config *config_load_with(const char *path, const GPtrArray *definitions, GError **error);
+/* The same for a daemon that runs: keys that need a restart stay as running has them, and those that would have
+ * changed are named in restart_keys. */
+Config *config_load_again(const char *path, const GPtrArray *definitions, const Config *running,
+                          GError **error);
 Config *config_ref(Config *config);
 void config_unref(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_unref)

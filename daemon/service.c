@@ -10,9 +10,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "daemon/entrances.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
-#include "daemon/net/listener.h"
 #include "daemon/notify.h"
 #include "daemon/recovery.h"
 #include "daemon/retention.h"
@@ -29,11 +29,6 @@
 
 #define DIAG_STOPPING PESIT_DIAG(3, 316) /* under a transfer: by administration */
 #define CUT_AFTER_MS  3000
-
-typedef struct {
-    Listener *listener;
-    TlsContext *tls; /* NULL: plain */
-} Entrance;
 
 #define HEARTBEAT_MS 500
 #define SETTLE_US    (2 * USEC_PER_SEC)
@@ -56,7 +51,7 @@ struct Service {
     Mailbox *notices;
     guint notices_source;
     ConnectionServices services;
-    GPtrArray *entrances;   /* Entrance * */
+    Entrances *entrances;
     GPtrArray *connections; /* Connection *: those that called in */
     Queue *queue;
     Desk *desk;
@@ -223,10 +218,9 @@ static void on_notice(gpointer message, gpointer data)
 
 /* calls */
 
-static void on_accept(Listener *listener, int fd, const char *address, gpointer data)
+static void on_accept(int fd, const char *address, TlsContext *tls, gpointer data)
 {
     Service *self = data;
-    TlsContext *tls = NULL;
     Connection *connection;
 
     if (self->stopping || !gate_enter(self->gate, self->config, address)) {
@@ -235,44 +229,9 @@ static void on_accept(Listener *listener, int fd, const char *address, gpointer 
         fd_clear(&fd);
         return;
     }
-    for (guint i = 0; i < self->entrances->len; i++) {
-        const Entrance *entrance = g_ptr_array_index(self->entrances, i);
-
-        if (entrance->listener == listener)
-            tls = entrance->tls;
-    }
     connection = connection_start_incoming(&self->services, self->config, fd, address, tls);
     gate_add(self->gate, connection, address);
     g_ptr_array_add(self->connections, connection);
-}
-
-static void entrance_free(gpointer data)
-{
-    Entrance *entrance = data;
-
-    listener_close(entrance->listener);
-    tls_context_unref(entrance->tls);
-    g_free(entrance);
-}
-
-static bool open_entrance(Service *self, const ListenerConfig *settings, GError **error)
-{
-    Entrance *entrance = g_new0(Entrance, 1);
-    char port[8];
-
-    g_ptr_array_add(self->entrances, entrance);
-    if (settings->tls.enabled) {
-        entrance->tls = tls_context_new_server(&settings->tls, error);
-        if (entrance->tls == NULL)
-            return false;
-    }
-    entrance->listener = listener_open(settings, on_accept, self, error);
-    if (entrance->listener == NULL)
-        return false;
-    (void)snprintf(port, sizeof port, "%u", listener_port(entrance->listener)); /* fits */
-    log_event(LOG_LISTENING, "ADDRESS", settings->address, "PORT", port, "TLS",
-              settings->tls.enabled ? "yes" : "no", NULL);
-    return true;
 }
 
 /* signals */
@@ -323,25 +282,6 @@ static gboolean on_terminate(gpointer data)
 
 /* reload */
 
-/* The listeners' certificates as they are now in their files; a bad one keeps what was loaded before. */
-static bool renew_certificates(Service *self, GError **error)
-{
-    for (guint i = 0; i < self->entrances->len; i++) {
-        Entrance *entrance = g_ptr_array_index(self->entrances, i);
-        const ListenerConfig *settings = g_ptr_array_index(self->config->listeners, i);
-        TlsContext *fresh;
-
-        if (entrance->tls == NULL)
-            continue;
-        fresh = tls_context_new_server(&settings->tls, error);
-        if (fresh == NULL)
-            return false;
-        tls_context_unref(entrance->tls);
-        entrance->tls = fresh;
-    }
-    return true;
-}
-
 static void watch_tls(Service *self, const TlsSettings *settings)
 {
     watch_add(self->watch, settings->certificate);
@@ -351,28 +291,27 @@ static void watch_tls(Service *self, const TlsSettings *settings)
 
 static void watch_files(Service *self)
 {
+    watch_clear(self->watch);
     watch_add(self->watch, self->path);
     for (guint i = 0; i < self->config->listeners->len; i++)
         watch_tls(self,
                   &((const ListenerConfig *)g_ptr_array_index(self->config->listeners, i))->tls);
     for (guint i = 0; i < self->config->partners->len; i++)
         watch_tls(self, &((const Partner *)g_ptr_array_index(self->config->partners, i))->tls);
+    for (guint i = 0; i < self->config->files->len; i++)
+        watch_add(self->watch, g_ptr_array_index(self->config->files, i));
 }
 
-/* New partners, virtual files and certificates count for the next connections; addresses of listeners and
- * paths need a restart. */
+/* What is open goes on as it began; partners, virtual files, listeners and certificates count for what comes. */
 static bool reload(gpointer data, GError **error)
 {
     Service *self = data;
-    Config *loaded = config_load_with(self->path, self->definitions, error);
+    Config *loaded = config_load_again(self->path, self->definitions, self->config, error);
 
-    if (loaded == NULL || !renew_certificates(self, error)) {
+    if (loaded == NULL || !entrances_apply(self->entrances, loaded, error)) {
         config_unref(loaded);
         return false;
     }
-    /* a listener reads its settings for its whole life: the old listeners stay with the new partners */
-    g_ptr_array_unref(loaded->listeners);
-    loaded->listeners = g_ptr_array_ref(self->config->listeners);
     config_unref(self->config);
     self->config = loaded;
     log_configure(loaded->log_level, loaded->log_format);
@@ -381,6 +320,8 @@ static bool reload(gpointer data, GError **error)
     retention_set_config(self->retention, loaded);
     watch_files(self);
     log_event(LOG_CONFIG_LOADED, "PATH", self->path, NULL);
+    if (loaded->restart_keys != NULL)
+        log_event(LOG_CONFIG_NEEDS_RESTART, "KEYS", loaded->restart_keys, NULL);
     return true;
 }
 
@@ -400,17 +341,6 @@ static gboolean on_hang_up(gpointer data)
 
 /* status */
 
-static GVariant *describe_listener(const Entrance *entrance, const ListenerConfig *settings)
-{
-    GVariantDict d;
-
-    g_variant_dict_init(&d, NULL);
-    g_variant_dict_insert(&d, "address", "s", settings->address);
-    g_variant_dict_insert(&d, "port", "u", (guint32)listener_port(entrance->listener));
-    g_variant_dict_insert(&d, "tls", "b", (gboolean)(entrance->tls != NULL));
-    return g_variant_dict_end(&d);
-}
-
 static void cancel_incoming(int64_t id, gpointer data)
 {
     Service *self = data;
@@ -429,16 +359,15 @@ static void describe(GVariantDict *status, gpointer data)
     GVariantBuilder listeners;
 
     g_variant_builder_init(&listeners, G_VARIANT_TYPE("aa{sv}"));
-    for (guint i = 0; i < self->entrances->len; i++)
-        g_variant_builder_add_value(
-                &listeners, describe_listener(g_ptr_array_index(self->entrances, i),
-                                              g_ptr_array_index(self->config->listeners, i)));
+    entrances_describe(self->entrances, &listeners);
     g_variant_dict_insert(status, "state", "s", self->stopping ? "stopping" : "running");
     g_variant_dict_insert(status, "version", "s", PESITFS_VERSION);
     g_variant_dict_insert(status, "node", "s", self->config->node_name);
     g_variant_dict_insert(status, "pid", "u", (guint32)getpid());
     g_variant_dict_insert(status, "started_us", "x", self->started_us);
     g_variant_dict_insert(status, "config", "s", self->path);
+    g_variant_dict_insert(status, "needs_restart", "s",
+                          self->config->restart_keys != NULL ? self->config->restart_keys : "");
     g_variant_dict_insert(status, "connections", "u", (guint32)count_connections(self));
     g_variant_dict_insert_value(status, "listeners", g_variant_builder_end(&listeners));
 }
@@ -678,11 +607,7 @@ static bool open_parts(Service *self, GError **error)
     watch_files(self);
     store_watch(self->store, on_store_news, self);
     self->retention = retention_new(self->store, self->spool, self->config);
-    for (guint i = 0; i < config->listeners->len; i++) {
-        if (!open_entrance(self, g_ptr_array_index(config->listeners, i), error))
-            return false;
-    }
-    return true;
+    return entrances_apply(self->entrances, self->config, error);
 }
 
 static void free_notice(gpointer message)
@@ -701,7 +626,7 @@ Service *service_start(const char *path, Config *config, GError **error)
     self->notices = mailbox_new(free_notice);
     self->errands = mailbox_new(errand_free);
     atomic_init(&self->heartbeat_us, clock_now_us());
-    self->entrances = g_ptr_array_new_with_free_func(entrance_free);
+    self->entrances = entrances_new(on_accept, self);
     self->connections = g_ptr_array_new();
     self->loop = g_main_loop_new(NULL, FALSE);
     if (!open_parts(self, error)) {
@@ -750,7 +675,7 @@ void service_stop(Service *self)
         return;
     if (self->desk != NULL)
         settle_store(self);
-    g_ptr_array_unref(self->entrances);
+    entrances_free(self->entrances);
     watch_free(self->watch);
     retention_free(self->retention);
     desk_close(self->desk);

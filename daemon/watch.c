@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inotify on the folders of the watched files, because a file that is replaced by rename is another file.
- * Main loop only.
+ * inotify on the folders of the watched files, because a file that is replaced by rename is another file. A path may
+ * lead over links: each of them is a name in a folder too, and is watched there. Main loop only.
  */
 #include "daemon/watch.h"
 
@@ -14,9 +14,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define SETTLE_MS    200
-#define EVENTS       (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE)
-#define SWAPPED_LINK "..data" /* of a mounted Secret or ConfigMap */
+#define SETTLE_MS 200
+#define EVENTS    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE)
+#define LINKS_MAX 40 /* as the kernel follows */
 
 struct Watch {
     Fd fd;
@@ -55,7 +55,7 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
         g_autofree char *key =
                 g_strdup_printf("%d/%s", event->wd, event->len > 0 ? event->name : "");
 
-        if (g_hash_table_contains(self->names, key))
+        if (g_hash_table_contains(self->names, key) || (event->mask & IN_Q_OVERFLOW) != 0)
             touch(self);
         at += (ssize_t)(sizeof *event + event->len);
     }
@@ -92,14 +92,66 @@ void watch_free(Watch *self)
     g_free(self);
 }
 
+void watch_clear(Watch *self)
+{
+    g_hash_table_remove_all(
+            self->names); /* the folders stay known to the kernel: most are added again */
+}
+
+static void watch_name(Watch *self, const char *folder, const char *name)
+{
+    int wd = inotify_add_watch(self->fd, folder[0] != '\0' ? folder : ".", EVENTS);
+
+    if (wd >= 0) /* no such folder: the next reload adds it */
+        g_hash_table_add(self->names, g_strdup_printf("%d/%s", wd, name));
+}
+
+/* The path where a link in a folder leads, with what followed the link. Returns new, NULL when it is no link. */
+static char *follow(const char *folder, const char *link, const char *rest)
+{
+    g_autofree char *target = g_file_read_link(link, NULL);
+
+    if (target == NULL)
+        return NULL;
+    if (g_path_is_absolute(target))
+        return g_build_filename(target, rest, NULL);
+    return g_build_filename(folder, target, rest, NULL);
+}
+
+/* Watches up to the first link in the path, or to its end. Returns where it goes on, new, or NULL. */
+static char *watch_to_link(Watch *self, const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    g_autofree char *folder = g_strdup(path[0] == '/' ? "/" : "");
+
+    for (guint i = 0; parts[i] != NULL; i++) {
+        g_autofree char *name = NULL, *rest = NULL;
+        char *next;
+
+        if (parts[i][0] == '\0')
+            continue;
+        name = g_build_filename(folder, parts[i], NULL);
+        rest = g_strjoinv("/", parts + i + 1);
+        next = follow(folder, name, rest);
+        if (next != NULL || rest[0] == '\0')
+            watch_name(self, folder, parts[i]);
+        if (next != NULL)
+            return next;
+        g_free(folder);
+        folder = g_steal_pointer(&name);
+    }
+    return NULL;
+}
+
 void watch_add(Watch *self, const char *path)
 {
-    g_autofree char *folder = path != NULL ? g_path_get_dirname(path) : NULL;
-    g_autofree char *name = path != NULL ? g_path_get_basename(path) : NULL;
-    int wd = path != NULL ? inotify_add_watch(self->fd, folder, EVENTS) : -1;
+    char *at = g_strdup(path);
 
-    if (wd < 0)
-        return; /* no such folder: the next reload by signal adds it */
-    g_hash_table_add(self->names, g_strdup_printf("%d/%s", wd, name));
-    g_hash_table_add(self->names, g_strdup_printf("%d/%s", wd, SWAPPED_LINK));
+    for (unsigned links = 0; at != NULL && links < LINKS_MAX; links++) {
+        char *next = watch_to_link(self, at);
+
+        g_free(at);
+        at = next;
+    }
+    g_free(at);
 }

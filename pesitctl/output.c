@@ -183,6 +183,7 @@ void print_status(GVariant *status, bool json)
 {
     json_t *values = variant_to_json(status);
     json_t *listeners, *listener;
+    const char *restart;
     size_t i;
 
     if (json) {
@@ -200,6 +201,9 @@ void print_status(GVariant *status, bool json)
             "listens on %s port %lld%s\n", json_string_value(json_object_get(listener, "address")),
             (long long)json_integer_value(json_object_get(listener, "port")),
             json_is_true(json_object_get(listener, "tls")) ? " (TLS)" : "");
+    restart = json_string_value(json_object_get(values, "needs_restart"));
+    if (restart != NULL && restart[0] != '\0')
+        printf("needs a restart: %s\n", restart);
     printf("connections %lld, transfers running %lld, queued %lld, waiting for a retry %lld\n",
            (long long)json_integer_value(json_object_get(values, "connections")),
            (long long)json_integer_value(json_object_get(values, "running")),

@@ -21,7 +21,6 @@
 #define PORT_BYTES 8
 
 struct Listener {
-    const ListenerConfig *settings;
     ListenerCallback on_accept;
     gpointer data;
     Fd fd;
@@ -112,7 +111,6 @@ Listener *listener_open(const ListenerConfig *settings, ListenerCallback on_acce
         return NULL;
     }
     self = g_new0(Listener, 1);
-    self->settings = settings;
     self->on_accept = on_accept;
     self->data = data;
     self->fd = fd;
@@ -128,11 +126,6 @@ void listener_close(Listener *self)
     g_source_remove(self->source);
     fd_clear(&self->fd);
     g_free(self);
-}
-
-const ListenerConfig *listener_settings(const Listener *self)
-{
-    return self->settings;
 }
 
 uint16_t listener_port(const Listener *self)
