@@ -258,6 +258,12 @@ static void retry(Queue *self, Entry *entry, const Job *job)
         wait_for_retry(self, entry, choose_delay_s(partner, transfer->attempts));
 }
 
+static bool is_undecided(OutcomeKind outcome)
+{
+    return outcome == OUTCOME_RETRY || outcome == OUTCOME_RETRY_LATER ||
+           outcome == OUTCOME_RETURNED;
+}
+
 static void take_outcome(Queue *self, Entry *entry, Job *job)
 {
     if (entry->transfer->direction == DIRECTION_SEND) { /* touched while it ran */
@@ -266,7 +272,8 @@ static void take_outcome(Queue *self, Entry *entry, Job *job)
     }
     transfer_free(entry->transfer);
     entry->transfer = g_steal_pointer(&job->transfer);
-    switch (job->outcome) {
+    /* cancelled, and this attempt did not decide: there is no other */
+    switch (entry->cancelling && is_undecided(job->outcome) ? OUTCOME_CANCELLED : job->outcome) {
     case OUTCOME_DONE:
         entry->transfer->attempts++;
         finish(self, entry, TRANSFER_DONE);
@@ -279,10 +286,7 @@ static void take_outcome(Queue *self, Entry *entry, Job *job)
         finish(self, entry, TRANSFER_CANCELLED);
         return;
     case OUTCOME_RETRY:
-        if (entry->cancelling)
-            finish(self, entry, TRANSFER_CANCELLED);
-        else
-            retry(self, entry, job);
+        retry(self, entry, job);
         break;
     case OUTCOME_RETRY_LATER:
         wait_for_retry(self, entry, choose_delay_s(job->partner, entry->transfer->attempts));
