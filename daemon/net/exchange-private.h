@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "daemon/transfer/context.h"
 
+#define DIAG_RECEIVED_NOT_DELIVERED 225
+
 /* How deep the selection is, so that it can be closed from anywhere. */
 typedef enum { DEPTH_CONNECTED, DEPTH_SELECTED, DEPTH_OPEN, DEPTH_DATA } Depth;
 

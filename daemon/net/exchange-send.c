@@ -129,7 +129,7 @@ static bool send_data(Exchange *self, Sender *sender)
     }
 }
 
-static bool transfer_data_out(Exchange *self, uint32_t point)
+static bool transfer_data_out(Exchange *self, uint32_t point, PesitDiag *ret_diag)
 {
     g_autoptr(Sender) sender = sender_new(self->channel, self->fd, self->size_bytes, self->file,
                                           self->context, self->job->progress);
@@ -151,6 +151,10 @@ static bool transfer_data_out(Exchange *self, uint32_t point)
         return false;
     exchange_remember_counts(self);
     self->depth = DEPTH_OPEN;
+    if (event.diag.code == DIAG_RECEIVED_NOT_DELIVERED) { /* never again: it has the file */
+        *ret_diag = event.diag;
+        return true;
+    }
     if (!event.positive) {
         self->transfer->end_sent =
                 false; /* it says that it does not have it: the next is a new one */
@@ -178,6 +182,7 @@ static bool check_fit(Exchange *self)
 void exchange_send(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
+    PesitDiag diag = PESIT_DIAG_OK;
     PesitAgreement agreement;
     PesitEvent event;
 
@@ -201,9 +206,9 @@ void exchange_send(Exchange *self)
     record_early(self);
     if (!exchange_open_file(self, PESIT_FPDU_WRITE, PESIT_FPDU_ACK_WRITE, &event))
         return;
-    if (!transfer_data_out(self, event.point))
+    if (!transfer_data_out(self, event.point, &diag))
         return;
     self->delivered = true;
     self->ended = true;
-    job_end(self->job, OUTCOME_DONE, PESIT_DIAG_OK, NULL);
+    job_end(self->job, OUTCOME_DONE, diag, NULL);
 }

@@ -9,9 +9,8 @@
 #include "base/error.h"
 #include "daemon/net/attributes.h"
 
-#define TRANSFER_ID_MODULUS         0xFFFFFF
-#define DIAG_RECEIVED_NOT_DELIVERED 225
-#define DIAG_SILENCE                317
+#define TRANSFER_ID_MODULUS 0xFFFFFF
+#define DIAG_SILENCE        317
 
 void exchange_end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code,
                        const char *text)

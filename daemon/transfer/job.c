@@ -62,10 +62,11 @@ void job_end(Job *job, OutcomeKind outcome, PesitDiag diag, const GError *error)
     transfer->error = error != NULL ? g_strdup(error->message) : NULL;
 }
 
-/* Codes not listed are worth another attempt: a rare useless call costs less than a lost file. */
+/* Codes not listed are worth another attempt: a rare useless call costs less than a lost file. 225 says that
+ * the file arrived. */
 static const uint16_t REFUSED_FOR_GOOD[] = {
         200, 204, 205, 208, 209, 210, 211, 212, 214, 216, 217, 220, 222, 224,
-        226, 301, 302, 304, 305, 306, 307, 308, 311, 315, 318, 319, 321,
+        225, 226, 301, 302, 304, 305, 306, 307, 308, 311, 315, 318, 319, 321,
 };
 
 OutcomeKind outcome_from_diag(PesitDiag diag, unsigned end_code)

@@ -94,6 +94,13 @@ def received_but_not_delivered(world):
     link.take_simple("DESELECT", code=(2, 225))
     row = order.is_("done", "2-225")
     assert row["attempts"] == 1, row
+    order = world.own(company(world).send(b"said at once"))
+    link.take_create()
+    link.take_simple("ORF")
+    link.take_simple("WRITE")
+    link.take_end(link.take_data()[0], code=(2, 225))
+    link.finish()
+    assert order.is_("done", "2-225")["attempts"] == 1
     order = world.own(company(world).send(b"next"))
     link.take_file()
     order.is_("done")
