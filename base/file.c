@@ -12,12 +12,14 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define VECTORS_MAX      1024
 #define TEMPORARY_SUFFIX ".new"
+#define PID_BYTES        10
 
 void fd_clear(Fd *fd)
 {
@@ -85,6 +87,42 @@ int file_open_folder(const char *path, bool create, mode_t mode, GError **error)
     if (fd < 0)
         error_set_errno(error, errno, "open folder '%s'", path);
     return fd;
+}
+
+static void set_locked(int fd, const char *path, GError **error)
+{
+    char holder[PID_BYTES + 1] = "";
+    ssize_t length = pread(fd, holder, PID_BYTES, 0);
+
+    holder[length > 0 ? strspn(holder, "0123456789") : 0] = '\0';
+    g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY, "'%s' is locked by process %s", path,
+                holder[0] != '\0' ? holder : "(unknown)");
+}
+
+int file_lock(const char *path, GError **error)
+{
+    g_auto(Fd) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char own[PID_BYTES + 2];
+    int locked, length = snprintf(own, sizeof own, "%ld\n", (long)getpid());
+
+    if (fd < 0) {
+        error_set_errno(error, errno, "open lock '%s'", path);
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            set_locked(fd, path, error);
+        else
+            error_set_errno(error, errno, "lock '%s'", path);
+        return -1;
+    }
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, own, (size_t)length, 0) != length) {
+        error_set_errno(error, errno, "write lock '%s'", path);
+        return -1;
+    }
+    locked = fd;
+    fd = -1;
+    return locked;
 }
 
 bool file_sync_folder(int dir_fd, GError **error)

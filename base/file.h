@@ -23,6 +23,9 @@ int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GErr
 bool file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error);
 /* Opens an existing folder, creating it and its parents when asked. */
 int file_open_folder(const char *path, bool create, mode_t mode, GError **error);
+/* Locks a file, made when it is missing, against other processes for as long as the descriptor is open; our process number
+ * stands in it. Returns the descriptor or -1. BUSY: names the file and the process that has it. */
+int file_lock(const char *path, GError **error);
 /* fsync of a folder given by descriptor, or of the folder that holds dir_fd/path. */
 bool file_sync_folder(int dir_fd, GError **error);
 bool file_sync_parent(int dir_fd, const char *path, GError **error);

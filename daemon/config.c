@@ -663,12 +663,14 @@ static bool parse(Reader *self, GError **error)
     const char *file;
 
     config_set_include_dir(&self->file, self->folder);
+    errno = 0;
     if (config_read_file(&self->file, self->path) == CONFIG_TRUE)
         return true;
     file = config_error_file(&self->file);
     if (config_error_type(&self->file) == CONFIG_ERR_FILE_IO)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "configuration '%s' cannot be read",
-                    self->path);
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
+                    "configuration '%s' cannot be read: %s", self->path,
+                    errno != 0 ? g_strerror(errno) : "it is no file");
     else
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s",
                     file != NULL ? file : self->path, config_error_line(&self->file),

@@ -584,14 +584,14 @@ static bool open_parts(Service *self, GError **error)
     const DeskHost host = {reload, describe, cancel_incoming, administer, self};
     const Config *config = self->config;
 
-    self->store = open_store(config, error);
-    if (self->store == NULL || !add_definitions(self, error))
-        return false;
-    config = self->config;
     self->spool =
             spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
     if (self->spool == NULL)
         return false;
+    self->store = open_store(config, error);
+    if (self->store == NULL || !add_definitions(self, error))
+        return false;
+    config = self->config;
     if (!recovery_run(config, self->store, self->spool, error))
         return false;
     self->errands_source = mailbox_attach(self->errands, NULL, on_errand, self);

@@ -7,7 +7,9 @@
 #include "sql/db-private.h"
 
 #include "base/error.h"
+#include "base/file.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 
 #define BUSY_MS 5000
@@ -261,6 +263,24 @@ static const DbBackend BACKEND = {
         .take_notice = sqlite_take_notice,
 };
 
+/* Why it cannot be had, in words for who starts a daemon. Our handle is given up: opening the file again and closing it
+ * drops the locks of this process. */
+static void explain(const char *path, GError **error)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    g_auto(Fd) fd = -1;
+
+    if (error == NULL || *error == NULL)
+        return;
+    if ((*error)->code == BASE_ERROR_INVALID)
+        g_prefix_error(error, "'%s' is damaged, or no database; it is left as it is: ", path);
+    if ((*error)->code != BASE_ERROR_BUSY)
+        return;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
+        g_prefix_error(error, "'%s' is locked by process %ld: ", path, (long)lock.l_pid);
+}
+
 Db *sqlite_open(const DbTarget *target, GError **error)
 {
     SqliteDb *self = g_new0(SqliteDb, 1);
@@ -276,6 +296,7 @@ Db *sqlite_open(const DbTarget *target, GError **error)
                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {
         set_error(self, code, "open", error);
+        explain(target->path, error);
         return NULL;
     }
     (void)sqlite3_busy_timeout(self->handle, BUSY_MS); /* cannot fail */
@@ -284,7 +305,9 @@ Db *sqlite_open(const DbTarget *target, GError **error)
         !run_text(self, "PRAGMA synchronous = FULL", error) ||
         !run_text(self, "PRAGMA foreign_keys = ON", error) ||
         !run_text(self, "PRAGMA trusted_schema = OFF", error) ||
-        !run_text(self, "PRAGMA case_sensitive_like = ON", error))
+        !run_text(self, "PRAGMA case_sensitive_like = ON", error)) {
+        explain(target->path, error);
         return NULL;
+    }
     return g_steal_pointer(&base);
 }

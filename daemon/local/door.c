@@ -117,6 +117,7 @@ static gboolean on_connection(GDBusServer *server, GDBusConnection *connection, 
 static bool clear_path(const char *path, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat stat;
     int fd;
     bool answers;
 
@@ -136,6 +137,10 @@ static bool clear_path(const char *path, GError **error)
     (void)close(fd);
     if (answers) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY, "another daemon answers at '%s'", path);
+        return false;
+    }
+    if (lstat(path, &stat) == 0 && !S_ISSOCK(stat.st_mode)) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "paths.socket: '%s' is no socket", path);
         return false;
     }
     if (unlink(path) == 0 || errno == ENOENT)

@@ -48,7 +48,8 @@ struct Queue {
     int64_t opening_s;
     QueueCounter count_incoming; /* NULL: nobody calls in */
     gpointer counter_data;
-    bool crowded; /* something waits until a partner that called in leaves */
+    bool crowded;           /* something waits until a partner that called in leaves */
+    GHashTable *recordings; /* Recording *: those that the store has not answered yet */
     bool finishing;
 };
 
@@ -88,6 +89,19 @@ static void unref_tls(gpointer data)
     tls_context_unref(data);
 }
 
+typedef struct {
+    Queue *queue;
+    Transfer *transfer; /* as it was to be stored */
+} Recording;
+
+static void recording_free(gpointer data)
+{
+    Recording *recording = data;
+
+    transfer_free(recording->transfer);
+    g_free(recording);
+}
+
 Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallback on_change,
                  gpointer data)
 {
@@ -97,6 +111,7 @@ Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallba
     self->config = config_ref(config);
     self->on_change = on_change;
     self->data = data;
+    self->recordings = g_hash_table_new_full(NULL, NULL, recording_free, NULL);
     self->entries = g_tree_new_full(compare_ids, NULL, g_free, entry_free);
     self->links = g_ptr_array_new_with_free_func(link_free);
     self->tls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unref_tls);
@@ -110,6 +125,7 @@ void queue_free(Queue *self)
     if (self->opening != 0)
         g_source_remove(self->opening);
     g_tree_unref(self->entries);
+    g_hash_table_unref(self->recordings);
     g_ptr_array_unref(self->links);
     g_hash_table_unref(self->tls);
     config_unref(self->config);
@@ -134,11 +150,6 @@ static Entry *find_entry(const Queue *self, int64_t id)
 
 /* the store */
 
-typedef struct {
-    Queue *queue;
-    Transfer *transfer; /* as it was to be stored */
-} Recording;
-
 static void on_recorded(StoreResult *result, gpointer data)
 {
     Recording *recording = data;
@@ -146,8 +157,7 @@ static void on_recorded(StoreResult *result, gpointer data)
     if (result->error != NULL)
         log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
     recording->queue->on_change(recording->transfer, recording->queue->data);
-    transfer_free(recording->transfer);
-    g_free(recording);
+    g_hash_table_remove(recording->queue->recordings, recording);
     store_result_free(result);
 }
 
@@ -157,6 +167,7 @@ static void record(Queue *self, const Transfer *transfer)
 
     recording->queue = self;
     recording->transfer = transfer_copy(transfer);
+    g_hash_table_add(self->recordings, recording);
     store_submit(self->services->store,
                  store_request_set_patient(store_request_update(transfer, UNFINISHED, NULL, 0)),
                  on_recorded, recording);

@@ -21,6 +21,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define LOCK_FILE         "lock"
 #define DATA_FILE         "data"
 #define CONTEXT_FILE      "context"
 #define FOLDER_MODE       0700
@@ -29,6 +30,7 @@
 #define NAME_BYTES        32
 
 struct Spool {
+    Fd lock_fd;
     Fd staging_fd;
     Fd transfers_fd;
     Fd inbox_fd;
@@ -37,19 +39,46 @@ struct Spool {
     _Atomic int64_t last_name;
 };
 
+/* Opens a folder that we can write to. */
+static Fd open_writable(const char *path, mode_t mode, GError **error)
+{
+    g_auto(Fd) fd = file_open_folder(path, true, mode, error);
+    Fd opened = fd;
+
+    if (fd < 0)
+        return -1;
+    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        error_set_errno(error, errno, "write to folder '%s'", path);
+        return -1;
+    }
+    fd = -1;
+    return opened;
+}
+
+/* One daemon per spool: what a second one found half done it would take for the rest of a crash. */
+static bool lock_spool(Spool *self, const char *spool_path, GError **error)
+{
+    g_autofree char *path = g_build_filename(spool_path, LOCK_FILE, NULL);
+
+    self->lock_fd = file_lock(path, error);
+    if (self->lock_fd < 0)
+        g_prefix_error(error, "spool '%s': ", spool_path);
+    return self->lock_fd >= 0;
+}
+
 static bool open_folders(Spool *self, const char *spool_path, const char *inbox_path,
                          GError **error)
 {
     g_autofree char *staging = g_build_filename(spool_path, "staging", NULL);
     g_autofree char *transfers = g_build_filename(spool_path, "transfers", NULL);
 
-    self->staging_fd = file_open_folder(staging, true, FOLDER_MODE, error);
-    if (self->staging_fd < 0)
+    self->staging_fd = open_writable(staging, FOLDER_MODE, error);
+    if (self->staging_fd < 0 || !lock_spool(self, spool_path, error))
         return false;
-    self->transfers_fd = file_open_folder(transfers, true, FOLDER_MODE, error);
+    self->transfers_fd = open_writable(transfers, FOLDER_MODE, error);
     if (self->transfers_fd < 0)
         return false;
-    self->inbox_fd = file_open_folder(inbox_path, true, INBOX_FOLDER_MODE, error);
+    self->inbox_fd = open_writable(inbox_path, INBOX_FOLDER_MODE, error);
     return self->inbox_fd >= 0;
 }
 
@@ -85,7 +114,7 @@ Spool *spool_open(const char *spool_path, const char *inbox_path, uint64_t reser
 {
     g_autoptr(Spool) self = g_new0(Spool, 1);
 
-    self->staging_fd = self->transfers_fd = self->inbox_fd = -1;
+    self->lock_fd = self->staging_fd = self->transfers_fd = self->inbox_fd = -1;
     self->reserve_bytes = reserve_bytes;
     atomic_init(&self->last_name, clock_wall_us());
     if (!open_folders(self, spool_path, inbox_path, error) ||
@@ -102,6 +131,7 @@ void spool_close(Spool *self)
     fd_clear(&self->staging_fd);
     fd_clear(&self->transfers_fd);
     fd_clear(&self->inbox_fd);
+    fd_clear(&self->lock_fd);
     g_free(self);
 }
 
