@@ -6,6 +6,7 @@
 #include "daemon/config.h"
 
 #include "base/error.h"
+#include "base/spelling.h"
 #include "daemon/config-keys.h"
 
 #include <libconfig.h>
@@ -14,11 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MIB          (1024u * 1024u)
-#define DISTANCE_MAX 32
-#define TLS_1_2      0x0303
-#define STORE_PATH   "/var/lib/pesitfs/store.db"
-#define SECRET_FILE  "file:"
+#define MIB         (1024u * 1024u)
+#define TLS_1_2     0x0303
+#define STORE_PATH  "/var/lib/pesitfs/store.db"
+#define SECRET_FILE "file:"
 
 typedef struct {
     Config config;
@@ -53,34 +53,13 @@ static bool complain(const Reader *self, const config_setting_t *setting, GError
 
 /* nearest key */
 
-static unsigned edit_distance(const char *a, const char *b)
-{
-    unsigned row[DISTANCE_MAX + 1];
-    size_t columns = MIN(strlen(b), (size_t)DISTANCE_MAX);
-
-    for (size_t j = 0; j <= columns; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = (unsigned)i + 1;
-        for (size_t j = 1; j <= columns; j++) {
-            unsigned change = diagonal + (a[i] != b[j - 1]);
-
-            diagonal = row[j];
-            row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[columns];
-}
-
 static const char *nearest_key(const ConfigScope *scope, const char *path)
 {
     const char *nearest = scope->keys[0].path;
     unsigned best = UINT32_MAX;
 
     for (const ConfigKey *key = scope->keys; key->path != NULL; key++) {
-        unsigned distance = edit_distance(path, key->path);
+        unsigned distance = spelling_distance(path, key->path);
 
         if (distance < best) {
             best = distance;

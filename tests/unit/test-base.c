@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/spelling.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -233,6 +234,22 @@ static void test_vectors(Folder *self, gconstpointer data)
     g_assert_cmpint(bytes[3], ==, 4); /* the empty one was skipped */
 }
 
+/* spelling */
+
+static void test_spelling(void)
+{
+    static const struct {
+        const char *a, *b;
+        unsigned distance;
+    } CASES[] = {{"", "", 0},          {"", "send", 4},      {"send", "", 4},
+                 {"send", "send", 0},  {"sned", "send", 2},  {"sen", "send", 1},
+                 {"sendd", "send", 1}, {"fetch", "send", 4}, {"fetch", "fitch", 1}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++)
+        g_assert_cmpuint(spelling_distance(CASES[i].a, CASES[i].b), ==, CASES[i].distance);
+    g_assert_cmpuint(spelling_distance("a", "0123456789012345678901234567890123456789"), ==, 32);
+}
+
 /* secret */
 
 static void test_secret(Folder *self, gconstpointer data)
@@ -319,6 +336,7 @@ int main(int argc, char **argv)
     ADD("/file/replace-killed", test_replace_killed);
     ADD("/file/vectors", test_vectors);
     ADD("/secret/forms", test_secret);
+    g_test_add_func("/spelling/distance", test_spelling);
     g_test_add_func("/secret/equals", test_secret_equals);
     g_test_add_func("/secret/wrong", test_secret_wrong);
     return g_test_run();
