@@ -1,87 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table of verbs: each is a method and a path of the API, and what its arguments are in them. */
-#include "pesitctl/admin.h"
-
+/*
+ * The verbs that are requests of the administration API, over the local door: a row of VERBS says method and
+ * path, and what the arguments are in them. Answers are printed as they come, or as lines for people.
+ */
 #include "base/error.h"
 #include "pesitctl/output.h"
+#include "pesitctl/verb.h"
 
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CALL_MS        70000
-#define ARGUMENTS_MAX  3
 #define STATUS_OK_END  300
 #define STATUS_MISSING 404
+#define NAME_COLUMNS   20
 
-/* Arguments go into the fields of the body by order; without fields the first ends the path. */
-typedef struct {
-    const char *noun, *verb, *method, *path;
-    int min, max;
-    const char *fields[ARGUMENTS_MAX];
-    const char *queries[ARGUMENTS_MAX];
-} Verb;
-
-/* clang-format off */
-static const Verb VERBS[] = {
-    { "key", "create", "POST", "/api/v1/apikeys", 2, 3, { "name", "role", "partner" }, { NULL } },
-    { "key", "list", "GET", "/api/v1/apikeys", 0, 0, { NULL }, { NULL } },
-    { "key", "remove", "DELETE", "/api/v1/apikeys/", 1, 1, { NULL }, { NULL } },
-    { "audit", "list", "GET", "/api/v1/audit", 0, 1, { NULL }, { "after" } },
-    { "audit", "verify", "GET", "/api/v1/audit/verify", 0, 2, { NULL }, { "seq", "hash" } },
-    { "partner", "list", "GET", "/api/v1/config/partners", 0, 0, { NULL }, { NULL } },
-    { "partner", "show", "GET", "/api/v1/config/partners/", 1, 1, { NULL }, { NULL } },
-    { "file", "list", "GET", "/api/v1/config/files", 0, 0, { NULL }, { NULL } },
-    { "cluster", "list", "GET", "/api/v1/clusters", 0, 0, { NULL }, { NULL } },
-    { "cluster", "show", "GET", "/api/v1/clusters/", 1, 1, { NULL }, { NULL } },
-    { "cluster", "create", "POST", "/api/v1/clusters", 1, 1, { "name" }, { NULL } },
-    { "cluster", "remove", "DELETE", "/api/v1/clusters/", 1, 1, { NULL }, { NULL } },
-};
-/* clang-format on */
-
-static const Verb *find_verb(const char *noun, char **arguments, GError **error)
+static char *make_path(const AdminRequest *request, char **values)
 {
-    int count = (int)g_strv_length(arguments) - 1;
-
-    for (size_t i = 0; i < G_N_ELEMENTS(VERBS); i++) {
-        const Verb *verb = &VERBS[i];
-
-        if (strcmp(verb->noun, noun) == 0 && strcmp(verb->verb, arguments[0]) == 0 &&
-            count >= verb->min && count <= verb->max)
-            return verb;
-    }
-    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                "%s: no verb '%s' with %d arguments, see pesitctl --help", noun, arguments[0],
-                count);
-    return NULL;
-}
-
-static char *make_path(const Verb *verb, char **values)
-{
-    GString *path = g_string_new(verb->path);
+    GString *path = g_string_new(request->path);
 
     for (size_t i = 0; values[i] != NULL; i++) {
         g_autofree char *escaped = g_uri_escape_string(values[i], NULL, FALSE);
 
-        if (g_str_has_suffix(verb->path, "/"))
+        if (g_str_has_suffix(request->path, "/"))
             g_string_append(path, escaped);
-        else if (verb->queries[i] != NULL)
-            g_string_append_printf(path, "%c%s=%s", i == 0 ? '?' : '&', verb->queries[i], escaped);
+        else if (request->queries[i] != NULL)
+            g_string_append_printf(path, "%c%s=%s", i == 0 ? '?' : '&', request->queries[i],
+                                   escaped);
     }
     return g_string_free(path, FALSE);
 }
 
-static char *make_body(const Verb *verb, char **values)
+static char *make_body(const AdminRequest *request, char **values)
 {
     json_t *body;
     char *text, *copy;
 
-    if (verb->fields[0] == NULL)
+    if (request->fields[0] == NULL)
         return g_strdup("");
     body = json_object();
     for (size_t i = 0; values[i] != NULL; i++)
-        (void)json_object_set_new(body, verb->fields[i],
+        (void)json_object_set_new(body, request->fields[i],
                                   json_string(values[i])); /* checked there */
     text = json_dumps(body, JSON_COMPACT);
     copy = g_strdup(text);
@@ -90,16 +49,62 @@ static char *make_body(const Verb *verb, char **values)
     return copy;
 }
 
-/* People want the key alone, to put it into a file; the rest is JSON either way. */
+/* printing for people */
+
+static void print_value(const char *name, json_t *value)
+{
+    g_autofree char *number =
+            json_is_integer(value) ? g_strdup_printf("%lld", (long long)json_integer_value(value))
+                                   : NULL;
+    char *text = json_is_string(value) || number != NULL
+                         ? NULL
+                         : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    if (!json_is_null(value))
+        printf("%-*s %s\n", NAME_COLUMNS, name,
+               json_is_string(value) ? json_string_value(value)
+               : number != NULL      ? number
+                                     : text);
+    free(text);
+}
+
+/* Fields a line, things apart by an empty line; a page of things is what it holds. */
+static void print_plain(json_t *root)
+{
+    json_t *content = json_object_get(root, "content");
+    json_t *things = json_is_array(content) ? content : root;
+    json_t *thing, *value;
+    const char *name;
+    size_t i;
+
+    if (json_is_array(things)) {
+        json_array_foreach(things, i, thing)
+        {
+            if (i > 0)
+                (void)putchar('\n');
+            print_plain(thing);
+        }
+        return;
+    }
+    json_object_foreach(things, name, value) print_value(name, value);
+}
+
+/* People want the key alone, to put it into a file. */
 static void print_answer(const char *answer, bool json)
 {
     json_t *root = json_loads(answer, 0, NULL);
     const char *key = json_string_value(json_object_get(root, "key"));
 
-    if (key != NULL && !json)
+    if (root == NULL && answer[0] != '\0')
+        puts(answer); /* of pesitctl api: it may be any text */
+    else if (json && root == NULL)
+        print_json(stdout, json_pack("{sb}", "done", 1)); /* nothing is said when a thing is gone */
+    else if (json)
+        puts(answer);
+    else if (key != NULL)
         puts(key);
     else if (root != NULL)
-        puts(answer);
+        print_plain(root);
     json_decref(root);
 }
 
@@ -120,22 +125,28 @@ static int judge(const char *answer, unsigned status, bool json, GError **error)
     return broken ? EXIT_LOCAL : EXIT_DONE;
 }
 
-int admin_run(Client *client, const char *noun, char **arguments, bool json, GError **error)
+static int ask(Options *options, const char *const request[3], bool json, GError **error)
 {
-    bool free_form = strcmp(noun, "api") == 0;
-    const Verb *verb = free_form ? NULL : find_verb(noun, arguments, error);
-    g_autofree char *path = NULL, *body = NULL, *answer = NULL;
-    const char *request[3];
     unsigned status = 0;
+    g_autofree char *answer = client_administer(options->client, request, &status, CALL_MS, error);
 
-    if (!free_form && verb == NULL)
-        return EXIT_WRONG;
-    path = free_form ? g_strdup(arguments[1]) : make_path(verb, arguments + 1);
-    body = free_form ? g_strdup(arguments[2] != NULL ? arguments[2] : "")
-                     : make_body(verb, arguments + 1);
-    request[0] = free_form ? arguments[0] : verb->method;
-    request[1] = path;
-    request[2] = body;
-    answer = client_administer(client, request, &status, CALL_MS, error);
     return answer != NULL ? judge(answer, status, json, error) : EXIT_LOCAL;
+}
+
+int run_admin(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    g_autofree char *path = make_path(&verb->request, arguments);
+    g_autofree char *body = make_body(&verb->request, arguments);
+    const char *const request[] = {verb->request.method, path, body};
+
+    return ask(options, request, options->json, error);
+}
+
+int run_api(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    const char *const request[] = {arguments[0], arguments[1],
+                                   arguments[2] != NULL ? arguments[2] : ""};
+
+    (void)verb;
+    return ask(options, request, true, error);
 }

@@ -5,10 +5,28 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* By ExitCode. */
+static const char *const MEANINGS[] = {
+        [EXIT_DONE] = "done",
+        [EXIT_WRONG] = "wrong usage: verb, option or argument",
+        [EXIT_PENDING] = "not ended in the time allowed; the transfer goes on",
+        [EXIT_REFUSED] = "refused by the partner",
+        [EXIT_LOCAL] = "failed here: rights, disk, configuration, input, store",
+        [EXIT_UNREACHABLE] = "the partner cannot be reached",
+        [EXIT_UNTRUSTED] = "the partner's identity is not trusted",
+        [EXIT_CANCELLED] = "cancelled",
+        [EXIT_UNKNOWN] = "no such transfer, partner or file",
+        [EXIT_NO_DAEMON] = "the daemon cannot be reached",
+};
+
+const char *exit_meaning(int code)
+{
+    return code >= 0 && code < (int)G_N_ELEMENTS(MEANINGS) ? MEANINGS[code] : NULL;
+}
 
 ExitCode exit_code_of_error(const GError *error)
 {
@@ -38,6 +56,12 @@ ExitCode exit_code_of_error(const GError *error)
         break;
     }
     return EXIT_LOCAL;
+}
+
+ExitCode exit_code_of_call(const GError *error)
+{
+    return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ? EXIT_NO_DAEMON
+                                                                      : exit_code_of_error(error);
 }
 
 ExitCode exit_code_of(const ClientTransfer *transfer)
@@ -73,12 +97,24 @@ static json_t *transfer_to_json(const ClientTransfer *t)
                      (int)t->data_kept);
 }
 
-/* json: taken. */
-static void print_json(json_t *json)
+void print_json(FILE *file, json_t *json)
 {
-    (void)json_dumpf(json, stdout, JSON_INDENT(2)); /* a closed output shows at exit */
-    (void)putchar('\n');
+    (void)json_dumpf(json, file, JSON_INDENT(2)); /* a closed output shows at exit */
+    (void)fputc('\n', file);
     json_decref(json);
+}
+
+void print_error(const GError *error, int code, bool json)
+{
+    const char *cause =
+            base_error_name(error->domain == BASE_ERROR ? (BaseError)error->code : BASE_ERROR_IO);
+
+    if (json)
+        print_json(stderr, json_pack("{ss ss si}", "error", error->message, "cause", cause,
+                                     "exit_code", code));
+    else
+        fprintf(stderr, "pesitctl: %s\n%s", error->message,
+                code == EXIT_WRONG ? "Try pesitctl --help.\n" : "");
 }
 
 void print_transfers(GPtrArray *transfers, bool json)
@@ -88,7 +124,7 @@ void print_transfers(GPtrArray *transfers, bool json)
 
         for (guint i = 0; i < transfers->len; i++)
             (void)json_array_append_new(list, transfer_to_json(g_ptr_array_index(transfers, i)));
-        print_json(list);
+        print_json(stdout, list);
         return;
     }
     printf("%8s  %-8s %-10s %-16s %-28s %12s  %-7s %s\n", "ID", "WAY", "STATE", "PARTNER", "PATH",
@@ -104,43 +140,44 @@ void print_transfers(GPtrArray *transfers, bool json)
     }
 }
 
-static void print_time(const char *name, int64_t wall_us)
+static void print_time(FILE *file, const char *name, int64_t wall_us)
 {
     g_autofree char *text = wall_us != 0 ? clock_format_iso(wall_us) : NULL;
 
     if (text != NULL)
-        printf("%-12s %s\n", name, text);
+        fprintf(file, "%-12s %s\n", name, text);
 }
 
-static void print_text(const char *name, const char *text)
+static void print_text(FILE *file, const char *name, const char *text)
 {
     if (text[0] != '\0')
-        printf("%-12s %s\n", name, text);
+        fprintf(file, "%-12s %s\n", name, text);
 }
 
-void print_transfer(const ClientTransfer *t, bool json)
+void print_transfer(FILE *file, const ClientTransfer *t, bool json)
 {
     if (json) {
-        print_json(transfer_to_json(t));
+        print_json(file, transfer_to_json(t));
         return;
     }
-    printf("%-12s %" G_GINT64_FORMAT "\n", "transfer", t->id);
-    print_text("direction", t->direction);
-    print_text("state", t->state);
-    print_text("partner", t->partner);
-    print_text("path", t->path);
-    print_text("file name", t->file_name);
-    printf("%-12s %" G_GUINT64_FORMAT " (%" G_GUINT64_FORMAT " on the wire, %" G_GUINT64_FORMAT
-           " articles)\n",
-           "bytes", t->size_bytes, t->wire_bytes, t->articles);
-    printf("%-12s %u\n", "attempts", t->attempts);
-    print_text("diagnostic", t->diag);
-    print_text("cause", t->cause);
-    print_text("error", t->error);
-    print_time("created", t->created_us);
-    print_time("updated", t->updated_us);
-    print_time("finished", t->finished_us);
-    print_time("next retry", t->next_retry_us);
+    fprintf(file, "%-12s %" G_GINT64_FORMAT "\n", "transfer", t->id);
+    print_text(file, "direction", t->direction);
+    print_text(file, "state", t->state);
+    print_text(file, "partner", t->partner);
+    print_text(file, "path", t->path);
+    print_text(file, "file name", t->file_name);
+    fprintf(file,
+            "%-12s %" G_GUINT64_FORMAT " (%" G_GUINT64_FORMAT " on the wire, %" G_GUINT64_FORMAT
+            " articles)\n",
+            "bytes", t->size_bytes, t->wire_bytes, t->articles);
+    fprintf(file, "%-12s %u\n", "attempts", t->attempts);
+    print_text(file, "diagnostic", t->diag);
+    print_text(file, "cause", t->cause);
+    print_text(file, "error", t->error);
+    print_time(file, "created", t->created_us);
+    print_time(file, "updated", t->updated_us);
+    print_time(file, "finished", t->finished_us);
+    print_time(file, "next retry", t->next_retry_us);
 }
 
 /* Values of a status: texts, numbers, flags, lists of dictionaries. */
@@ -187,7 +224,7 @@ void print_status(GVariant *status, bool json)
     size_t i;
 
     if (json) {
-        print_json(values);
+        print_json(stdout, values);
         return;
     }
     printf("%s: %s, version %s, process %lld, %s\n",
@@ -218,7 +255,7 @@ void print_progress(const ClientTransfer *transfer)
 {
     static bool shown;
 
-    if (!isatty(STDERR_FILENO))
+    if (!isatty(STDERR_FILENO) || !isatty(STDOUT_FILENO))
         return;
     if (transfer != NULL)
         fprintf(stderr, "\r\033[K%s %s: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes",

@@ -157,3 +157,7 @@ static inline bool pesit_diag_is_negative(PesitDiag diag)
  * long values cut. Malformed bytes are shown up to where they break. Always terminated (capacity 0:
  * nothing is written); returns the length that was needed. */
 size_t pesit_fpdu_format(const uint8_t *bytes, size_t length, char *text, size_t capacity);
+
+/* The message of EBCDIC octets that may precede CONNECT, or its answer ACK0 or NAK0: how many bytes it takes when
+ * one begins here, 0 when none does. ret_name: what it is, constant text. Chapter 3.8.2. */
+size_t pesit_preconnection_find(const uint8_t *bytes, size_t length, const char **ret_name);

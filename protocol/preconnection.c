@@ -35,6 +35,23 @@ bool preconnection_begins(const uint8_t *bytes)
     return bytes[0] == PROTOCOL[0] && (bytes[1] == PROTOCOL[1] || bytes[1] == 0x85 /* e */);
 }
 
+size_t pesit_preconnection_find(const uint8_t *bytes, size_t length, const char **ret_name)
+{
+    if (length >= MESSAGE_BYTES && preconnection_begins(bytes)) {
+        *ret_name = "message before CONNECT";
+        return MESSAGE_BYTES;
+    }
+    if (length < sizeof ACCEPTED)
+        return 0;
+    if (memcmp(bytes, ACCEPTED, sizeof ACCEPTED) == 0)
+        *ret_name = "ACK0";
+    else if (memcmp(bytes, REFUSED, sizeof REFUSED) == 0)
+        *ret_name = "NAK0";
+    else
+        return 0;
+    return sizeof ACCEPTED;
+}
+
 /* A character that EBCDIC's pages do not agree on becomes a blank: CONNECT decides anyway. */
 static uint8_t to_ebcdic(uint8_t character)
 {

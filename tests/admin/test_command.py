@@ -27,7 +27,7 @@ def test_key_of_the_command_line_opens_the_api(tmp_path):
     listed = node.control("key", "list")
     assert [row["name"] for row in listed] == ["first"] and key not in json.dumps(listed)
     assert node.control("key", "remove", "nobody", check=False).returncode in (4, 8)
-    assert node.control("key", "remove", listed[0]["id"]) is None
+    assert node.control("key", "remove", listed[0]["id"]) == {"done": True}
     assert api.get("/api/v1/me").status == 401
     trail = node.control("audit", "list")["content"]
     assert {row["username"] for row in trail} == {"uid:0"} and len(trail) == 5

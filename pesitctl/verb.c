@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of verbs and options, what is looked up in them, and the texts made of them. */
+#include "pesitctl/verb.h"
+
+#include "base/error.h"
+#include "base/spelling.h"
+#include "pesitctl/output.h"
+
+#include <string.h>
+
+#define LIMIT_MAX 1000
+#define WAIT_MAX  86400 /* s */
+#define NEAR      3     /* letters: beyond, nothing is like it */
+
+#define O(field) offsetof(Options, field)
+
+/* clang-format off */
+const Option OPTIONS[] = {
+    { "socket", 's', true, "PATH", OPTION_TEXT, O(socket), 0, 0, "the daemon's socket (" CLIENT_DEFAULT_SOCKET ")" },
+    { "json", 'j', true, NULL, OPTION_FLAG, O(json), 0, 0, "print JSON, errors too" },
+    { "help", 'h', true, NULL, OPTION_FLAG, O(help), 0, 0, "print help, of a verb when one is given" },
+    { "version", 0, true, NULL, OPTION_FLAG, O(version), 0, 0, "print the version" },
+    { "list-verbs", 0, true, NULL, OPTION_FLAG, O(list_verbs), 0, 0, "print verbs, options and exit codes for programs" },
+    { "partner", 'p', false, "NAME", OPTION_TEXT, O(partner), 0, 0, "only this partner" },
+    { "state", 0, false, "STATE", OPTION_LIST, O(states), 0, 0, "only this state; may be repeated" },
+    { "direction", 0, false, "DIRECTION", OPTION_LIST, O(directions), 0, 0, "only this direction; may be repeated" },
+    { "limit", 'n', false, "N", OPTION_NUMBER, O(limit), 1, LIMIT_MAX, "at most so many (50)" },
+    { "before", 0, false, "ID", OPTION_NUMBER, O(before), 1, G_MAXINT64, "only older than this transfer" },
+    { "wait", 'w', false, "SECONDS", OPTION_NUMBER, O(wait_s), 0, WAIT_MAX, "wait at most so long (600)" },
+    { "no-wait", 0, false, NULL, OPTION_FLAG, O(no_wait), 0, 0, "only put it into the queue" },
+    { "output", 'o', false, "FILE", OPTION_TEXT, O(output), 0, 0, "write to this file" },
+    { "key-file", 0, false, "FILE", OPTION_TEXT, O(key_file), 0, 0, "the key of sealed passwords, made when missing" },
+    { NULL },
+};
+
+const Verb VERBS[] = {
+    { "status", "", "", "the daemon, its listeners, what runs", NULL, 0, 0, false, run_status, { NULL } },
+    { "transfers", "", "partner state direction limit before", "history, newest first",
+      "States: staged, queued, running, waiting, done, failed, cancelled.\n"
+      "Directions: send, fetch, offer, receive, serve.\n"
+      "The next page: --before with the last ID shown.\n",
+      0, 0, false, run_transfers, { NULL } },
+    { "show", "ID", "", "all that is known of one transfer", NULL, 1, 1, false, run_show, { NULL } },
+    { "send", "PARTNER FILE [PATH]", "wait no-wait", "send a file as PATH (default: out/FILE) and wait",
+      "PATH decides by which virtual file of the partner it goes; one of mode \"offer\" only lays it ready.\n"
+      "When the time is over the transfer goes on; \"pesitctl wait ID\" waits on.\n",
+      2, 3, false, run_send, { NULL } },
+    { "fetch", "PARTNER PATH", "wait output", "fetch a file to --output or standard output",
+      "With --output the file appears whole or not at all. Without, what is told of the transfer goes to standard error.\n",
+      2, 2, false, run_fetch, { NULL } },
+    { "wait", "ID", "wait", "wait until a transfer has ended", "Shows progress on a terminal.\n",
+      1, 1, false, run_wait, { NULL } },
+    { "retry", "ID", "", "try a waiting, failed or cancelled transfer now", NULL, 1, 1, false, run_retry, { NULL } },
+    { "cancel", "ID", "", "cancel a transfer", NULL, 1, 1, false, run_cancel, { NULL } },
+    { "reload", "", "", "read the configuration and certificates again",
+      "When the new one is wrong, says why, and the old one stays in force.\n", 0, 0, false, run_reload, { NULL } },
+    { "key create", "NAME ROLE [PARTNER]", "", "make an API key; it is shown once",
+      "Roles: admin, operator, viewer, partner (of one PARTNER).\n", 2, 3, false, run_admin,
+      { "POST", "/api/v1/apikeys", { "name", "role", "partner" }, { NULL } } },
+    { "key list", "", "", "API keys, without their secrets", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/apikeys", { NULL }, { NULL } } },
+    { "key remove", "ID", "", "take an API key away", NULL, 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/apikeys/", { NULL }, { NULL } } },
+    { "audit list", "[AFTER]", "", "the audit trail, from the row after AFTER", NULL, 0, 1, false, run_admin,
+      { "GET", "/api/v1/audit", { NULL }, { "after" } } },
+    { "audit verify", "[SEQ HASH]", "", "whether the audit trail is whole",
+      "With SEQ and HASH, noted from an earlier answer, also whether nothing was cut off. Broken: exit code 4.\n",
+      0, 2, false, run_admin, { "GET", "/api/v1/audit/verify", { NULL }, { "seq", "hash" } } },
+    { "partner list", "", "", "partners as the daemon has them", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/config/partners", { NULL }, { NULL } } },
+    { "partner show", "NAME", "", "one partner", NULL, 1, 1, false, run_admin,
+      { "GET", "/api/v1/config/partners/", { NULL }, { NULL } } },
+    { "file list", "", "", "virtual files as the daemon has them", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/config/files", { NULL }, { NULL } } },
+    { "cluster list", "", "", "records of clusters", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/clusters", { NULL }, { NULL } } },
+    { "cluster show", "ID", "", "one cluster", NULL, 1, 1, false, run_admin,
+      { "GET", "/api/v1/clusters/", { NULL }, { NULL } } },
+    { "cluster create", "NAME", "", "make the record of a cluster", NULL, 1, 1, false, run_admin,
+      { "POST", "/api/v1/clusters", { "name" }, { NULL } } },
+    { "cluster remove", "ID", "", "take the record of a cluster away", NULL, 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/clusters/", { NULL }, { NULL } } },
+    { "api", "METHOD PATH [JSON]", "", "any request of the administration API",
+      "Prints the answer as it came.\n", 2, 3, false, run_api, { NULL } },
+    { "check-config", "[FILE]", "", "check a configuration file (/etc/pesitfs/pesitd.conf)",
+      "Runs pesitd --check-config: file, line and the nearest known key of what is wrong.\n",
+      0, 1, true, run_check_config, { NULL } },
+    { "seal", "", "key-file", "seal a password from standard input with --key-file", NULL, 0, 0, true, run_seal, { NULL } },
+    { "verifier", "", "", "make a verifier of a password from standard input",
+      "For password_received: it can be compared, never read.\n", 0, 0, true, run_verifier, { NULL } },
+    { "decode", "[FILE]", "", "print the FPDUs of a capture, bytes or hexadecimal text",
+      "FILE is - or missing: standard input. FPDUs may follow each other bare, or each entity behind the two bytes\n"
+      "of its length. In text, # begins a comment, and < or > in front of a line tells its direction.\n"
+      "Passwords are masked. What breaks is named with its offset, and what was good before it is printed.\n",
+      0, 1, true, run_decode, { NULL } },
+    { NULL },
+};
+/* clang-format on */
+
+/* looking up */
+
+const Option *option_find(const char *name)
+{
+    for (const Option *option = OPTIONS; option->name != NULL; option++) {
+        if (strcmp(option->name, name) == 0)
+            return option;
+    }
+    return NULL;
+}
+
+const char *option_nearest(const char *name)
+{
+    const Option *nearest = OPTIONS;
+
+    for (const Option *option = OPTIONS; option->name != NULL; option++) {
+        if (spelling_distance(name, option->name) < spelling_distance(name, nearest->name))
+            nearest = option;
+    }
+    return nearest->name;
+}
+
+bool verb_takes(const Verb *verb, const Option *option)
+{
+    g_auto(GStrv) own = g_strsplit(verb->options, " ", -1);
+
+    return option->everywhere || g_strv_contains((const char *const *)own, option->name);
+}
+
+static bool is_of_group(const Verb *verb, const char *noun)
+{
+    size_t length = strlen(noun);
+
+    return strncmp(verb->name, noun, length) == 0 && verb->name[length] == ' ';
+}
+
+/* The second words of a noun, new: "create, list or remove"; NULL when it is none. */
+static char *list_group(const char *noun)
+{
+    GString *text = NULL;
+
+    for (const Verb *verb = VERBS; verb->name != NULL; verb++) {
+        if (!is_of_group(verb, noun))
+            continue;
+        if (text == NULL)
+            text = g_string_new(NULL);
+        else
+            g_string_append(text, is_of_group(verb + 1, noun) ? ", " : " or ");
+        g_string_append(text, verb->name + strlen(noun) + 1);
+    }
+    return text != NULL ? g_string_free(text, FALSE) : NULL;
+}
+
+/* The nearest of the names of verbs and of their groups, borrowed or from the heap of texts; new. */
+static char *find_nearest(const char *words)
+{
+    g_autofree char *nearest = NULL;
+    unsigned best = NEAR + 1;
+
+    for (const Verb *verb = VERBS; verb->name != NULL; verb++) {
+        g_auto(GStrv) parts = g_strsplit(verb->name, " ", 2);
+        unsigned whole = spelling_distance(words, verb->name);
+        unsigned noun = spelling_distance(words, parts[0]);
+
+        if (MIN(whole, noun) >= best)
+            continue;
+        best = MIN(whole, noun);
+        g_free(nearest);
+        nearest = g_strdup(noun < whole ? parts[0] : verb->name);
+    }
+    return g_steal_pointer(&nearest);
+}
+
+static void complain(char **words, GError **error)
+{
+    g_autofree char *known = words[0] != NULL ? list_group(words[0]) : NULL;
+    g_autofree char *said = known != NULL && words[1] != NULL
+                                    ? g_strconcat(words[0], " ", words[1], NULL)
+                                    : g_strdup(words[0]);
+    g_autofree char *nearest = said != NULL ? find_nearest(said) : NULL;
+
+    if (said == NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "no verb");
+    else if (known != NULL && words[1] == NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is followed by %s", said, known);
+    else if (known != NULL && nearest == NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "no verb '%s': '%s' is followed by %s",
+                    said, words[0], known);
+    else if (nearest != NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "no verb '%s', did you mean '%s'?", said,
+                    nearest);
+    else
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "no verb '%s'", said);
+}
+
+const Verb *verb_find(char **words, size_t *ret_words, GError **error)
+{
+    for (const Verb *verb = VERBS; words[0] != NULL && verb->name != NULL; verb++) {
+        bool single = strcmp(verb->name, words[0]) == 0;
+        bool both = words[1] != NULL && is_of_group(verb, words[0]) &&
+                    strcmp(verb->name + strlen(words[0]) + 1, words[1]) == 0;
+
+        if (!single && !both)
+            continue;
+        *ret_words = single ? 1 : 2;
+        return verb;
+    }
+    complain(words, error);
+    return NULL;
+}
+
+/* texts */
+
+static void append_verbs(GString *text, const char *noun)
+{
+    for (const Verb *verb = VERBS; verb->name != NULL; verb++) {
+        g_autofree char *head = g_strconcat(verb->name, " ", verb->arguments, NULL);
+
+        if (noun == NULL || is_of_group(verb, noun))
+            g_string_append_printf(text, "  %-31s %s\n", head, verb->summary);
+    }
+}
+
+/* of: NULL for those that go everywhere. */
+static void append_options(GString *text, const char *title, const Verb *of)
+{
+    bool first = true;
+
+    for (const Option *option = OPTIONS; option->name != NULL; option++) {
+        char letter[] = {'-', option->letter, ',', '\0'};
+        g_autofree char *head = g_strdup_printf(
+                "%3s --%s%s%s", option->letter != '\0' ? letter : "", option->name,
+                option->value != NULL ? " " : "", option->value != NULL ? option->value : "");
+
+        if (of == NULL ? !option->everywhere : option->everywhere || !verb_takes(of, option))
+            continue;
+        if (first)
+            g_string_append(text, title);
+        first = false;
+        g_string_append_printf(text, "  %-25s %s\n", head, option->summary);
+    }
+}
+
+char *verb_describe_all(void)
+{
+    GString *text =
+            g_string_new("usage: pesitctl [OPTION…] VERB [ARGUMENT…]\n\n"
+                         "An operator's words to pesitd: transfers, administration, traces.\n\n"
+                         "Verbs:\n");
+
+    append_verbs(text, NULL);
+    append_options(text, "\nOptions of every verb:\n", NULL);
+    g_string_append(text, "\nExit codes:\n");
+    for (int code = 0; exit_meaning(code) != NULL; code++)
+        g_string_append_printf(text, "  %d  %s\n", code, exit_meaning(code));
+    g_string_append(text, "\npesitctl help VERB tells more of a verb, with its own options.\n");
+    return g_string_free(text, FALSE);
+}
+
+char *verb_usage(const Verb *verb)
+{
+    return g_strdup_printf("usage: pesitctl %s%s%s", verb->name,
+                           verb->arguments[0] != '\0' ? " " : "", verb->arguments);
+}
+
+static char *describe_verb(const Verb *verb)
+{
+    g_autofree char *usage = verb_usage(verb);
+    GString *text = g_string_new(usage);
+
+    g_string_append_printf(text, "\n\n%s\n%s", verb->summary, verb->help != NULL ? verb->help : "");
+    append_options(text, "\nOptions:\n", verb);
+    append_options(text, "\nOptions of every verb:\n", NULL);
+    return g_string_free(text, FALSE);
+}
+
+char *verb_describe(char **words, GError **error)
+{
+    g_autofree char *known = words[1] == NULL ? list_group(words[0]) : NULL;
+    size_t count;
+    const Verb *verb = known == NULL ? verb_find(words, &count, error) : NULL;
+    GString *text;
+
+    if (known == NULL)
+        return verb != NULL ? describe_verb(verb) : NULL;
+    text = g_string_new("usage: pesitctl ");
+    g_string_append_printf(text, "%s VERB [ARGUMENT…]\n\n", words[0]);
+    append_verbs(text, words[0]);
+    return g_string_free(text, FALSE);
+}
+
+char *verb_list(void)
+{
+    GString *text = g_string_new(NULL);
+
+    for (const Verb *verb = VERBS; verb->name != NULL; verb++)
+        g_string_append_printf(text, "verb\t%s\t%s\t%s\t%s\n", verb->name, verb->arguments,
+                               verb->options, verb->summary);
+    for (const Option *option = OPTIONS; option->name != NULL; option++)
+        g_string_append_printf(text, "option\t%s\t%s\t%s\t%s\n", option->name,
+                               option->value != NULL ? option->value : "",
+                               option->everywhere ? "everywhere" : "", option->summary);
+    for (int code = 0; exit_meaning(code) != NULL; code++)
+        g_string_append_printf(text, "exit\t%d\t%s\n", code, exit_meaning(code));
+    return g_string_free(text, FALSE);
+}

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pesitctl in an operator's hands: help of every verb, exit codes, JSON, progress, sparse files, traces, completion."""
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+from node import BUILD, Bare
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = (BUILD / "pesitctl/pesitctl").resolve()
+VECTORS = sorted((ROOT / "tests/vectors").glob("*.hex"))
+BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; } );
+partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret";
+  files = ( { pattern = "in/*"; mode = "receive"; }, { pattern = "dispo/*"; mode = "offer"; } ); } );'''
+COMPANY = '''partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d;
+  files = ( { pattern = "out/*"; mode = "send"; }, { pattern = "wrong/*"; mode = "send"; file_type = 9; },
+            { pattern = "releves/*"; mode = "fetch"; file_name = "{name}"; } ); },
+  { name = "AWAY"; identifier = "AWAY"; password_sent = "secret"; address = "127.0.0.1"; port = 1;
+    retry_delays_s = [ 300 ]; files = ( { pattern = "out/*"; mode = "send"; } ); },
+  { name = "LOST"; identifier = "LOST"; password_sent = "secret"; address = "127.0.0.1"; port = 1;
+    retry_attempts = 1; files = ( { pattern = "out/*"; mode = "send"; } ); } );'''
+
+
+def run(*arguments, **options):
+    options = {"capture_output": True, "timeout": 60, "check": False, "text": True, **options}
+    return subprocess.run([PROGRAM, *map(str, arguments)], **options)
+
+
+def table(kind):
+    rows = [line.split("\t") for line in run("--list-verbs").stdout.splitlines()]
+    return [row[1:] for row in rows if row[0] == kind]
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    bank = Bare(folder / "bank", "BANK1", BANK).start()
+    node = Bare(folder / "company", "COMPANY", COMPANY % bank.port).start()
+    node.bank = bank
+    yield node
+    node.stop()
+    bank.stop()
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "virement.xml"
+    path.write_bytes(b"<pain/>")
+    return path
+
+
+def test_every_verb_has_help():
+    verbs = table("verb")
+    assert len(verbs) > 20
+    for name, arguments, options, summary in verbs:
+        asked, helped = run(*name.split(), "--help"), run("help", *name.split())
+        assert (asked.returncode, asked.stderr) == (0, "") and asked.stdout == helped.stdout
+        assert asked.stdout.startswith(f"usage: pesitctl {name} {arguments}".rstrip() + f"\n\n{summary}\n")
+        assert all(f"--{option} " in asked.stdout for option in options.split())
+        assert f"{name} {arguments}".strip() in run("--help").stdout
+    assert run("help", "key").stdout.count("\n  key ") == 3 and run("help").stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize("line, complaint", [
+    ("", "no verb"), ("sned", "did you mean 'send'?"), ("tranfers", "did you mean 'transfers'?"),
+    ("key", "followed by create, list or remove"), ("key lst", "did you mean 'key list'?"), ("key frob", "create, list or remove"),
+    ("status --josn", "did you mean '--json'?"), ("status --limit 3", "'status' takes no --limit"), ("help sned", "'send'"),
+    ("transfers --limit 0", "from 1 to 1000"), ("transfers --limit x", "from 1 to 1000"), ("transfers --limit", "wants a value"),
+    ("status --json=1", "takes no value"), ("status -x", "no option '-x'"), ("show", "usage: pesitctl show ID"),
+    ("show 1 2", "usage: pesitctl show ID"), ("show twelve", "'twelve' is no number"), ("wait 0", "'0' is no number"),
+    ("fetch A", "usage: pesitctl fetch PARTNER PATH"), ("seal", "seal needs --key-file")])
+def test_wrong_usage_is_code_1_and_told(line, complaint):
+    done = run(*line.split())
+    assert (done.returncode, done.stdout) == (1, "") and complaint in done.stderr, done
+    told = run("--json", *line.split())
+    if "--json=" not in line:
+        assert json.loads(told.stderr)["exit_code"] == 1 and told.stdout == ""
+
+
+@pytest.mark.parametrize("line, code", [
+    ("send BANK1 FILE out/good", 0), ("send AWAY FILE out/later --wait 0", 2), ("send BANK1 FILE wrong/a", 3),
+    ("fetch BANK1 releves/NOTHING", 3), ("send BANK1 FILE no/rule", 4), ("send LOST FILE out/lost", 5), ("send BANK1 /none", 8),
+    ("send NOBODY FILE out/a", 8), ("show 999999", 8), ("partner show NOBODY", 8), ("api GET /api/v1/nothing", 8), ("key create a god", 4),
+    ("check-config /none", 4), ("decode /none", 8)])
+def test_exit_codes_tell_how_it_stands(company, small, line, code):
+    for json_wanted in ([], ["--json"]):
+        words = [small if word == "FILE" else word + "-".join(json_wanted) if word.startswith("out/") else word for word in line.split()]
+        if line.startswith("fetch"):
+            words += ["-o", small.parent / "fetched"]
+        done = run("--socket", company.folder / "door", *json_wanted, *words)
+        assert done.returncode == code, done
+        told = json.loads(done.stdout or done.stderr) if json_wanted else None
+        assert not told or told.get("exit_code", code) == code
+    assert not (small.parent / "fetched").exists()
+
+
+def test_cancelled_is_7_and_an_absent_daemon_9(company, small, tmp_path):
+    number = company.control("send", "AWAY", small, "out/c", "--no-wait")["id"]
+    assert company.control("cancel", number)["state"] == "cancelled"
+    assert company.control("wait", number, check=False).returncode == 7
+    assert company.control("retry", number)["state"] in ("queued", "running", "waiting")
+    absent = run("--socket", tmp_path / "nowhere", "status")
+    assert absent.returncode == 9 and "cannot reach the daemon" in absent.stderr
+    assert [int(row[0]) for row in table("exit")] == list(range(10))
+
+
+def test_json_has_the_documented_fields(company, small, tmp_path):
+    sent = company.control("send", "BANK1", small, "out/json")
+    company.bank.control("send", "COMPANY", small, "dispo/J")
+    fetched = company.control("fetch", "BANK1", "releves/J", "-o", tmp_path / "j")
+    document = (ROOT / "docs/pesitctl.md").read_text(encoding="utf-8")
+    for transfer in (sent, fetched, company.control("show", sent["id"]), *company.control("transfers"), company.control("wait", sent["id"])):
+        assert set(transfer) == set(sent) and all(f"| `{field}` |" in document for field in transfer)
+    assert (tmp_path / "j").read_bytes() == small.read_bytes() and company.control("reload") == {"reloaded": True}
+    status = company.control("status")
+    assert status["state"] == "running" and all(f"| `{field}` |" in document for field in status)
+    assert [row["name"] for row in company.control("partner", "list")] == ["BANK1", "AWAY", "LOST"]
+    made = company.control("cluster", "create", "c")
+    assert company.control("cluster", "show", made["id"])["name"] == "c" and len(company.control("cluster", "list")) == 1
+    assert company.control("cluster", "remove", made["id"]) == {"done": True}
+    assert company.control("file", "list")[0]["pattern"] == "out/*" and company.control("audit", "verify")["valid"]
+    checked = company.control("check-config", company.config)
+    assert checked["valid"] and checked["file"] == str(company.config)
+    sealed = json.loads(run("--json", "seal", "--key-file", tmp_path / "key", input="secret\n").stdout)
+    verifier = json.loads(run("--json", "verifier", input="secret\n").stdout)
+    assert sealed["sealed"].startswith("sealed:") and verifier["verifier"].startswith("verifier:")
+
+
+def test_fetch_to_a_pipe_or_a_file_is_whole_or_nothing(company, small, tmp_path):
+    company.bank.control("send", "COMPANY", small, "dispo/P")
+    door = ["--socket", company.folder / "door"]
+    assert run(*door, "fetch", "BANK1", "releves/P").stdout == small.read_text(encoding="utf-8")
+    assert run(*door, "fetch", "BANK1", "releves/NOTHING").stdout == ""
+    kept = tmp_path / "kept"
+    with open(kept, "wb") as output:
+        output.write(b"head\n")
+        output.flush()
+        assert run(*door, "fetch", "BANK1", "releves/P", stdout=output, capture_output=False).returncode == 0
+    assert kept.read_bytes() == b"head\n" + small.read_bytes()
+    assert run(*door, "fetch", "BANK1", "releves/NOTHING", "-o", kept).returncode == 3
+    assert kept.read_bytes().startswith(b"head\n") and list(tmp_path.glob("*.part")) == []
+    assert run(*door, "fetch", "BANK1", "releves/P", "-o", "/dev/null").returncode == 0
+    told = run(*door, "--json", "fetch", "BANK1", "releves/P")
+    assert told.stdout == small.read_text(encoding="utf-8") and json.loads(told.stderr)["state"] == "done"
+
+
+def on_terminal(*arguments, **options):
+    """What a terminal shows until the program ends."""
+    mine, its = pty.openpty()
+    with subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=its, **{"stdout": its, "stderr": its, **options}) as process:
+        os.close(its)
+        seen, until = b"", time.monotonic() + 30
+        while time.monotonic() < until and select.select([mine], [], [], 30)[0]:
+            try:
+                seen += os.read(mine, 65536)
+            except OSError:
+                break
+    os.close(mine)
+    return seen.decode()
+
+
+def test_progress_is_for_terminals(company, small):
+    order = ["--socket", company.folder / "door", "send", "AWAY", small, "--wait", 2]
+    assert re.search(r"\r\x1b\[Kwaiting out/virement.xml: 0 of 7 bytes", on_terminal(*order, "out/virement.xml"))
+    assert "\r\x1b" not in on_terminal(*order, "out/b", stdout=subprocess.DEVNULL)
+    assert "\r\x1b" not in on_terminal("--json", *order, "out/c")
+    assert "\r" not in run(*order, "out/d").stderr
+
+
+def peak_kib(pid):
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))[1])
+
+
+def test_a_hole_of_a_gibibyte_costs_no_memory_and_no_disk(company, tmp_path):
+    hole = tmp_path / "hole"
+    with open(hole, "wb") as file:
+        file.truncate(1 << 30)
+        file.write(b"head")
+        file.seek(512 << 20)
+        file.write(b"middle")
+    before = peak_kib(company.process.pid), peak_kib(company.bank.process.pid)
+    process = subprocess.Popen([PROGRAM, "--json", "--socket", company.folder / "door", "send", "AWAY", hole, "out/hole", "--no-wait"],
+                               stdout=subprocess.PIPE)
+    transfer = json.loads(process.stdout.read())
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    staged = max((company.folder / "spool/transfers").glob("*/data"), key=lambda path: path.stat().st_size)
+    assert transfer["size_bytes"] == staged.stat().st_size == 1 << 30 and staged.stat().st_blocks * 512 < 1 << 20
+    with open(staged, "rb") as file:
+        assert file.read(5) == b"head\0" and file.seek(512 << 20) and file.read(7) == b"middle\0"
+    assert process.returncode == 0 and usage.ru_maxrss < 64 << 10
+    assert company.control("cancel", transfer["id"])["state"] == "cancelled"
+    sent = company.control("send", "BANK1", hole, "out/hole")
+    assert (sent["state"], sent["size_bytes"]) == ("done", 1 << 30)
+    arrived = company.bank.folder / "inbox/COMPANY/in/hole"
+    assert arrived.stat().st_size == 1 << 30 and subprocess.run(["cmp", hole, arrived], check=False).returncode == 0
+    grown = peak_kib(company.process.pid) - before[0], peak_kib(company.bank.process.pid) - before[1]
+    assert max(grown) < 32 << 10, grown
+    arrived.unlink()
+
+
+def parse(path):
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line[:1] in "<>" and line]
+    return [(line[0], bytes.fromhex(line[1:].split("#")[0]), line.split("#")[1].split("(was")[0].strip()) for line in lines]
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_decode_reads_every_vector_in_each_form(path):
+    rows, shown = parse(path), json.loads(run("decode", "--json", path).stdout)
+    assert [(row["direction"], row["fpdu"], row["length"]) for row in shown] == [(way, name, len(data)) for way, data, name in rows]
+    assert all(row["valid"] and row["text"].startswith(row["fpdu"] + " ") for row in shown)
+    lines = run("decode", path).stdout.splitlines()
+    assert [line.split(None, 2)[2].split(" ! ")[0] for line in lines] == [row["text"] for row in shown]
+    bare = b"".join(data for _, data, _ in rows)
+    framed = b"".join(len(data).to_bytes(2, "big") + data for _, data, _ in rows)
+    for form in (bare, framed, bare.hex().encode(), framed.hex(" ").encode()):
+        done = run("decode", "-", "--json", input=form, text=False)
+        assert done.returncode == 0 and [row["text"] for row in json.loads(done.stdout)] == [row["text"] for row in shown]
+
+
+CONNECT = "001A 4020 0001 03044C4F4F50 0406434554 4F4D31 060102 160100"
+
+
+@pytest.mark.parametrize("text, offset, what", [
+    ("", None, "nothing to decode"), ("00 1x", 1, "line 1 column 4"), (CONNECT + "\n00", 26, "(line 2): 1 bytes are no FPDU"),
+    (CONNECT + " 0006 C0EE 0100", 26, "00 06 c0 ee is the header of no FPDU"), ("00FF 4020 0001 0304", 0, "CONNECT of 255 bytes is cut after 8"),
+    (CONNECT.replace("0304", "03FE"), 0, "CONNECT is wrong: PI 3: length runs past its container"),
+    ("001A" + CONNECT + "001B" + CONNECT, 28, "an entity of 27 bytes, 26 are there"), ("001A" + CONNECT + "00", 28, "no entity"),
+    ("0020" + CONNECT + "0000 0000 0000", 28, "00 00 00 00 is the header of no FPDU")])
+def test_decode_names_the_offset_of_what_is_broken(text, offset, what):
+    done = run("decode", input=text)
+    assert done.returncode == 4 and what in done.stderr and (offset is None or f"offset {offset} " in done.stderr.replace(":", " ")), done
+    told = run("decode", "--json", input=text)
+    assert json.loads(told.stderr)["exit_code"] == 4 and isinstance(json.loads(told.stdout), list)
+    assert done.stdout.count("CONNECT") == (1 if offset in (26, 28) or "is wrong" in what else 0)
+
+
+def test_decode_masks_passwords_and_knows_what_comes_before_connect():
+    message = "D7C5E2C9E3404040 C3D6D4D7C1D5E840 E2C5C3D9C5E34040"
+    connect = "0022 4020 0001 03044C4F4F50 0406434554 4F4D31 0506534543524554 060102 160100"
+    for text in (message + "C1C3D2F0" + connect, "0018" + message + "0004 C1C3D2F0 0022" + connect):
+        lines = run("decode", input=text).stdout.splitlines()
+        assert [line.split(None, 1)[1].split(" dst")[0] for line in lines] == ["message before CONNECT", "ACK0", "CONNECT"]
+        shown = json.loads(run("decode", "--json", input=text).stdout)
+        assert {"pi": 5, "name": "access control", "value": None} in shown[2]["parameters"]
+        assert "SECRET" not in json.dumps(shown) + "".join(lines)
+
+
+COMPLETE = r"""source %s/deploy/completion/pesitctl
+complete -p pesitctl | grep -q _pesitctl || exit 9
+read -ra COMP_WORDS <<<"$1"; [[ $1 != *" " ]] || COMP_WORDS+=("")
+COMP_WORDS[0]=%s; COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _pesitctl
+printf '%%s\n' "${COMPREPLY[@]}" """ % (ROOT, PROGRAM)
+
+
+def complete(line, folder="/"):
+    done = subprocess.run(["bash", "-c", COMPLETE, "complete", line], capture_output=True, text=True, check=True, cwd=folder)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_completion_knows_verbs_options_and_words(small):
+    verbs = table("verb")
+    assert set(complete("pesitctl ")) == {"help"} | {row[0].split()[0] for row in verbs}
+    everywhere = {"--" + row[0] for row in table("option") if row[2] == "everywhere"}
+    for name, _, options, _ in verbs:
+        assert set(complete(f"pesitctl {name} --")) == everywhere | {"--" + option for option in options.split()}
+    assert complete("pesitctl key ") == complete("pesitctl help key ") == ["create", "list", "remove"]
+    assert complete("pesitctl --socket x st") == ["status"] and complete("pesitctl -s x --json key cr") == ["create"]
+    assert complete("pesitctl transfers --state d") == ["done"] and complete("pesitctl transfers --direction s") == ["send", "serve"]
+    assert complete("pesitctl key create me o") == ["operator"] and complete("pesitctl api P") == ["POST", "PUT"]
+    assert complete("pesitctl send BANK vir", small.parent) == ["virement.xml"] and complete("pesitctl transfers --limit ") == []
