@@ -229,9 +229,11 @@ static void tear_down(Scene *scene, gconstpointer data)
             end(scene, connection, OUTCOME_RETURNED, GOOD, NULL);
         close_connection(scene, connection);
     }
-    store_close(scene->store);
-    while (g_main_context_iteration(NULL, FALSE)) /* what it still answered */
+    /* it answers in order: behind this nothing is left to be told */
+    store_result_free(store_execute(scene->store, store_request_count("end")));
+    while (g_main_context_iteration(NULL, FALSE))
         continue;
+    store_close(scene->store);
     queue_free(scene->queue);
     g_ptr_array_unref(connections);
     g_ptr_array_unref(scene->changes);
