@@ -297,10 +297,21 @@ static bool shift_day(RuleContext *context, int days)
     return true;
 }
 
+/* "YYYY-MM-DD", digits where digits belong; whether there is such a day is not looked at. */
+static bool parse_day(const char *name, int *ret_year, int *ret_month, int *ret_day)
+{
+    static const char FORM[] = "dddd-dd-dd";
+
+    for (size_t i = 0; i < sizeof FORM; i++) { /* its end too */
+        if (FORM[i] == 'd' ? !g_ascii_isdigit(name[i]) : name[i] != FORM[i])
+            return false;
+    }
+    return sscanf(name, "%4d-%2d-%2d", ret_year, ret_month, ret_day) == 3;
+}
+
 static bool set_day(RuleContext *context, const char *name, bool *ret_is_day, GError **error)
 {
     int year, month, day;
-    char end;
     g_autoptr(GDateTime) noon = NULL;
 
     *ret_is_day = true;
@@ -308,8 +319,7 @@ static bool set_day(RuleContext *context, const char *name, bool *ret_is_day, GE
         return shift_day(context, 0);
     if (strcmp(name, "yesterday") == 0)
         return shift_day(context, -1);
-    *ret_is_day =
-            strlen(name) == 10 && sscanf(name, "%4d-%2d-%2d%c", &year, &month, &day, &end) == 3;
+    *ret_is_day = parse_day(name, &year, &month, &day);
     if (!*ret_is_day)
         return true;
     noon = g_date_time_new(context->zone, year, month, day, 12, 0, 0);
@@ -321,6 +331,12 @@ static bool set_day(RuleContext *context, const char *name, bool *ret_is_day, GE
     return true;
 }
 
+/* Else no day can be said with it, and every name is a name. */
+static bool has_day(const VirtualFile *file)
+{
+    return strstr(file->file_name, "{date") != NULL || strstr(file->file_name, "{time") != NULL;
+}
+
 bool rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *context,
                         char **ret_path, GError **error)
 {
@@ -329,8 +345,7 @@ bool rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *
     g_autofree char *date = NULL;
     bool is_day = false;
 
-    (void)file;
-    if (!set_day(context, name, &is_day, error))
+    if (has_day(file) && !set_day(context, name, &is_day, error))
         return false;
     if (!is_day) {
         *ret_path = g_strdup(path);
@@ -338,6 +353,7 @@ bool rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *
     }
     date = format_time(context, "%Y-%m-%d");
     *ret_path = strcmp(folder, ".") == 0 ? g_strdup(date) : g_build_filename(folder, date, NULL);
+    context->name = *ret_path + strlen(*ret_path) - strlen(date);
     return true;
 }
 

@@ -78,8 +78,9 @@ char *rule_expand(const char *text, const RuleContext *context, size_t max_bytes
  * receive); NULL when none. files: array of VirtualFile. The first match wins, exact before pattern. */
 const VirtualFile *rule_find_by_path(GPtrArray *files, const char *path, bool for_writing);
 
-/* Resolves a name of a fetch folder: "today", "yesterday", "latest" or "YYYY-MM-DD" set the date of the
- * context; any other name is taken as {name}. ret_path: canonical path under which the result is kept. */
+/* Resolves a name of a fetch folder whose file_name has a date or a time: "today", "yesterday", "latest" or
+ * "YYYY-MM-DD" set the date of the context, and {name} is that date (of *ret_path, which must live on); any other
+ * name, and every name of another folder, is taken as {name}. ret_path: canonical path under which the result is kept. */
 bool rule_resolve_fetch(const VirtualFile *file, const char *path, RuleContext *context,
                         char **ret_path, GError **error);
 

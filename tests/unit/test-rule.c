@@ -169,6 +169,11 @@ static void test_days(void)
             {"releves/2024-02-29", "releves/2024-02-29", "RELEVE.20240229"},
             {"releves/special", "releves/special", "RELEVE.20261025"},
             {"releves/2023-02-29", NULL, NULL},
+            {"releves/2026-13-01", NULL, NULL},
+            {"releves/2026-1-001", "releves/2026-1-001", "RELEVE.20261025"},
+            {"releves/2026- 1-01", "releves/2026- 1-01", "RELEVE.20261025"},
+            {"releves/+026-01-01", "releves/+026-01-01", "RELEVE.20261025"},
+            {"releves/2026-01-01x", "releves/2026-01-01x", "RELEVE.20261025"},
     };
     VirtualFile *file = file_of("releves/*", VIRTUAL_FILE_FETCH, "RELEVE.{date}", NULL, 0);
 
@@ -186,6 +191,36 @@ static void test_days(void)
         g_time_zone_unref(context.zone);
     }
     virtual_file_free(file);
+}
+
+/* {name} of a day is its date; without a date in the template every name is itself. */
+static void test_day_names(void)
+{
+    static const struct {
+        const char *template, *path, *kept, *value;
+    } CASES[] = {
+            {"{name}.{date}", "releves/today", "releves/2026-11-25", "2026-11-25.20261125"},
+            {"{name}.{date}", "releves/2026-11-25", "releves/2026-11-25", "2026-11-25.20261125"},
+            {"{name}.{time:%H}", "yesterday", "2026-11-24", "2026-11-24.12"},
+            {"{name}", "releves/today", "releves/today", "today"},
+            {"{name}", "releves/2023-02-29", "releves/2023-02-29", "2023-02-29"},
+            {"R{counter}", "releves/latest", "releves/latest", "R42"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autofree char *base = g_path_get_basename(CASES[i].path);
+        VirtualFile *file = file_of("releves/*", VIRTUAL_FILE_FETCH, CASES[i].template, NULL, 0);
+        RuleContext context = context_of(base);
+        g_autofree char *kept = NULL;
+        g_autofree char *value = NULL;
+
+        g_assert_true(rule_resolve_fetch(file, CASES[i].path, &context, &kept, NULL));
+        value = rule_expand(file->file_name, &context, 76, NULL);
+        g_assert_cmpstr(kept, ==, CASES[i].kept);
+        g_assert_cmpstr(value, ==, CASES[i].value);
+        g_time_zone_unref(context.zone);
+        virtual_file_free(file);
+    }
 }
 
 static void test_partner(void)
@@ -268,6 +303,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rule/paths", test_paths);
     g_test_add_func("/rule/wire", test_wire);
     g_test_add_func("/rule/days", test_days);
+    g_test_add_func("/rule/day-names", test_day_names);
     g_test_add_func("/partner/addresses-and-hours", test_partner);
     g_test_add_func("/partner/openings", test_openings);
     return g_test_run();
