@@ -53,15 +53,16 @@ typedef struct {
     int64_t next_retry_us; /* wall, waiting, or queued for a partner's hours; else 0 */
     uint8_t diag_type;
     uint16_t diag_code;
-    uint8_t cause;    /* why it failed without a diagnostic: BaseError + 1, 0 none */
-    char *error;      /* text for people, or NULL */
-    char *sha256;     /* hex, or NULL */
-    char *spool_name; /* folder of its bytes in the spool, or NULL */
-    char *offer_path; /* serve: path of the offer; else NULL */
-    int64_t offer_id; /* serve: its offer; else 0 */
-    bool hidden;      /* removed from the mount's listing; history stays */
-    bool data_kept;   /* spool still holds the bytes */
-    bool end_sent;    /* TRANS.END was sent: the partner may have it; never send as new */
+    uint8_t cause;         /* why it failed without a diagnostic: BaseError + 1, 0 none */
+    char *error;           /* text for people, or NULL */
+    char *sha256;          /* hex, or NULL */
+    char *spool_name;      /* folder of its bytes in the spool, or NULL */
+    char *offer_path;      /* serve: path of the offer; else NULL */
+    int64_t offer_id;      /* serve: its offer; else 0 */
+    bool hidden;           /* removed from the mount's listing; history stays */
+    bool data_kept;        /* spool still holds the bytes */
+    uint64_t name_counter; /* what {counter} stands for in its names */
+    bool end_sent;         /* TRANS.END was sent: the partner may have it; never send as new */
 } Transfer;
 
 Transfer *transfer_new(void);

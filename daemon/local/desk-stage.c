@@ -98,16 +98,27 @@ static const VirtualFile *find_rule(const Desk *self, const char *name, const ch
     return file;
 }
 
-/* PI 12 as it will be; NULL without an error when a counter decides later. */
-static bool expand_name(const Partner *partner, const VirtualFile *file, const char *path,
-                        uint64_t counter, char **ret_name, GError **error)
+/* PI 12 of a transfer, once PI 37 and PI 99 can be made too. */
+static bool expand_names(const Partner *partner, const VirtualFile *file, Transfer *transfer,
+                         GError **error)
 {
-    g_autofree char *base = g_path_get_basename(path);
-    RuleContext context = attributes_rule_context(partner, base, clock_wall_s());
+    g_autofree char *base = g_path_get_basename(transfer->path);
+    RuleContext context = attributes_transfer_context(partner, base, transfer);
 
-    context.counter = counter;
-    *ret_name = rule_expand(file->file_name, &context, ATTRIBUTES_FILE_NAME_BYTES, error);
-    return *ret_name != NULL;
+    transfer->file_name = rule_expand(file->file_name, &context, ATTRIBUTES_FILE_NAME_BYTES, error);
+    return transfer->file_name != NULL && attributes_check_texts(partner, file, &context, error);
+}
+
+/* Whether a path has names on the wire, with a counter of any number. */
+static bool check_names(const Partner *partner, const VirtualFile *file, const char *path,
+                        GError **error)
+{
+    g_autoptr(Transfer) transfer = transfer_new();
+
+    transfer->path = g_strdup(path);
+    transfer->created_us = clock_wall_us();
+    transfer->name_counter = 1;
+    return expand_names(partner, file, transfer, error);
 }
 
 /* What already stands at the path. False: it is in the way. */
@@ -196,7 +207,6 @@ void desk_stage(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Desk *self = data;
     g_autoptr(GError) error = NULL;
-    g_autofree char *name = NULL;
     const Partner *partner = NULL;
     const VirtualFile *file;
     const char *partner_name, *path;
@@ -212,7 +222,7 @@ void desk_stage(DoorCall *call, GVariant *parameters, gpointer data)
         return;
     }
     file = find_rule(self, partner_name, path, &partner, &error);
-    if (file == NULL || !expand_name(partner, file, path, 1, &name, &error)) {
+    if (file == NULL || !check_names(partner, file, path, &error)) {
         door_call_fail(call, error);
         return;
     }
@@ -267,11 +277,13 @@ typedef struct {
     int64_t staging_id;
     bool noreplace;
     Transfer *transfer;
+    Transfer *replaced; /* an offer that waited at the path, or NULL */
 } Committing;
 
 static void committing_free(Committing *committing)
 {
     transfer_free(committing->transfer);
+    transfer_free(committing->replaced);
     g_free(committing);
 }
 
@@ -290,6 +302,14 @@ static void fail_commit(Committing *committing, const GError *error)
     committing_free(committing);
 }
 
+/* What was offered before is not given to anybody any more, and its bytes go with its time. */
+static void retire(const Desk *self, Transfer *offer)
+{
+    offer->state = TRANSFER_CANCELLED;
+    offer->finished_us = clock_wall_us();
+    store_post(self->store, store_request_update(offer, 1u << TRANSFER_QUEUED, NULL, 0));
+}
+
 static void on_committed(StoreResult *result, gpointer data)
 {
     Committing *committing = data;
@@ -300,6 +320,8 @@ static void on_committed(StoreResult *result, gpointer data)
         spool_remove(self->spool, committing->transfer->spool_name);
         fail_commit(committing, result->error);
     } else {
+        if (committing->replaced != NULL)
+            retire(self, committing->replaced);
         desk_emit_change(self, result->transfer->partner, result->transfer->path);
         if (result->transfer->direction == DIRECTION_SEND)
             queue_add(self->queue, transfer_copy(result->transfer));
@@ -335,10 +357,10 @@ static void on_counted(StoreResult *result, gpointer data)
     const VirtualFile *file =
             find_rule(committing->desk, transfer->partner, transfer->path, &partner, &error);
 
+    transfer->name_counter = result->error == NULL ? result->number : 0;
     if (result->error != NULL)
         fail_commit(committing, result->error);
-    else if (file == NULL || !expand_name(partner, file, transfer->path, result->number,
-                                          &transfer->file_name, &error))
+    else if (file == NULL || !expand_names(partner, file, transfer, &error))
         fail_commit(committing, error);
     else
         insert(committing);
@@ -360,8 +382,10 @@ static void on_commit_looked_up(StoreResult *result, gpointer data)
         if (committing->noreplace)
             g_set_error(&error, BASE_ERROR, BASE_ERROR_EXISTS, "'%s' exists", transfer->path);
         else if (may_follow(self, file, result->transfer, &error) &&
-                 !transfer_state_is_final(result->transfer->state))
-            (void)queue_cancel(self->queue, result->transfer->id, NULL); /* ended meanwhile */
+                 !transfer_state_is_final(result->transfer->state) &&
+                 !queue_cancel(self->queue, result->transfer->id, NULL) && /* ended meanwhile */
+                 result->transfer->direction == DIRECTION_OFFER)
+            committing->replaced = g_steal_pointer(&result->transfer);
     }
     store_result_free(result);
     if (error != NULL) {
@@ -372,7 +396,7 @@ static void on_commit_looked_up(StoreResult *result, gpointer data)
         g_autofree char *counter = g_strdup_printf("name/%s/%s", partner->name, file->pattern);
 
         store_submit(self->store, store_request_count(counter), on_counted, committing);
-    } else if (expand_name(partner, file, transfer->path, 0, &transfer->file_name, &error)) {
+    } else if (expand_names(partner, file, transfer, &error)) {
         insert(committing);
     } else {
         fail_commit(committing, error);

@@ -262,7 +262,8 @@ static Transfer *make_fetch(const Desk *self, const char *name, const char *path
                     "no fetch file of partner '%s' matches '%s'", name, path);
         return NULL;
     }
-    context = attributes_rule_context(partner, base, clock_wall_s());
+    transfer->created_us = clock_wall_us();
+    context = attributes_transfer_context(partner, base, transfer);
     if (!rule_resolve_fetch(file, path, &context, &canonical, error))
         return NULL;
     if (!rule_uses_counter(file)) {
@@ -277,7 +278,6 @@ static Transfer *make_fetch(const Desk *self, const char *name, const char *path
     transfer->path = g_steal_pointer(&canonical);
     transfer->file_type = file->file_type;
     transfer->mode = 0440;
-    transfer->created_us = clock_wall_us();
     return g_steal_pointer(&transfer);
 }
 

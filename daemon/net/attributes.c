@@ -62,6 +62,29 @@ RuleContext attributes_rule_context(const Partner *partner, const char *name, in
             .name = name, .partner = partner->name, .wall_s = wall_s, .zone = partner->zone};
 }
 
+RuleContext attributes_transfer_context(const Partner *partner, const char *name,
+                                        const Transfer *transfer)
+{
+    RuleContext context =
+            attributes_rule_context(partner, name, transfer->created_us / USEC_PER_SEC);
+
+    context.counter = transfer->name_counter;
+    return context;
+}
+
+bool attributes_check_texts(const Partner *partner, const VirtualFile *file,
+                            const RuleContext *context, GError **error)
+{
+    g_autofree char *label = NULL;
+    g_autofree char *free_text = NULL;
+
+    if (file->label != NULL)
+        label = rule_expand(file->label, context, LABEL_MAX_BYTES, error);
+    if (file->free_text != NULL && (file->label == NULL || label != NULL))
+        free_text = rule_expand(file->free_text, context, partner->profile.free_text_max, error);
+    return (file->label == NULL || label != NULL) && (file->free_text == NULL || free_text != NULL);
+}
+
 static void format_date(int64_t wall_us, GTimeZone *zone, char date[13])
 {
     g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(wall_us / USEC_PER_SEC);

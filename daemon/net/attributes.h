@@ -31,8 +31,14 @@ uint16_t attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes
                                   unsigned interval_kb);
 /* Checks that the file's size suits fixed records. INVALID. */
 bool attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **error);
-/* Names for templates: context of a transfer of the mount. name: its last component, kept by the caller. */
+/* Names for templates. name: last component of its path in the mount, kept by the caller. */
 RuleContext attributes_rule_context(const Partner *partner, const char *name, int64_t wall_s);
+/* The same of a transfer: its counter, and the time at which it was ordered, in all attempts. */
+RuleContext attributes_transfer_context(const Partner *partner, const char *name,
+                                        const Transfer *transfer);
+/* Checks that PI 37 and PI 99 can be made of their templates. INVALID. */
+bool attributes_check_texts(const Partner *partner, const VirtualFile *file,
+                            const RuleContext *context, GError **error);
 /* Sets the parameters. attributes: zeroed by the caller, filled. */
 void attributes_fill(PesitFpdu *fpdu, const Partner *partner, const VirtualFile *file,
                      const Transfer *transfer, uint16_t article_bytes, uint64_t size_bytes,

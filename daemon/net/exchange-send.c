@@ -20,7 +20,7 @@ static bool command_create(Exchange *self)
     const Partner *partner = self->connection->partner;
     g_autofree char *name = g_path_get_basename(self->transfer->path);
     g_auto(Attributes) attributes = {0};
-    RuleContext context = attributes_rule_context(partner, name, clock_wall_s());
+    RuleContext context = attributes_transfer_context(partner, name, self->transfer);
     PesitFpdu fpdu;
     PesitCommand command = {.type = PESIT_FPDU_CREATE, .params = &fpdu};
 

@@ -215,7 +215,7 @@ static bool count_name(Exchange *self, RuleContext *context, GError **error)
         g_propagate_error(error, g_steal_pointer(&result->error));
         return false;
     }
-    context->counter = result->number;
+    context->counter = self->transfer->name_counter = result->number;
     return true;
 }
 
@@ -224,7 +224,8 @@ bool exchange_name_file(Exchange *self, GError **error)
 {
     g_autofree char *name = g_path_get_basename(self->transfer->path);
     g_autofree char *ignored = NULL;
-    RuleContext context = attributes_rule_context(self->connection->partner, name, clock_wall_s());
+    RuleContext context =
+            attributes_transfer_context(self->connection->partner, name, self->transfer);
 
     if (self->transfer->file_name != NULL && self->transfer->file_name[0] != '\0')
         return true;

@@ -132,6 +132,7 @@ static bool record_service(Incoming *self, const PesitFpdu *fpdu, const Transfer
     transfer->offer_id = offer->id;
     transfer->mode = offer->mode;
     transfer->mtime_us = offer->mtime_us;
+    transfer->name_counter = offer->name_counter;
     transfer->size_bytes = self->size_bytes;
     self->inserting =
             store_begin(self->connection->services->store, store_request_insert(transfer, NULL, 0));
@@ -141,16 +142,14 @@ static bool record_service(Incoming *self, const PesitFpdu *fpdu, const Transfer
     return true;
 }
 
-static bool answer_select(Incoming *self, const PesitFpdu *select)
+static bool answer_select(Incoming *self, const Transfer *offer)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *name = g_path_get_basename(self->transfer->path);
     g_auto(Attributes) attributes = {0};
-    RuleContext context =
-            attributes_rule_context(partner, name, self->transfer->mtime_us / USEC_PER_SEC);
+    RuleContext context = attributes_transfer_context(partner, name, offer);
     PesitFpdu fpdu;
 
-    (void)select;
     pesit_fpdu_init(&fpdu, PESIT_FPDU_ACK_SELECT);
     attributes_fill(&fpdu, partner, self->file, self->transfer, self->article_bytes,
                     self->size_bytes, &context, &attributes);
@@ -187,7 +186,7 @@ bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
               self->transfer->partner, "DIRECTION",
               transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
               "FILE", self->transfer->file_name, NULL);
-    return answer_select(self, fpdu);
+    return answer_select(self, offer);
 }
 
 bool incoming_take_open(Incoming *self)
