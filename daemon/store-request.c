@@ -183,6 +183,7 @@ static bool start_hide_path(const StoreRequest *self, Db *db, GError **error)
     db_bind_text(db, 1, self->texts[0]);
     db_bind_text(db, 2, self->texts[1]);
     db_bind_number(db, 3, self->numbers[0]);
+    db_bind_number(db, 4, clock_wall_us());
     return true;
 }
 
