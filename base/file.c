@@ -38,27 +38,35 @@ int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GErr
     };
     long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
 
-    if (fd < 0)
+    if (fd < 0 && (errno == ELOOP || errno == EXDEV))
+        g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED,
+                    "open '%s': it is or leads over a link or another mount", path);
+    else if (fd < 0)
         error_set_errno(error, errno, "open '%s'", path);
     return (int)fd;
 }
 
-static bool make_folder(int dir_fd, const char *path, mode_t mode, GError **error)
+/* One folder in another, made when missing. Returns its descriptor or -1. */
+static int enter_folder(int parent_fd, const char *name, mode_t mode, GError **error)
 {
-    if (mkdirat(dir_fd, path, mode) == 0)
-        return file_sync_parent(dir_fd, path, error);
-    if (errno == EEXIST)
-        return true;
-    error_set_errno(error, errno, "create folder '%s'", path);
-    return false;
+    if (mkdirat(parent_fd, name, mode) == 0) {
+        if (!file_sync_folder(parent_fd, error))
+            return -1;
+    } else if (errno != EEXIST) {
+        error_set_errno(error, errno, "create folder '%s'", name);
+        return -1;
+    }
+    return file_open_beneath(parent_fd, name, O_DIRECTORY | O_RDONLY, 0, error);
 }
 
 bool file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
-    g_autoptr(GString) so_far = g_string_new(NULL);
+    g_auto(Fd) at = -1;
 
     for (char **part = parts; *part != NULL; part++) {
+        int next;
+
         if (**part == '\0' || strcmp(*part, ".") == 0)
             continue;
         if (strcmp(*part, "..") == 0) {
@@ -66,11 +74,13 @@ bool file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error
                         path);
             return false;
         }
-        if (so_far->len > 0)
-            g_string_append_c(so_far, '/');
-        g_string_append(so_far, *part);
-        if (!make_folder(dir_fd, so_far->str, mode, error))
+        next = enter_folder(at >= 0 ? at : dir_fd, *part, mode, error);
+        if (next < 0) {
+            g_prefix_error(error, "folders '%s': ", path);
             return false;
+        }
+        fd_clear(&at);
+        at = next;
     }
     return true;
 }

@@ -19,7 +19,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fd, fd_clear)
 /* Opens relative to a folder; symbolic links, "..", absolute paths and other mounts cannot lead out.
  * Returns the descriptor (close-on-exec) or -1. REFUSED: the path leads out. NOT_FOUND, EXISTS. */
 int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, GError **error);
-/* Creates the folders of a path below dir_fd, each synced into its parent. */
+/* Creates the folders of a path below dir_fd, each synced into its parent; links are not followed. REFUSED: one of them is
+ * or leads over a link. */
 bool file_make_folders(int dir_fd, const char *path, mode_t mode, GError **error);
 /* Opens an existing folder, creating it and its parents when asked. */
 int file_open_folder(const char *path, bool create, mode_t mode, GError **error);

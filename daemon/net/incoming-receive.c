@@ -181,6 +181,9 @@ static PesitDiag check_target(Incoming *self, char **path, const char **ret_reas
 
     if (self->repeated)
         return PESIT_DIAG_OK;
+    *ret_reason = "the file's folder here is closed or leads elsewhere";
+    if (!spool_check_inbox(connection->services->spool, connection->partner->name, *path, NULL))
+        return DIAG_REFUSED;
     choose_number(self, path);
     *ret_reason = "the file is there already";
     if (self->file->existing != EXISTING_REPLACE &&
@@ -436,9 +439,10 @@ bool incoming_end_receive(Incoming *self)
     }
     if (complete(self, &error))
         return incoming_answer(self, PESIT_FPDU_ACK_TRANS_END, NULL, PESIT_DIAG_OK);
-    diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_EXISTS) ? DIAG_EXISTS
-           : incoming_is_store_away(error)                       ? DIAG_RESOURCES
-                                                                 : DIAG_OTHER;
+    diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_EXISTS)    ? DIAG_EXISTS
+           : g_error_matches(error, BASE_ERROR, BASE_ERROR_REFUSED) ? DIAG_REFUSED
+           : incoming_is_store_away(error)                          ? DIAG_RESOURCES
+                                                                    : DIAG_OTHER;
     reason = error != NULL ? error->message : "the transfer cannot be recorded";
     take_back(self, diag, reason);
     return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, diag, reason);

@@ -305,26 +305,51 @@ static char *inbox_path(const char *partner, const char *path)
     return g_build_filename(partner, path, NULL);
 }
 
-/* Folders of the target, made when missing. */
-static bool make_target_folders(Spool *self, const char *target, GError **error)
+static int open_inbox_folder(Spool *self, const char *target, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(target);
 
-    return file_make_folders(self->inbox_fd, folder, INBOX_FOLDER_MODE, error);
+    return file_open_beneath(self->inbox_fd, folder, O_DIRECTORY | O_RDONLY, 0, error);
+}
+
+/* The folder of the target, made when missing. */
+static int make_inbox_folder(Spool *self, const char *target, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(target);
+    g_autoptr(GError) failure = NULL;
+    int fd = open_inbox_folder(self, target, &failure);
+
+    if (fd >= 0)
+        return fd;
+    if (failure->code != BASE_ERROR_NOT_FOUND) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return -1;
+    }
+    if (!file_make_folders(self->inbox_fd, folder, INBOX_FOLDER_MODE, error))
+        return -1;
+    return open_inbox_folder(self, target, error);
+}
+
+bool spool_check_inbox(Spool *self, const char *partner, const char *path, GError **error)
+{
+    g_autofree char *target = inbox_path(partner, path);
+    g_autoptr(GError) failure = NULL;
+    g_auto(Fd) fd = open_inbox_folder(self, target, &failure);
+
+    if (fd >= 0 || failure->code == BASE_ERROR_NOT_FOUND)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
 }
 
 bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,
                    bool replace, int *ret_folder_fd, GError **error)
 {
     g_autofree char *target = inbox_path(partner, path);
-    g_autofree char *folder = g_path_get_dirname(target);
     g_autofree char *leaf = g_path_get_basename(target);
     g_autofree char *source = g_build_filename(name, DATA_FILE, NULL);
-    g_auto(Fd) folder_fd = -1;
+    g_auto(Fd) folder_fd = make_inbox_folder(self, target, error);
 
-    if (!make_target_folders(self, target, error))
-        return false;
-    folder_fd = file_open_beneath(self->inbox_fd, folder, O_DIRECTORY | O_RDONLY, 0, error);
     if (folder_fd < 0)
         return false;
     if (renameat2(self->transfers_fd, source, folder_fd, leaf, replace ? 0 : RENAME_NOREPLACE) !=
@@ -339,9 +364,12 @@ bool spool_publish(Spool *self, const char *name, const char *partner, const cha
 
 bool spool_inbox_has(Spool *self, const char *partner, const char *path)
 {
-    g_auto(Fd) fd = spool_open_inbox(self, partner, path, NULL);
+    g_autofree char *target = inbox_path(partner, path);
+    g_autofree char *leaf = g_path_get_basename(target);
+    g_auto(Fd) folder_fd = open_inbox_folder(self, target, NULL);
+    struct stat stat;
 
-    return fd >= 0;
+    return folder_fd >= 0 && fstatat(folder_fd, leaf, &stat, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int spool_open_inbox(Spool *self, const char *partner, const char *path, GError **error)
@@ -354,11 +382,9 @@ int spool_open_inbox(Spool *self, const char *partner, const char *path, GError 
 bool spool_remove_inbox(Spool *self, const char *partner, const char *path, GError **error)
 {
     g_autofree char *target = inbox_path(partner, path);
-    g_autofree char *folder = g_path_get_dirname(target);
     g_autofree char *leaf = g_path_get_basename(target);
-    g_auto(Fd) folder_fd = -1;
+    g_auto(Fd) folder_fd = open_inbox_folder(self, target, error);
 
-    folder_fd = file_open_beneath(self->inbox_fd, folder, O_DIRECTORY | O_RDONLY, 0, error);
     if (folder_fd < 0)
         return false;
     if (unlinkat(folder_fd, leaf, 0) != 0) {

@@ -55,6 +55,9 @@ unsigned spool_clear_staging(Spool *self);
 
 /* inbox */
 
+/* Whether a received file may get this name: its folder is, or can be made, inside the inbox. REFUSED: it is or leads
+ * over a link. */
+bool spool_check_inbox(Spool *self, const char *partner, const char *path, GError **error);
 /* Publishes the bytes of a transfer under inbox/PARTNER/PATH. ret_folder_fd: to sync, then to close; only then
  * its folder in the spool may be removed. EXISTS: the target is there and replace is false. */
 bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,

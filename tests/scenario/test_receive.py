@@ -4,6 +4,7 @@ import random
 
 import pytest
 from fpdu import diag, number
+from node import Node
 from peer import Closed, Requester
 
 FILE = random.Random(7).randbytes(200_000)
@@ -155,3 +156,83 @@ def test_killed_daemon_keeps_what_it_acknowledged(node, peer):
     again.connect()
     assert again.write("whole", FILE, restarted=1) == "0/000"
     again.close()
+
+
+DEEP = '{ pattern = "in/*"; mode = "receive"; }, { pattern = "deep/er/*"; mode = "receive"; file_type = 7; }, ' \
+       '{ pattern = "new/*"; mode = "receive"; file_type = 8; existing = "replace"; }, { pattern = "num/*"; mode = "receive"; file_type = 9; existing = "number"; }'
+
+
+@pytest.fixture
+def outside(tmp_path):
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    yield folder
+    assert [path.name for path in folder.iterdir()] == ["precious"]
+    assert (folder / "precious").read_text() == "precious"
+
+
+def link(node, path, target):
+    """A link in the inbox of the partner."""
+    made = node.folder / "inbox/COMPANY" / path
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.symlink_to(target)
+
+
+@pytest.fixture
+def deep(tmp_path, outside):
+    (outside / "precious").write_text("precious")
+    node = Node(tmp_path / "node", files=DEEP).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def caller(deep):
+    requester = Requester(deep.port)
+    requester.connect()
+    yield requester
+    requester.close()
+
+
+@pytest.mark.parametrize("path, kind", [("in", 0), ("deep", 7), ("deep/er", 7)])
+def test_a_folder_that_leads_out_151(deep, caller, outside, path, kind):
+    """Refused before a byte is sent; no file, no folder outside."""
+    link(deep, path, outside)
+    assert caller.create("a", kind=kind).diag == "2/226"
+    assert caller.write("a", FILE, transfer=2, kind=8) == "0/000"
+    assert deep.received("new/a") == FILE
+
+
+def test_a_partner_folder_that_leads_out_151(deep, caller, outside):
+    (deep.folder / "inbox/COMPANY").symlink_to(outside)
+    assert caller.create("a").diag == "2/226"
+
+
+@pytest.mark.parametrize("path, kind", [("in", 0), ("deep", 7)])
+def test_a_folder_that_leads_out_meanwhile_151(deep, caller, outside, path, kind):
+    """The link comes while data flow: refused at the end, and the row says so."""
+    assert caller.create("a", kind=kind).diag == "0/000"
+    assert caller.ask("ORF").diag == "0/000"
+    assert caller.ask("WRITE").diag == "0/000"
+    caller.data(FILE)
+    link(deep, path, outside)
+    assert caller.finish(FILE).diag == "2/226"
+    transfer = deep.control("transfers")[0]
+    assert (transfer["state"], transfer["diag"]) == ("failed", "2-226")
+    caller.leave()
+    assert list((deep.folder / "spool/transfers").iterdir()) == []
+
+
+def test_a_name_that_leads_out_151(deep, caller, outside):
+    """A link is a file that is there: kept, replaced itself, or passed by."""
+    for folder in ("in", "new", "num"):
+        link(deep, folder + "/a", outside / "precious")
+        link(deep, folder + "/b", outside / "nothing")
+    assert caller.create("a").diag == "2/204"
+    assert caller.create("b").diag == "2/204"
+    assert caller.write("a", FILE, transfer=2, kind=8) == "0/000"
+    assert caller.write("b", FILE, transfer=3, kind=8) == "0/000"
+    assert caller.write("a", FILE, transfer=4, kind=9) == "0/000"
+    inbox = deep.folder / "inbox/COMPANY"
+    assert not (inbox / "new/a").is_symlink() and not (inbox / "new/b").is_symlink()
+    assert deep.received("new/a") == deep.received("new/b") == deep.received("num/a.1") == FILE

@@ -150,6 +150,11 @@ static void test_beneath(Folder *self, gconstpointer data)
     }
     g_assert_false(file_make_folders(self->fd, "a/../../x", 0700, &error));
     g_assert_error(error, BASE_ERROR, BASE_ERROR_REFUSED);
+    g_clear_error(&error);
+    g_assert_cmpint(symlinkat("a/b", self->fd, "inner"), ==, 0);
+    g_assert_false(file_make_folders(self->fd, "inner/new/x", 0700, &error));
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_REFUSED);
+    g_assert_cmpint(faccessat(self->fd, "a/b/new", F_OK, 0), !=, 0);
     fd = file_open_beneath(self->fd, "a/b/c/f", O_CREAT | O_RDWR, 0600, NULL);
     g_assert_cmpint(fd, >=, 0);
     g_assert_cmpint(fcntl(fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
