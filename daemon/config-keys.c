@@ -130,6 +130,7 @@ static const ConfigKey PARTNER_KEYS[] = {
     { "abort_as_units", KEY_BOOL, 0, 0, "", "", true, P(profile.abort_as_units), NULL, "PI 2 of ABORT as a unit" },
     { "omit_defaults", KEY_BOOL, 0, 0, "", "", true, P(profile.omit_defaults), NULL, "no PI 7 and PI 23 in CONNECT where nothing is asked" },
     { "select_names_id", KEY_BOOL, 0, 0, "", "", true, P(profile.select_names_id), NULL, "PI 13 of SELECT is a number of ours instead of 0" },
+    { "label_is_name", KEY_BOOL, 0, 0, "", "", true, P(profile.label_is_name), NULL, "PI 37 is the file's name, PI 12 its flow: label is \"{name}\" where a virtual file has none" },
     { "size_in_bytes", KEY_BOOL, 0, 0, "", "", true, P(profile.size_in_bytes), NULL, "its PI 42 counts bytes, not KB" },
     { "restart", KEY_BOOL, 0, 0, "", "", true, P(profile.restart), NULL, "PI 15 may be 1" },
     { "may_write", KEY_BOOL, 0, 0, "true", "", true, P(may_write), NULL, "it may push files to us" },

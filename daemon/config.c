@@ -443,6 +443,8 @@ static bool read_file(const Reader *self, Partner *partner, const config_setting
         return false;
     if (config_setting_get_member(group, "data_code") == NULL)
         file->data_code = file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED ? 0 : 2;
+    if (partner->profile.label_is_name && file->label == NULL)
+        file->label = g_strdup("{name}");
     if (!check_file(self, group, file, error))
         return false;
     for (guint i = 0; i + 1 < partner->files->len; i++) {

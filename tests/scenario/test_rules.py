@@ -7,8 +7,10 @@ import re
 import threading
 
 import pytest
+from fpdu import number
 from mounted import Mounted
-from node import Bare
+from node import Bare, Node
+from peer import Requester
 from responder import Lobby
 from waiting import eventually
 
@@ -282,3 +284,53 @@ def test_an_offer_that_waits(tmp_path, bank, company):
                told=lambda: bank.control("transfers"))
     company.control("fetch", "BANK1", "get/a", "-o", tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == b"second"
+
+
+# the flow in PI 12, the name in PI 37
+
+
+def test_flow_and_name_go_out(tmp_path):
+    lobby = Lobby()
+    files = """{ pattern = "paie/*"; mode = "send"; file_name = "PAIE"; }, { pattern = "fixe/*"; mode = "send"; label = "F"; },
+               { pattern = "out/*"; mode = "send"; }"""
+    node = Bare(tmp_path / "company", "COMPANY", """timers: { release_ms = 500; drain_ms = 500; };
+        partners = ( { name = "BANK1"; identifier = "BANK1"; address = "127.0.0.1"; port = %d; profile = "cft";
+        outgoing_connections = 1; files = ( %s ); } );""" % (lobby.port, files)).start()
+    source, link = tmp_path / "source", None
+    source.write_bytes(b"x")
+    for path, flow, name in (("paie/salaires.xml", "PAIE", "salaires.xml"), ("out/a", "a", "a"), ("fixe/a", "a", "F")):
+        node.control("send", "BANK1", source, path, "--no-wait")
+        if link is None:
+            link = lobby.accept()
+            link.take_knock()
+            link.take_connect()
+        create = link.take_file()[0]
+        assert (text(create, 12), text(create, 37)) == (flow, name)
+    done = node.control("send", "BANK1", source, "paie/" + "n" * 81, check=False)
+    assert (done.returncode, b"81 characters" in done.stderr) == (4, True), done.stderr
+    link.close()
+    lobby.stop()
+    node.stop()
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_flow_and_name_come_in(tmp_path, by_name):
+    node = Node(tmp_path, partner='profile = "cft"; label_is_name = %s;' % str(by_name).lower(), files="""
+        { pattern = "recu/*"; mode = "receive"; file_name = "COMPTES"; existing = "replace"; },
+        { pattern = "dispo/*"; mode = "offer"; file_name = "RELEVE"; }""").start()
+    peer = Requester(node.port)
+    assert peer.connect().name == "ACONNECT"
+    for label in (b"nov.txt", b"dec.txt  ", None):
+        assert peer.write("COMPTES", b"x", **({"pi37": label} if label else {})) == "0/000"
+    expected = ["recu/COMPTES", "recu/dec.txt", "recu/nov.txt"] if by_name else ["recu/COMPTES"]
+    assert node.inbox() == ["COMPANY/" + name for name in expected]
+    for label in (b"../nov.txt", b"/tmp/a", b"C:\\a", b".a", b"a\x07"):
+        assert peer.write("COMPTES", b"x", pi37=label) == ("2/226" if by_name else "0/000"), label
+    assert len(node.inbox()) == len(expected)
+    offered = tmp_path / "solde.csv"
+    offered.write_bytes(b"y")
+    node.control("send", "COMPANY", offered, "dispo/solde.csv")
+    answer = peer.ask("SELECT", {11: b"\0", 12: b"RELEVE", 13: b"\0", 14: b"\xe0", 15: b"\0", 17: b"\0", 25: number(4096)})
+    assert (answer.diag, answer.values.get(37)) == ("0/000", b"solde.csv" if by_name else None)
+    peer.close()
+    node.stop()

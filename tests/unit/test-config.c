@@ -105,6 +105,28 @@ static void test_defaults(void)
     g_assert_cmpuint(file->wait_s, ==, 600);
 }
 
+static void check_label(const char *settings, const char *keys, const char *label)
+{
+    g_autofree char *text =
+            g_strconcat("node = \"A\";\n" PARTNER, settings, FILES, keys, "} ); } );", NULL);
+    GError *error = NULL;
+    g_autoptr(Config) config = load(text, &error);
+    const VirtualFile *file;
+
+    g_assert_no_error(error);
+    file = g_ptr_array_index(config_find_partner(config, "B")->files, 0);
+    g_assert_cmpstr(file->label, ==, label);
+}
+
+static void test_labels(void)
+{
+    check_label("", "", NULL);
+    check_label("profile = \"cft\"; ", "", "{name}");
+    check_label("label_is_name = true; ", "", "{name}");
+    check_label("profile = \"cft\"; ", "label = \"L\"; ", "L");
+    check_label("profile = \"cft\"; label_is_name = false; ", "", NULL);
+}
+
 static void test_values(void)
 {
     GError *error = NULL;
@@ -258,6 +280,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config/definitions", test_definitions);
     g_test_add_func("/config/defaults", test_defaults);
     g_test_add_func("/config/values", test_values);
+    g_test_add_func("/config/labels", test_labels);
     g_test_add_func("/config/complaints", test_complaints);
     g_test_add_func("/config/changed-partner", test_changed_partner);
     g_test_add_func("/config/no-file", test_no_file);

@@ -158,6 +158,8 @@ static void test_overlay(void)
         OVER(row, "omit_defaults = false;", omit_defaults, false);
         OVER(row, "select_names_id = true;", select_names_id, true);
         OVER(row, "select_names_id = false;", select_names_id, false);
+        OVER(row, "label_is_name = true;", label_is_name, true);
+        OVER(row, "label_is_name = false;", label_is_name, false);
         OVER(row, "size_in_bytes = true;", size_in_bytes, true);
         OVER(row, "size_in_bytes = false;", size_in_bytes, false);
         OVER(row, "restart = true;", restart, true);
