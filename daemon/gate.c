@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 
+#include <string.h>
+
 #define PENALTY_AFTER  10
 #define PENALTY_MS     500
 #define PENALTY_MAX_MS 30000
@@ -16,6 +18,8 @@
 typedef struct {
     char *address;
     char *partner; /* NULL before CONNECT */
+    uint64_t turn; /* the lower, the earlier it came */
+    bool leaving;  /* before CONNECT: it had to go for another */
 } Visitor;
 
 typedef struct {
@@ -27,6 +31,7 @@ struct Gate {
     GHashTable *visitors; /* Connection * → Visitor */
     GHashTable *claims;   /* "PARTNER/PATH" → Connection * */
     GHashTable *failures; /* address, or "=" and PI 3 → Failures */
+    uint64_t turns;
 };
 
 static void visitor_free(gpointer data)
@@ -76,12 +81,62 @@ static unsigned count_visitors(const Gate *self, const char *partner, const char
     return count;
 }
 
+/* Those before CONNECT, of one address or of all (NULL): that may stay, or that are leaving. */
+static unsigned count_strangers(const Gate *self, const char *address, bool leaving)
+{
+    GHashTableIter iterator;
+    gpointer value;
+    unsigned count = 0;
+
+    g_hash_table_iter_init(&iterator, self->visitors);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const Visitor *visitor = value;
+
+        if (visitor->partner == NULL && visitor->leaving == leaving &&
+            (address == NULL || strcmp(visitor->address, address) == 0))
+            count++;
+    }
+    return count;
+}
+
 bool gate_enter(Gate *self, const Config *config, const char *address)
 {
     return g_hash_table_size(self->visitors) <
-                   config->max_connections + config->max_unauthenticated &&
-           count_visitors(self, NULL, NULL) < config->max_unauthenticated &&
-           count_visitors(self, NULL, address) < config->max_unauthenticated_per_address;
+                   config->max_connections + 2 * config->max_unauthenticated &&
+           count_strangers(self, NULL, true) < config->max_unauthenticated &&
+           count_strangers(self, address, true) < config->max_unauthenticated_per_address;
+}
+
+static Connection *take_oldest(Gate *self, const char *address)
+{
+    GHashTableIter iterator;
+    gpointer key, value;
+    Connection *oldest = NULL;
+    Visitor *found = NULL;
+
+    g_hash_table_iter_init(&iterator, self->visitors);
+    while (g_hash_table_iter_next(&iterator, &key, &value)) {
+        Visitor *visitor = value;
+
+        if (visitor->partner != NULL || visitor->leaving ||
+            (address != NULL && strcmp(visitor->address, address) != 0) ||
+            (found != NULL && found->turn < visitor->turn))
+            continue;
+        found = visitor;
+        oldest = key;
+    }
+    if (found != NULL)
+        found->leaving = true;
+    return oldest;
+}
+
+Connection *gate_make_room(Gate *self, const Config *config, const char *address)
+{
+    if (count_strangers(self, address, false) >= config->max_unauthenticated_per_address)
+        return take_oldest(self, address);
+    if (count_strangers(self, NULL, false) >= config->max_unauthenticated)
+        return take_oldest(self, NULL);
+    return NULL;
 }
 
 void gate_add(Gate *self, const Connection *connection, const char *address)
@@ -89,6 +144,7 @@ void gate_add(Gate *self, const Connection *connection, const char *address)
     Visitor *visitor = g_new0(Visitor, 1);
 
     visitor->address = g_strdup(address);
+    visitor->turn = self->turns++;
     g_hash_table_insert(self->visitors, (gpointer)(uintptr_t)connection, visitor);
 }
 
@@ -107,7 +163,7 @@ Verdict gate_admit(Gate *self, const Config *config, const Connection *connectio
     const Partner *settings = config_find_partner(config, partner);
     Visitor *visitor = g_hash_table_lookup(self->visitors, connection);
 
-    if (visitor == NULL || settings == NULL)
+    if (visitor == NULL || visitor->leaving || settings == NULL)
         return VERDICT_STOPPING;
     if (gate_count_admitted(self, NULL) + outgoing->all >= config->max_connections)
         return VERDICT_FULL;

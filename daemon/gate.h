@@ -16,8 +16,11 @@ typedef struct {
 
 Gate *gate_new(void);
 void gate_free(Gate *self);
-/* A socket came. False: one of the limits before CONNECT is reached, nothing is counted. */
+/* A socket came. False: too many of those that had to go for others are still there, nothing is counted. */
 bool gate_enter(Gate *self, const Config *config, const char *address);
+/* A limit before CONNECT leaves no place for one more from an address: the oldest that has to go for it, of the address
+ * or of all, to be cut by the caller; it counts as leaving until it is gone. NULL: there is a place. */
+Connection *gate_make_room(Gate *self, const Config *config, const char *address);
 /* The connection of an accepted socket, known from now on. */
 void gate_add(Gate *self, const Connection *connection, const char *address);
 /* It proved to be a partner: may it stay? */

@@ -218,6 +218,19 @@ static void on_notice(gpointer message, gpointer data)
 
 /* calls */
 
+/* Who says nothing may not keep out who comes: the oldest goes. */
+static void make_room(Service *self, const char *address)
+{
+    Connection *oldest;
+
+    while ((oldest = gate_make_room(self->gate, self->config, address)) != NULL) {
+        log_event(LOG_CONNECTION_REFUSED, "CONNECTION", connection_label(oldest), "ADDRESS",
+                  connection_address(oldest), "REASON",
+                  "the oldest of too many connections before CONNECT", NULL);
+        connection_cut(oldest);
+    }
+}
+
 static void on_accept(int fd, const char *address, TlsContext *tls, gpointer data)
 {
     Service *self = data;
@@ -229,6 +242,7 @@ static void on_accept(int fd, const char *address, TlsContext *tls, gpointer dat
         fd_clear(&fd);
         return;
     }
+    make_room(self, address);
     connection = connection_start_incoming(&self->services, self->config, fd, address, tls);
     gate_add(self->gate, connection, address);
     g_ptr_array_add(self->connections, connection);

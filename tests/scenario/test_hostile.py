@@ -177,6 +177,44 @@ def test_idle_crowd_leaves_room(node):
             attacker.close()
 
 
+def stays_open(connection, seconds=0.2):
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(1) != b""
+    except TimeoutError:
+        return True
+
+
+@pytest.mark.parametrize("limits, addresses", [
+    ("unauthenticated_per_address = 4;", ["127.0.0.1"]),
+    ("unauthenticated = 4;", ["127.0.0.1", "127.0.0.3", "127.0.0.4"]),
+])
+def test_the_oldest_goes(tmp_path, limits, addresses):
+    """Above the limit before CONNECT the oldest is closed and the newest gets in; who has connected is not touched."""
+    node = Node(tmp_path, extra="limits: { %s };" % limits).start()
+    known = Requester(node.port)
+    assert known.connect().name == "ACONNECT"
+    silent = [socket.create_connection(("127.0.0.1", node.port), timeout=20, source_address=(addresses[i % len(addresses)], 0))
+              for i in range(4)]
+    eventually(lambda: node.control("status")["connections"] == 5)
+    newest = Requester(node.port)
+    swallow(silent[0])  # long before its time to say CONNECT is over
+    assert all(stays_open(one) for one in silent[1:])
+    assert newest.connect().name == "ACONNECT"
+    late = socket.create_connection(("127.0.0.1", node.port), timeout=20)
+    eventually(lambda: node.control("status")["connections"] == 6)
+    assert all(stays_open(one) for one in silent[1:])  # the newest has made its place free
+    assert node.log().count("the oldest of too many connections before CONNECT") == 1
+    another = socket.create_connection(("127.0.0.1", node.port), timeout=20)
+    swallow(silent[1])
+    for one in (*silent, late, another, newest):
+        one.close()
+    assert known.write("known", CONTENT) == "0/000"
+    assert honest_transfer(node, "after") < 10
+    known.close()
+    node.stop()
+
+
 def test_password_guessing(node):
     """Each answer is the same refusal, the address has to wait longer and longer, and others do not."""
     with harmless(node):

@@ -56,6 +56,15 @@ static bool enter(Scene *scene, unsigned i, const char *address)
     return true;
 }
 
+/* Enters in the place of another. */
+static void enter_for(Scene *scene, unsigned i, const char *address, unsigned oldest)
+{
+    g_assert_true(gate_enter(scene->gate, scene->config, address));
+    g_assert_true(gate_make_room(scene->gate, scene->config, address) == caller(scene, oldest));
+    g_assert_null(gate_make_room(scene->gate, scene->config, address));
+    gate_add(scene->gate, caller(scene, i), address);
+}
+
 static Verdict admit(Scene *scene, unsigned i, const char *partner)
 {
     return gate_admit(scene->gate, scene->config, caller(scene, i), partner, &scene->outgoing);
@@ -69,17 +78,27 @@ static void leave(Scene *scene, unsigned i)
 static void test_per_address(Scene *scene, gconstpointer data)
 {
     (void)data;
-    g_assert_true(enter(scene, 0, "192.0.2.1"));
-    g_assert_true(enter(scene, 1, "192.0.2.1"));
-    g_assert_false(enter(scene, 2, "192.0.2.1"));
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_null(gate_make_room(scene->gate, scene->config, "192.0.2.1"));
+        g_assert_true(enter(scene, i, "192.0.2.1"));
+    }
+    g_assert_null(gate_make_room(scene->gate, scene->config, "192.0.2.2"));
     g_assert_true(enter(scene, 2, "192.0.2.2"));
-    g_assert_cmpuint(gate_count(scene->gate), ==, 3);
+    enter_for(scene, 3, "192.0.2.1", 0);
+    enter_for(scene, 4, "192.0.2.1", 1);
+    g_assert_cmpuint(gate_count(scene->gate), ==, 5);
+    /* those that had to go are still there, as many as may be: first they leave */
+    g_assert_false(enter(scene, 5, "192.0.2.1"));
     leave(scene, 0);
-    g_assert_true(enter(scene, 3, "192.0.2.1"));
-    /* who has proved who it is leaves its place to the next */
-    g_assert_false(gate_enter(scene->gate, scene->config, "192.0.2.1"));
-    g_assert_cmpint(admit(scene, 1, "B"), ==, VERDICT_YES);
-    g_assert_true(gate_enter(scene->gate, scene->config, "192.0.2.1"));
+    enter_for(scene, 5, "192.0.2.1", 3);
+    /* too late to prove who it is */
+    g_assert_cmpint(admit(scene, 1, "B"), ==, VERDICT_STOPPING);
+    leave(scene, 1);
+    /* who has proved it leaves its place to the next, and is never the oldest */
+    g_assert_cmpint(admit(scene, 4, "B"), ==, VERDICT_YES);
+    g_assert_null(gate_make_room(scene->gate, scene->config, "192.0.2.1"));
+    g_assert_true(enter(scene, 6, "192.0.2.1"));
+    enter_for(scene, 7, "192.0.2.1", 5);
 }
 
 static void test_before_connect(Scene *scene, gconstpointer data)
@@ -88,14 +107,21 @@ static void test_before_connect(Scene *scene, gconstpointer data)
     for (unsigned i = 0; i < 4; i++) {
         g_autofree char *address = g_strdup_printf("192.0.2.%u", i);
 
+        g_assert_null(gate_make_room(scene->gate, scene->config, address));
         g_assert_true(enter(scene, i, address));
     }
-    g_assert_false(enter(scene, 4, "192.0.2.9"));
+    for (unsigned i = 0; i < 4; i++) {
+        g_autofree char *address = g_strdup_printf("192.0.2.%u", 4 + i);
+
+        enter_for(scene, 4 + i, address, i);
+    }
+    g_assert_false(enter(scene, 8, "192.0.2.9"));
     leave(scene, 2);
-    g_assert_true(enter(scene, 4, "192.0.2.9"));
-    g_assert_cmpint(admit(scene, 4, "B"), ==, VERDICT_YES);
-    g_assert_true(enter(scene, 5, "192.0.2.9"));
-    g_assert_cmpuint(gate_count(scene->gate), ==, 5);
+    enter_for(scene, 8, "192.0.2.9", 4);
+    g_assert_cmpint(admit(scene, 8, "B"), ==, VERDICT_YES);
+    leave(scene, 0);
+    g_assert_true(enter(scene, 9, "192.0.2.9"));
+    g_assert_cmpuint(gate_count(scene->gate), ==, 8);
 }
 
 static void test_per_partner(Scene *scene, gconstpointer data)
