@@ -9,7 +9,8 @@ packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev lib
           libfuse3-dev fuse3 libjansson-dev libmicrohttpd-dev libsodium-dev openssl tzdata)
 [ "${1:-}" != --postgres ] || packages+=(postgresql)
 if [ "${1:-}" = --test ]; then
-    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace)
+    packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace
+               groff-base) # checks the manual pages
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi
