@@ -10,7 +10,7 @@ packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev lib
 [ "${1:-}" != --postgres ] || packages+=(postgresql)
 if [ "${1:-}" = --test ]; then
     packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace
-               groff-base) # checks the manual pages
+               groff-base systemd) # manual pages; units, users and folders are checked with its tools
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi

@@ -4,6 +4,7 @@
  * arguments.
  */
 #include "base/log.h"
+#include "base/notify.h"
 #include "pesitfs/change.h"
 #include "pesitfs/loop.h"
 #include "pesitfs/mount.h"
@@ -128,6 +129,7 @@ static int run(Mount *mount, const Arguments *arguments)
             log_event(LOG_MOUNTED, "PATH", arguments->mountpoint, NULL);
             if (arguments->ready_fd >= 0 && write(arguments->ready_fd, "READY\n", 6) != 6)
                 fprintf(stderr, "pesitfs: cannot tell readiness: %s\n", g_strerror(errno));
+            notify_manager("READY=1");
             code = loop_run(session, on_stop, mount) ? EXIT_SUCCESS : EXIT_FAILURE;
         }
         fuse_session_unmount(session);

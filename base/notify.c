@@ -3,7 +3,7 @@
  * The readiness protocol of systemd: one datagram. libsystemd would be a dependency for these lines only, and
  * containers have none. Main thread.
  */
-#include "daemon/notify.h"
+#include "base/notify.h"
 
 #include <glib.h>
 #include <stdlib.h>
