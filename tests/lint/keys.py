@@ -20,7 +20,7 @@ def main(program, document, *options):
         return 0
     if pathlib.Path(document).read_text(encoding="utf-8") == expected:
         return 0
-    print("docs/configuration.md is not what pesitd --list-keys prints: run tests/lint/keys.py PESITD DOCUMENT --write")
+    print("docs/configuration.md is not what pesitd --list-keys prints: meson compile -C build documents")
     return 1
 
 

@@ -65,7 +65,7 @@ def main(folder, pesitd, pesitctl, pesitfs, groff, *options):
         if options == ("--write",):
             page.write_text(filled, encoding="utf-8")
         elif filled != text or len(lines) < 60:
-            found.append(f"{page}: not what the program prints: run tests/lint/manual.py {' '.join(sys.argv[1:])} --write")
+            found.append(f"{page}: not what the program prints: meson compile -C build documents")
     for name, program in (("pesitd.8", pesitd), ("pesitfs.8", pesitfs)):
         told = set(re.findall(r"\s--([a-z-]+)", ask(program, "--help"))) | {"help"}
         page = (folder / name).read_text(encoding="utf-8").replace("\\-", "-")

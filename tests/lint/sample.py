@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the sample configuration: sample.py PESITD PESITCTL SAMPLE
+"""Checks the sample configuration: sample.py PESITD PESITCTL SAMPLE [--write]
 
 pesitd accepts it as it stands, and with every line taken out of its comment; it has every key that
-pesitd --list-keys prints, in its place and with its default, and no other.
+pesitd --list-keys prints, in its place and with its default, and no other. --write puts lines of missing keys in.
 """
 import pathlib
 import re
@@ -13,6 +13,7 @@ import tempfile
 COMMENTED = re.compile(r"^( *)#(\S)", re.M)
 # what does not go with the other kind of store
 STORES = {("    conninfo ", "    schema ", "    owner "): "sqlite", ("    path ",): "postgres"}
+LEFT_OUT = {"paths.store"}
 SECRETS = ("first.key", "bank1.received", "bank1.expected")
 
 
@@ -34,42 +35,61 @@ def fill_folder(folder, pesitctl):
 
 
 def keys_of(text):
-    """Every "key = value" with the path of its groups; lines of single entries ("{ pattern = …") are examples."""
+    """Every "key = value" with the path of its groups: its value and the number of its line. Lines of single entries
+    ("{ pattern = …") are examples."""
     stack, found = [], {}
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines()):
         line = line.split(" # ")[0].strip()
         opened = re.fullmatch(r"([a-z_0-9]+)(:| = \()", line)
+        key = re.fullmatch(r"([a-z_0-9]+) = (.*);", line)
         if opened:
             stack.append(opened[1] + ("" if opened[2] == ":" else ".[]"))
             if opened[2] != ":":
-                found[".".join(stack)[:-3]] = None
-        elif line.startswith("}") and line != "},":
-            stack.pop()
-        elif line == "{ pattern" or line.startswith("{ "):
+                found[".".join(stack)[:-3]] = (None, number)
+        elif line.startswith("{ "):
             if line.endswith(");"):
                 stack.pop()
-        else:
-            key = re.fullmatch(r"([a-z_0-9]+) = (.*);", line)
-            if key:
-                found[".".join([*stack, key[1]])] = key[2].strip('"')
+        elif line.startswith("}") and line != "},":
+            stack.pop()
+        elif key:
+            found[".".join([*stack, key[1]])] = (key[2].strip('"'), number)
     return found
 
 
-def compare(listed, text):
-    found, left_out = keys_of(text), {"paths.store"}
+def rows_of(listed):
     rows = [[cell.strip().replace("`", "") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in listed.splitlines()]
-    rows = {row[0]: row for row in rows[2:] if len(row) == 6}
-    yield from (f"key '{name}' is not there" for name in rows if name not in found and name not in left_out)
+    return {row[0]: row for row in rows[2:] if len(row) == 6 and row[0] not in LEFT_OUT}
+
+
+def compare(listed, text):
+    found, rows = keys_of(text), rows_of(listed)
+    yield from (f"key '{name}' is not there: meson compile -C build documents" for name in rows if name not in found)
     yield from (f"'{name}' is no key" for name in found if name not in rows)
-    for name, value in found.items():
+    for name, (value, _) in found.items():
         fallback = rows.get(name, [""] * 6)[3]
-        if fallback and f'#{name.split(".")[-1]} = ' in text and value != fallback:
+        if fallback and value != fallback:
             yield f"'{name}': default {fallback}, not {value}"
 
 
-def main(pesitd, pesitctl, sample):
-    text = pathlib.Path(sample).read_text(encoding="utf-8")
+def write(listed, path):
+    """Puts each missing key behind the one that is before it in the list, commented out."""
+    lines, rows, before = path.read_text(encoding="utf-8").splitlines(), rows_of(listed), ""
+    for name, (_, kind, _, fallback, _, meaning) in rows.items():
+        found = keys_of(COMMENTED.sub(r"\1\2", "\n".join(lines)))
+        if name not in found and before.rpartition(".")[0] == name.rpartition(".")[0]:
+            at = found[before][1]
+            indent = re.match(" *", lines[at])[0]
+            value = fallback if kind in ("number", "true or false") else f'"{fallback}"'
+            lines.insert(at + 1, f"{indent}#{name.rpartition('.')[2]} = {value or 'false'};".ljust(52) + " # " + meaning)
+        before = name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main(pesitd, pesitctl, sample, *options):
     listed = subprocess.run([pesitd, "--list-keys"], check=True, capture_output=True, text=True).stdout
+    if options == ("--write",):
+        write(listed, pathlib.Path(sample))
+    text = pathlib.Path(sample).read_text(encoding="utf-8")
     whole = COMMENTED.sub(r"\1\2", text)
     found = check(pesitd, sample)
     found += compare(listed, whole)
