@@ -66,6 +66,7 @@ void exchange_end_broken(Exchange *self, const PesitEvent *event)
     const char *reason = connection_reason(self->connection, event);
     g_autofree char *text = NULL;
     PesitDiag diag = event->diag;
+    BaseError code = BASE_ERROR_UNREACHABLE;
 
     connection_note_end(self->connection, event);
     switch (event->kind) {
@@ -88,11 +89,15 @@ void exchange_end_broken(Exchange *self, const PesitEvent *event)
     case PESIT_EVENT_LOST:
         text = g_strconcat("connection lost", reason != NULL ? ": " : NULL, reason, NULL);
         diag = PESIT_DIAG(3, 310);
+        if (g_error_matches(self->connection->channel->failure, BASE_ERROR, BASE_ERROR_UNTRUSTED)) {
+            code = BASE_ERROR_UNTRUSTED; /* the partner did not want our certificate */
+            diag = PESIT_DIAG_OK;
+        }
         break;
     }
     if (self->kept && (event->kind != PESIT_EVENT_FAILED || diag.code == DIAG_SILENCE))
         end_kept(self);
-    exchange_end_with(self, outcome_from_diag(diag, 0), diag, BASE_ERROR_UNREACHABLE, text);
+    exchange_end_with(self, outcome_from_diag(diag, 0), diag, code, text);
 }
 
 bool exchange_is_cancelled(const Exchange *self)

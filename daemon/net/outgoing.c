@@ -36,13 +36,10 @@ static void run_job(Connection *self)
     (void)mailbox_post(self->services->notices, notice); /* closed only when the daemon ends */
 }
 
-static void fail_first_job(Connection *self, OutcomeKind outcome, PesitDiag diag,
-                           const GError *error)
+static void log_failure(const Connection *self, const char *reason)
 {
-    if (self->job != NULL)
-        job_end(self->job, outcome, diag, error);
     log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "PARTNER", self->partner->name,
-              "ADDRESS", self->address, "REASON", error != NULL ? error->message : NULL, NULL);
+              "ADDRESS", self->address, "REASON", reason, NULL);
 }
 
 static bool command_connect(Connection *self)
@@ -105,7 +102,7 @@ static bool open_session(Connection *self)
     }
     if (!event.positive) {
         exchange_end_refused(&exchange, "the connection", event.diag, 0);
-        fail_first_job(self, self->job->outcome, event.diag, NULL);
+        log_failure(self, self->job->transfer->error);
         return false;
     }
     if (check_server_password(self, event.fpdu))
@@ -157,7 +154,9 @@ void outgoing_run(Connection *self)
     Stream *stream = dialer_connect(self->partner, self->tls, deadline_us, &error);
 
     if (stream == NULL) {
-        fail_first_job(self, OUTCOME_RETRY, PESIT_DIAG_OK, error);
+        if (self->job != NULL)
+            job_end(self->job, OUTCOME_RETRY, PESIT_DIAG_OK, error);
+        log_failure(self, error->message);
         return;
     }
     connection_open_channel(self, stream, PESIT_ROLE_REQUESTER);

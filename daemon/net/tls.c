@@ -197,12 +197,45 @@ static bool wait_for(TlsChannel *self, int ssl_error, int64_t deadline_us, GErro
     }
 }
 
+/* The peer told us by an alert that it does not accept our certificate, or wants one. With TLS 1.3 that comes
+ * after the handshake, in the place of the first bytes. */
+static bool is_about_certificate(unsigned long code)
+{
+    switch (ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET) {
+    case SSL3_AD_NO_CERTIFICATE:
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_ACCESS_DENIED:
+    case SSL_AD_CERTIFICATE_REQUIRED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void set_broken(int ssl_error, int errno_value, GError **error)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    if (ssl_error == SSL_ERROR_SSL && is_about_certificate(code))
+        g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED,
+                    "the partner does not accept our certificate: %s", last_reason());
+    else
+        g_set_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE, "TLS: %s",
+                    ssl_error == SSL_ERROR_SSL ? last_reason() : g_strerror(errno_value));
+}
+
 static void set_handshake_error(TlsChannel *self, int ssl_error, int errno_value, GError **error)
 {
     long verified = SSL_get_verify_result(self->handle);
     unsigned long code = ERR_peek_error();
 
-    if (verified != X509_V_OK)
+    /* with a pin the chain may be anything: then it is not what failed */
+    if (verified != X509_V_OK && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED,
                     "the partner's certificate is not accepted: %s",
                     X509_verify_cert_error_string(verified));
@@ -328,11 +361,12 @@ TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t
 
     while (total < capacity) {
         size_t got = 0;
-        int result, ssl_error;
+        int result, ssl_error, errno_value;
 
         ERR_clear_error();
         errno = 0;
         result = SSL_read_ex(self->handle, buffer + total, capacity - total, &got);
+        errno_value = errno;
         if (result == 1) {
             total += got;
             continue;
@@ -345,8 +379,7 @@ TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t
             return TLS_NOTHING;
         if (ssl_error == SSL_ERROR_ZERO_RETURN)
             return TLS_END;
-        g_set_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE, "TLS: %s",
-                    ssl_error == SSL_ERROR_SSL ? last_reason() : g_strerror(errno));
+        set_broken(ssl_error, errno_value, error);
         return TLS_ERROR;
     }
     *ret_length = total;
@@ -372,8 +405,7 @@ bool tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t dea
         }
         ssl_error = SSL_get_error(self->handle, result);
         if (ssl_error != SSL_ERROR_WANT_READ && ssl_error != SSL_ERROR_WANT_WRITE) {
-            g_set_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE, "TLS: %s",
-                        ssl_error == SSL_ERROR_SSL ? last_reason() : g_strerror(errno_value));
+            set_broken(ssl_error, errno_value, error);
             return false;
         }
         if (!wait_for(self, ssl_error, deadline_us, error))

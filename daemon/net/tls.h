@@ -38,7 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TlsChannel, tls_free)
 
 typedef enum { TLS_DATA, TLS_NOTHING, TLS_END, TLS_ERROR } TlsResult;
 
-/* Takes what is there without waiting, as much as fits. */
+/* Takes what is there without waiting, as much as fits. UNTRUSTED: the peer does not accept our certificate;
+ * else UNREACHABLE, also of tls_send. */
 TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t *ret_length,
                       GError **error);
 /* Sends all, waiting for room until the deadline. */
