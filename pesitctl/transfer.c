@@ -41,8 +41,8 @@ static int wait_for(Options *options, int64_t id, GError **error)
         }
         if (!options->json)
             print_progress(transfer);
-        if (strcmp(transfer->state, "waiting") == 0)
-            g_usleep(POLL_MS * 1000); /* the answer came at once: it is a retry that is far off */
+        if (transfer->next_retry_us != 0 && strcmp(transfer->state, "running") != 0)
+            g_usleep(POLL_MS * 1000); /* the answer came at once: it is far off */
     }
 }
 

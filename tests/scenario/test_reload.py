@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a changed configuration does to a pesitd that runs: what waited starts by itself, and nothing that runs is touched."""
 import datetime
+import os
 import signal
 import socket
 import ssl
@@ -118,6 +119,11 @@ def test_hours_end_for_an_open_connection(tmp_path, bank, company):
     send(company, tmp_path, "out/b")
     eventually(lambda: newest(company)["error"] == "partner 'BANK1' is called from 12:00-20:00 only", told=company.log)
     eventually(lambda: company.control("status")["connections"] == 0)  # opened under other settings
+    before = os.times()
+    assert company.control("wait", newest(company)["id"], "--wait", 2, check=False).returncode == 2
+    after = os.times()
+    assert after.elapsed - before.elapsed > 1.5
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1
 
 
 # listeners and keys
