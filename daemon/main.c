@@ -134,6 +134,13 @@ static void administer(DoorCall *call, GVariant *parameters, gpointer data)
     admin_run(self->admin, method, path, body, actor, on_answered, local);
 }
 
+static bool renew(GError **error, gpointer data)
+{
+    Daemon *self = data;
+
+    return self->front == NULL || front_renew(self->front, error);
+}
+
 static char *dup_first_key(const Config *config)
 {
     const char *variable = getenv(FIRST_KEY);
@@ -155,7 +162,7 @@ static bool start_admin(Daemon *self, GError **error)
                       .first_key = first_key,
                       .requests_per_s = config->admin_rate_per_s,
                       .connections = config->admin_connections};
-    ServiceHooks hooks = {on_change, administer, self};
+    ServiceHooks hooks = {on_change, administer, renew, self};
 
     self->admin = admin_start(&host, error);
     if (self->admin == NULL)

@@ -310,6 +310,11 @@ static void watch_files(Service *self)
     for (guint i = 0; i < self->config->listeners->len; i++)
         watch_tls(self,
                   &((const ListenerConfig *)g_ptr_array_index(self->config->listeners, i))->tls);
+    for (guint i = 0; i < self->config->admin_listeners->len; i++) {
+        const AdminListener *admin = g_ptr_array_index(self->config->admin_listeners, i);
+
+        watch_tls(self, &admin->listener.tls);
+    }
     for (guint i = 0; i < self->config->partners->len; i++)
         watch_tls(self, &((const Partner *)g_ptr_array_index(self->config->partners, i))->tls);
     for (guint i = 0; i < self->config->files->len; i++)
@@ -322,7 +327,9 @@ static bool reload(gpointer data, GError **error)
     Service *self = data;
     Config *loaded = config_load_again(self->path, self->definitions, self->config, error);
 
-    if (loaded == NULL || !entrances_apply(self->entrances, loaded, error)) {
+    if (loaded == NULL ||
+        (self->hooks.renew != NULL && !self->hooks.renew(error, self->hooks.data)) ||
+        !entrances_apply(self->entrances, loaded, error)) {
         config_unref(loaded);
         return false;
     }

@@ -14,6 +14,8 @@ typedef struct {
     void (*on_change)(const Transfer *transfer, gpointer data);
     /* pesitctl asks the administration: to be ended by service_return. */
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* The configuration is read again: its certificates too. False: one of them is wrong, all stays as it was. */
+    bool (*renew)(GError **error, gpointer data);
     gpointer data;
 } ServiceHooks;
 

@@ -254,6 +254,34 @@ Front *front_open(Config *config, FrontCallback on_connection, gpointer data, GE
     return self;
 }
 
+static void unref_context(gpointer data)
+{
+    tls_context_unref(data);
+}
+
+bool front_renew(Front *self, GError **error)
+{
+    g_autoptr(GPtrArray) fresh = g_ptr_array_new_with_free_func(unref_context);
+
+    for (guint i = 0; i < self->gateways->len; i++) {
+        const Gateway *gateway = g_ptr_array_index(self->gateways, i);
+        const TlsSettings *settings = &gateway->settings->listener.tls;
+        TlsContext *context = settings->enabled ? tls_context_new_server(settings, error) : NULL;
+
+        if (settings->enabled && context == NULL)
+            return false;
+        g_ptr_array_add(fresh, context);
+    }
+    for (guint i = 0; i < self->gateways->len; i++) {
+        Gateway *gateway = g_ptr_array_index(self->gateways, i);
+
+        tls_context_unref(gateway->tls);
+        gateway->tls = g_ptr_array_index(fresh, i);
+        fresh->pdata[i] = NULL;
+    }
+    return true;
+}
+
 void front_stop(Front *self)
 {
     if (self == NULL)

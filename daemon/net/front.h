@@ -22,6 +22,8 @@ typedef void (*FrontCallback)(int fd, const FrontCaller *caller, gpointer data);
 
 /* Listens on every address of admin.listeners. config: referenced. IO or INVALID names the culprit. Returns new. */
 Front *front_open(Config *config, FrontCallback on_connection, gpointer data, GError **error);
+/* Certificates as they are now in their files, for the connections that come. False: all stay as they were. */
+bool front_renew(Front *self, GError **error);
 /* No connection is accepted any more; those under TLS are cut. Before what the callback feeds goes. */
 void front_stop(Front *self);
 /* Joins the threads. */

@@ -2,6 +2,7 @@
 """What a changed configuration does to a pesitd that runs: what waited starts by itself, and nothing that runs is touched."""
 import datetime
 import os
+import re
 import signal
 import socket
 import ssl
@@ -343,6 +344,21 @@ def test_a_certificate_is_replaced(tmp_path, certificates, renew, path):
     renew(tmp_path, certificates, "old")
     eventually(lambda: shown(node.port) == b"old", told=node.log)
     requester.close()
+    node.stop()
+
+
+def test_a_certificate_of_the_administration_is_replaced(tmp_path, certificates):
+    as_secret(tmp_path, certificates, "old")
+    pair = 'tls: { certificate = "%s/tls.crt"; key = "%s/tls.key"; };' % (tmp_path / "secret", tmp_path / "secret")
+    node = Bare(tmp_path / "bank", "BANK1", "admin: { listeners = ( { port = 0; %s } ); };" % pair).start()
+    port = int(re.findall(r"HTTP=(\d+)", node.log())[0])
+    assert shown(port) == b"old"
+    as_secret(tmp_path, certificates, "new")
+    eventually(lambda: shown(port) == b"new", told=node.log)
+    (tmp_path / "secret/..new/tls.crt").write_text("nonsense")
+    assert "secret/tls.crt" in logged(node, "configuration refused")
+    assert shown(port) == b"new"
+    assert node.control("status")["needs_restart"] == ""
     node.stop()
 
 
