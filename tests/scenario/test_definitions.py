@@ -63,3 +63,34 @@ def test_what_does_not_fit_is_told(server, bank):
     assert bank.control("status")["state"] == "running"
     server.execute("DELETE FROM cluster_bank.partners")
     wait_for(bank, "configuration loaded")
+
+
+BANK_IN_STORE = """INSERT INTO cluster_company.partners VALUES ('BANK2',
+  'identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = 1; enabled = true;', 1, 0, 0)"""
+OUT_IN_STORE = """INSERT INTO cluster_company.virtual_files VALUES ('BANK2', 'out/*', 'mode = "send";', 1, 0, 0)"""
+CHANGE = "UPDATE cluster_company.partners SET version = version + 1, settings = replace(settings, '%s', '%s')"
+
+
+def test_the_queue_follows(tmp_path, server, bank):
+    """What waits for a partner of the store says that it is disabled there, starts when it is enabled, fails when it is gone."""
+    server.execute(PARTNER % "COMPANY")
+    server.execute(FILE)
+    company = Bare(tmp_path / "company", "COMPANY", "", server.store("cluster_company")).start()
+    server.execute(BANK_IN_STORE)
+    server.execute(OUT_IN_STORE)
+    wait_for(company, "configuration loaded", 2)
+    source = tmp_path / "source"
+    source.write_bytes(b"payment")
+    company.control("send", "BANK2", source, "out/a", "--no-wait")
+    wait_for(company, "transfer waits for a retry")
+    server.execute(CHANGE % ("true", "false"))
+    wait_for(company, "partner 'BANK2' is disabled")
+    server.execute(CHANGE % ("port = 1; enabled = false", "port = %d" % bank.port))
+    wait_for(company, "transfer done")
+    assert bank.inbox() == ["COMPANY/in/a"]
+    bank.stop()
+    company.control("send", "BANK2", source, "out/b", "--no-wait")
+    wait_for(company, "transfer waits for a retry", 2)
+    server.execute("DELETE FROM cluster_company.virtual_files; DELETE FROM cluster_company.partners")
+    wait_for(company, "partner 'BANK2' is not configured any more")
+    company.stop()
