@@ -67,17 +67,40 @@ static PesitDiag check_names(Incoming *self, const PesitFpdu *fpdu, char **ret_p
     return PESIT_DIAG_OK;
 }
 
-/* A repeat of what is complete here already: the answer to TRANS.END was lost. §9.10 d */
-static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char **ret_reason)
+static PesitDiag claim(Incoming *self, const char *path, const char **ret_reason)
+{
+    switch (connection_ask(self->connection, NOTICE_CLAIM, path)) {
+    case VERDICT_YES:
+        self->claimed = g_strdup(path);
+        return PESIT_DIAG_OK;
+    case VERDICT_BUSY:
+        *ret_reason = "the file is being written by another transfer";
+        return DIAG_IN_USE;
+    case VERDICT_FULL:
+    case VERDICT_STOPPING:
+        break;
+    }
+    *ret_reason = "no transfer can begin now";
+    return DIAG_RESOURCES;
+}
+
+/* A repeat of what is complete here already: the answer to TRANS.END was lost. Claimed before it is looked for: what
+ * another connection is just completing must not be told unknown. §9.10 d */
+static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char *path,
+                               const char **ret_reason)
 {
     const Partner *partner = self->connection->partner;
     g_autofree char *file_name = incoming_dup_text(fpdu, PESIT_PI_FILE_NAME);
     g_autofree char *client = incoming_dup_text(fpdu, PESIT_PI_CLIENT);
     g_autofree char *bank = incoming_dup_text(fpdu, PESIT_PI_BANK);
     g_autoptr(StoreResult) result = NULL;
+    PesitDiag diag;
 
     if (pesit_fpdu_number(fpdu, PESIT_PI_RESTARTED, 0) == 0)
         return PESIT_DIAG_OK;
+    diag = claim(self, path, ret_reason);
+    if (pesit_diag_is_negative(diag))
+        return diag;
     result = store_execute(
             self->connection->services->store,
             store_request_find_received(
@@ -177,7 +200,7 @@ static void choose_number(Incoming *self, char **path)
 
 static PesitDiag check_target(Incoming *self, char **path, const char **ret_reason)
 {
-    Connection *connection = self->connection;
+    const Connection *connection = self->connection;
 
     if (self->repeated)
         return PESIT_DIAG_OK;
@@ -189,19 +212,7 @@ static PesitDiag check_target(Incoming *self, char **path, const char **ret_reas
     if (self->file->existing != EXISTING_REPLACE &&
         spool_inbox_has(connection->services->spool, connection->partner->name, *path))
         return DIAG_EXISTS;
-    switch (connection_ask(connection, NOTICE_CLAIM, *path)) {
-    case VERDICT_YES:
-        self->claimed = true;
-        return PESIT_DIAG_OK;
-    case VERDICT_BUSY:
-        *ret_reason = "the file is being written by another transfer";
-        return DIAG_IN_USE;
-    case VERDICT_FULL:
-    case VERDICT_STOPPING:
-        break;
-    }
-    *ret_reason = "no transfer can begin now";
-    return DIAG_RESOURCES;
+    return claim(self, *path, ret_reason);
 }
 
 static PesitDiag check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_path,
@@ -212,7 +223,7 @@ static PesitDiag check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_
     if (!pesit_diag_is_negative(diag))
         diag = check_names(self, fpdu, ret_path, ret_reason);
     if (!pesit_diag_is_negative(diag))
-        diag = check_restart(self, fpdu, ret_reason);
+        diag = check_restart(self, fpdu, *ret_path, ret_reason);
     if (!pesit_diag_is_negative(diag))
         diag = check_attributes(self, fpdu, ret_reason);
     if (!pesit_diag_is_negative(diag))

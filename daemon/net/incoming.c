@@ -72,10 +72,10 @@ void incoming_forget(Incoming *self)
     if (self->transfer != NULL && !self->serving && !self->undecided &&
         (!published || self->repeated))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
-    if (self->claimed) {
+    if (self->claimed != NULL) {
         Notice *notice = notice_new(self->connection, NOTICE_UNCLAIM);
 
-        notice->path = g_strdup(self->transfer->path);
+        notice->path = g_steal_pointer(&self->claimed);
         (void)mailbox_post(self->connection->services->notices,
                            notice); /* closed only at the end */
     }

@@ -17,7 +17,7 @@ typedef struct {
     bool selected;
     bool serving;      /* SELECT: we send */
     bool repeated;     /* it was complete before: received again, published once */
-    bool claimed;      /* the target path is ours until the selection ends */
+    char *claimed;     /* the target path that is ours until the selection ends, or NULL */
     bool settled;      /* the row has its final state */
     bool undecided;    /* the row's end is not stored yet: the bytes stay until it is */
     bool interrupting; /* IDT sent, ACK(IDT) awaited */
