@@ -133,6 +133,7 @@ static const ConfigKey PARTNER_KEYS[] = {
     { "label_is_name", KEY_BOOL, 0, 0, "", "", true, P(profile.label_is_name), NULL, "PI 37 is the file's name, PI 12 its flow: label is \"{name}\" where a virtual file has none" },
     { "size_in_bytes", KEY_BOOL, 0, 0, "", "", true, P(profile.size_in_bytes), NULL, "its PI 42 counts bytes, not KB" },
     { "restart", KEY_BOOL, 0, 0, "", "", true, P(profile.restart), NULL, "PI 15 may be 1" },
+    { "resend_unknown", KEY_BOOL, 0, 0, "", "", true, P(profile.resend_unknown), NULL, "a restart it does not know (2/214) is sent as a new transfer" },
     { "may_write", KEY_BOOL, 0, 0, "true", "", true, P(may_write), NULL, "it may push files to us" },
     { "may_read", KEY_BOOL, 0, 0, "true", "", true, P(may_read), NULL, "it may fetch what we offer" },
     { "max_connections", KEY_U32, 1, 10000, "8", "", true, P(max_connections), NULL, "in both directions" },

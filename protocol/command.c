@@ -119,8 +119,7 @@ static void fill_start(PesitSession *self, PesitFpdu *fpdu, const PesitCommand *
 {
     session_reset_transfer(self);
     self->last_point = self->last_acked = command->point;
-    self->bytes = command->bytes;
-    self->articles = command->articles;
+    pesit_session_set_start(self, command->bytes, command->articles);
     if (fpdu->type != PESIT_FPDU_ACK_READ)
         pesit_fpdu_set_number(fpdu, PESIT_PI_RESTART_POINT, command->point);
 }

@@ -22,6 +22,7 @@ static const PesitProfile PROFILES[] = {
         .segmentation = true,
         .concatenation = true,
         .restart = true,
+        .resend_unknown = true,
         .free_text_max = 254,
     },
     {

@@ -25,9 +25,10 @@ typedef struct {
     bool omit_defaults;        /* leave PI 7 and PI 23 out of CONNECT where nothing is asked */
     bool select_names_id; /* PI 13 of SELECT is ours, not 0: the product answers what it was given */
     bool send_diagnostic_text; /* PI 29 with refusals */
-    bool label_is_name;     /* PI 37 carries the file's name, PI 12 the flow: labels are "{name}" */
-    bool size_in_bytes;     /* its PI 42 counts bytes where the specification says KB */
-    bool restart;           /* PI 15 = 1 may be used with this partner */
+    bool label_is_name; /* PI 37 carries the file's name, PI 12 the flow: labels are "{name}" */
+    bool size_in_bytes; /* its PI 42 counts bytes where the specification says KB */
+    bool restart;       /* PI 15 = 1 may be used with this partner */
+    bool resend_unknown; /* a restart it does not know (2/214) means that it does not have the file */
     uint16_t free_text_max; /* PI 99 */
     const char *description;
 } PesitProfile;

@@ -211,11 +211,24 @@ static PesitStatus take_selection_answer(PesitSession *self, const PesitFpdu *fp
     return PESIT_OK;
 }
 
+/* After a restart some products count from its point, others from the start of the file. §9.11 */
+static bool is_count(uint64_t said, uint64_t all, uint64_t before)
+{
+    return said == all || said == all - before;
+}
+
 static PesitStatus check_counts(PesitSession *self, const PesitFpdu *fpdu)
 {
-    if (pesit_fpdu_number(fpdu, PESIT_PI_BYTE_COUNT, self->bytes) != self->bytes)
-        return session_fail(self, DIAG_COUNTS, "byte counts differ");
-    if (pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_COUNT, self->articles) == self->articles)
+    bool again = self->start_articles > 0;
+
+    if (!is_count(pesit_fpdu_number(fpdu, PESIT_PI_BYTE_COUNT, self->bytes), self->bytes,
+                  self->start_bytes)) {
+        if (!again || self->options.strict)
+            return session_fail(self, DIAG_COUNTS, "byte counts differ");
+        add_remark(self, fpdu->type, PESIT_PI_BYTE_COUNT, "byte counts differ after a restart");
+    }
+    if (is_count(pesit_fpdu_number(fpdu, PESIT_PI_ARTICLE_COUNT, self->articles), self->articles,
+                 self->start_articles))
         return PESIT_OK;
     if (self->options.strict)
         return session_fail(self, DIAG_COUNTS, "article counts differ");

@@ -55,7 +55,8 @@ struct PesitSession {
 
     /* transfer */
     uint64_t bytes, articles;
-    uint64_t since; /* data bytes since the last point */
+    uint64_t start_bytes, start_articles; /* of these, before the restart point */
+    uint64_t since;                       /* data bytes since the last point */
     uint32_t last_point, last_acked;
     uint64_t rate_bytes;     /* received since */
     int64_t rate_since_us;   /* this moment, for the least rate */

@@ -365,9 +365,16 @@ bool session_is_receiver(const PesitSession *self)
 void session_reset_transfer(PesitSession *self)
 {
     self->bytes = self->articles = self->since = 0;
+    self->start_bytes = self->start_articles = 0;
     self->last_point = self->last_acked = 0;
     self->article_so_far = 0;
     self->in_article = false;
+}
+
+void pesit_session_set_start(PesitSession *self, uint64_t bytes, uint64_t articles)
+{
+    self->bytes = self->start_bytes = bytes;
+    self->articles = self->start_articles = articles;
 }
 
 void pesit_session_get_agreement(const PesitSession *self, PesitAgreement *ret_agreement)

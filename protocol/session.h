@@ -183,6 +183,9 @@ typedef struct {
 
 void pesit_session_get_agreement(const PesitSession *self, PesitAgreement *ret_agreement);
 
+/* Counters at the restart point of ACK(WRITE), before any data: the requester goes on from there. §9.11 */
+void pesit_session_set_start(PesitSession *self, uint64_t bytes, uint64_t articles);
+
 /* sending data: only in TDE02A or TDL02B */
 
 /* A place in a batch that the caller fills with file bytes, in order, before the batch is sent. */

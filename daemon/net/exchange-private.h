@@ -58,6 +58,8 @@ void exchange_close(Exchange *self);
 bool exchange_name_file(Exchange *self, GError **error);
 /* PI 13 of a transfer of ours. */
 uint32_t exchange_transfer_id(const Transfer *transfer);
+/* PI 13 of the same transfer when it is sent anew although the partner may know the first. */
+uint32_t exchange_second_transfer_id(const Transfer *transfer);
 /* One request and its answer. False: the job has ended. */
 bool exchange_ask(Exchange *self, bool commanded, PesitFpduType answer, const char *step,
                   PesitEvent *ret_event);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define EARLY_BYTES            (1u << 20)
+#define DIAG_NO_POINT          PESIT_DIAG(2, 214)
 #define DIAG_CANCELLED         PESIT_DIAG(2, 216)
 #define DIAG_REFUSED           PESIT_DIAG(2, 226)
 #define DIAG_ARTICLE_LONG_CODE 220
@@ -129,6 +130,18 @@ static bool send_data(Exchange *self, Sender *sender)
     }
 }
 
+/* Where the partner wants to go on. False: at a point that we never set; nothing wrong is sent. §9.10 a */
+static bool find_start(Exchange *self, uint32_t point, ContextPoint *ret_start)
+{
+    if (context_find(self->context, point, ret_start))
+        return true;
+    exchange_end_with(self, OUTCOME_FAILED, DIAG_NO_POINT, BASE_ERROR_PARTNER,
+                      "the partner goes on at a point that was never set: ask it what it has "
+                      "before sending again");
+    exchange_interrupt(self, DIAG_NO_POINT, PESIT_END_ERROR);
+    return false;
+}
+
 static bool transfer_data_out(Exchange *self, uint32_t point, PesitDiag *ret_diag)
 {
     g_autoptr(Sender) sender = sender_new(self->channel, self->fd, self->size_bytes, self->file,
@@ -137,12 +150,16 @@ static bool transfer_data_out(Exchange *self, uint32_t point, PesitDiag *ret_dia
     PesitEvent event;
     bool sent;
 
+    if (!find_start(self, point, &start))
+        return false;
     if (self->gate == NULL)
         self->gate = begin_record(self);
     self->transfer->end_sent = true;
     sender_set_gate(sender, self->gate);
-    if (point != 0 && context_find(self->context, point, &start))
+    if (point != 0) {
         sender_start_at(sender, &start);
+        pesit_session_set_start(self->channel->session, start.bytes, start.articles);
+    }
     sent = send_data(self, sender);
     self->job->progressed = sender_has_progressed(sender);
     if (!sent)
@@ -156,8 +173,8 @@ static bool transfer_data_out(Exchange *self, uint32_t point, PesitDiag *ret_dia
         return true;
     }
     if (!event.positive) {
-        self->transfer->end_sent =
-                false; /* it says that it does not have it: the next is a new one */
+        /* it says that it does not have it: the next is a new one */
+        self->transfer->end_sent = self->job->unresolved = false;
         exchange_end_refused(self, "TRANS.END", event.diag, 0);
         return false;
     }
@@ -179,6 +196,55 @@ static bool check_fit(Exchange *self)
     return false;
 }
 
+/* Restart refused because the partner knows nothing to restart. procedures §9.10 b */
+static bool is_unknown(PesitDiag diag)
+{
+    return diag.type == 2 && (diag.code == 205 || diag.code == 214 || diag.code == 233);
+}
+
+/* The partner does not have it: from the start, under a number of its own. */
+static bool begin_anew(Exchange *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    self->restarting = false;
+    self->transfer->end_sent = self->job->unresolved = false;
+    self->transfer->transfer_id = exchange_second_transfer_id(self->transfer);
+    g_clear_pointer(&self->context, context_close);
+    if (exchange_open_journal(self, false, &error))
+        return true;
+    exchange_end_unprepared(self, error);
+    return false;
+}
+
+/* CREATE of what the partner may have already. True: it goes on, as a restart or as a new transfer. */
+static bool create_again(Exchange *self, PesitEvent *ret_event)
+{
+    if (!command_create(self) || !exchange_await(self, PESIT_FPDU_ACK_CREATE, ret_event))
+        return false;
+    if (ret_event->positive)
+        return true;
+    if (!is_unknown(ret_event->diag)) {
+        exchange_end_refused(self, "the restart", ret_event->diag, 0);
+        return false;
+    }
+    if (self->connection->partner->profile.resend_unknown)
+        return begin_anew(self) &&
+               exchange_ask(self, command_create(self), PESIT_FPDU_ACK_CREATE, "CREATE", ret_event);
+    exchange_end_with(
+            self, OUTCOME_FAILED, ret_event->diag, BASE_ERROR_PARTNER,
+            "the answer to the last attempt was lost and the partner cannot restart it; it "
+            "may have the file: ask it before sending again");
+    return false;
+}
+
+static bool create(Exchange *self, PesitEvent *ret_event)
+{
+    return self->restarting ? create_again(self, ret_event)
+                            : exchange_ask(self, command_create(self), PESIT_FPDU_ACK_CREATE,
+                                           "CREATE", ret_event);
+}
+
 void exchange_send(Exchange *self)
 {
     g_autoptr(GError) error = NULL;
@@ -198,7 +264,7 @@ void exchange_send(Exchange *self)
     self->article_bytes = attributes_article_bytes(
             self->file, self->connection->partner->profile.max_entity_bytes,
             agreement.sync_interval_kb);
-    if (!exchange_ask(self, command_create(self), PESIT_FPDU_ACK_CREATE, "CREATE", &event))
+    if (!create(self, &event))
         return;
     self->depth = DEPTH_SELECTED;
     if (!check_fit(self))

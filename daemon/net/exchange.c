@@ -11,6 +11,7 @@
 
 #define TRANSFER_ID_MODULUS 0xFFFFFF
 #define DIAG_SILENCE        317
+#define SECOND_ID_MODULUS   0x7FFFFF /* from the other end: they meet after eight million */
 
 void exchange_end_with(Exchange *self, OutcomeKind outcome, PesitDiag diag, BaseError code,
                        const char *text)
@@ -249,6 +250,11 @@ bool exchange_name_file(Exchange *self, GError **error)
 uint32_t exchange_transfer_id(const Transfer *transfer)
 {
     return (uint32_t)((transfer->id - 1) % TRANSFER_ID_MODULUS) + 1; /* never 0 */
+}
+
+uint32_t exchange_second_transfer_id(const Transfer *transfer)
+{
+    return TRANSFER_ID_MODULUS - (uint32_t)((transfer->id - 1) % SECOND_ID_MODULUS);
 }
 
 /* One request and its answer. False: the job has ended. */

@@ -35,6 +35,7 @@ Job *job_new(Config *config, const Partner *partner, const VirtualFile *file, Tr
     job->partner = partner;
     job->file = file;
     job->transfer = transfer;
+    job->unresolved = transfer->direction == DIRECTION_SEND && transfer->end_sent;
     job->progress = progress_new();
     job->outcome = OUTCOME_RETURNED;
     return job;

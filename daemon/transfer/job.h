@@ -40,6 +40,7 @@ typedef struct {
     Transfer *transfer; /* as stored; the connection fills in what it learns */
     Progress *progress;
     OutcomeKind outcome;
+    bool unresolved; /* an earlier attempt may have brought the whole file, and nobody has said no yet */
     bool progressed; /* a point was acknowledged: the count of attempts starts again */
 } Job;
 

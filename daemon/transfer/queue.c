@@ -250,7 +250,7 @@ static void retry(Queue *self, Entry *entry, const Job *job)
     Transfer *transfer = entry->transfer;
     const Partner *partner = job->partner;
 
-    if (!may_have_arrived(entry, transfer)) {
+    if (!job->unresolved && !may_have_arrived(entry, transfer)) {
         transfer->end_sent = false;
     } else if (!partner->profile.restart) {
         g_autofree char *text =
