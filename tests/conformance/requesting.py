@@ -30,7 +30,8 @@ PARTNERS = {
     "SINGLY": {"multi_article": "false", "segmentation": "false", "concatenation": "false"},
     "WHOLE": {"segmentation": "false"}, "SMALL": {"max_entity_bytes": "512", "sync_interval_kb": "0", "multi_article": "false"},
     "BIG": {"max_entity_bytes": "65535", "sync_interval_kb": "0"}, "POOL": {"outgoing_connections": "4", "multi_article": "false"},
-    "AGAIN": {"retry_delays_s": "[ 1 ]", "retry_attempts": "3"}, "BRIEF": {"idle_s": "1", "outgoing_connections": "1"}, "UNITS": {"abort_as_units": "true"},
+    "AGAIN": {"retry_delays_s": "[ 1 ]", "retry_attempts": "3"},
+    "UNSURE": {"retry_delays_s": "[ 1 ]", "retry_attempts": "3", "resend_unknown": "false"}, "BRIEF": {"idle_s": "1", "outgoing_connections": "1"}, "UNITS": {"abort_as_units": "true"},
     "ONE": {"outgoing_connections": "1"}, "RAW": {"framing": '"raw"'}, "KNOCK": {"preconnection": "true"},
 }
 CONTENT = random.Random(166).randbytes(1 << 20)

@@ -147,8 +147,9 @@ class Link:
         self.answer("ACK(%s)" % name, values, changes)
         return fpdu
 
-    def take_data(self, acknowledge=True, until=("DTF.END",)):
-        """Articles of a write up to DTF.END: (articles, articles before each point). acknowledge: answer each point, or those of a set."""
+    def take_data(self, acknowledge=True, until=("DTF.END",), after=0):
+        """Articles of a write up to DTF.END: (articles, articles before each point). acknowledge: answer each point, or those of a set.
+        after: the point that it goes on at."""
         articles, points, piece = [], [], None
         while True:
             fpdu = self.receive()
@@ -170,9 +171,10 @@ class Link:
             else:
                 assert fpdu.name == "SYN" and piece is None, "%s %s among data" % (fpdu.name, fpdu.diag)
                 points.append(len(articles))
-                assert fpdu.number(20) == len(points), "SYN %d after %d" % (fpdu.number(20), len(points) - 1)
-                if acknowledge is True or (acknowledge and len(points) in acknowledge):
-                    self.send("ACK(SYN)", {20: number(len(points))})
+                point = after + len(points)
+                assert fpdu.number(20) == point, "SYN %d after %d" % (fpdu.number(20), point - 1)
+                if acknowledge is True or (acknowledge and point in acknowledge):
+                    self.send("ACK(SYN)", {20: number(point)})
 
     def take_end(self, articles=(), code=(0, 0), **changes):
         """TRANS.END of a write, answered with our counts."""

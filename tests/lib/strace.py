@@ -29,7 +29,11 @@ class Strace:
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:  # it waits for a thread that was killed as it was born
+                self.process.kill()
+                self.process.wait(20)
             self.process.stderr.close()
 
     def __exit__(self, *_):
