@@ -15,6 +15,7 @@ from fpdu import CODES
 from mounted import Mounted
 from node import Bare
 from peer import Requester
+from waiting import eventually
 
 ISSUE = """[ca]
 default_ca = own
@@ -193,16 +194,21 @@ def test_trust(made, bank, company, mnt, name):
         assert words.lower() in json.loads(done.stdout)["error"].lower(), done.stdout
 
 
+def logged_since(node, before, words):
+    """The line may come after the caller has heard."""
+    eventually(lambda: words in node.log()[before:], told=lambda: node.log()[before:])
+
+
 def test_the_bank_says_why(bank, company, mnt):
     """What the refused caller is not told stands in the log."""
     for name, words in (("none-shown", "peer did not return a certificate"), ("foreign-shown", "unable to get"),
                         ("expired-shown", "certificate has expired")):
         before = len(bank.log())
         write(mnt.path / name / "out/logged")
-        assert words in bank.log()[before:], bank.log()[before:]
+        logged_since(bank, before, words)
     before = len(bank.log())
     write(mnt.path / "other-shown" / "out/logged")
-    assert "client certificate is not the partner's" in bank.log()[before:]
+    logged_since(bank, before, "client certificate is not the partner's")
 
 
 # versions
@@ -216,7 +222,7 @@ def test_an_old_caller(made, bank):
     with pytest.raises((ssl.SSLError, ConnectionError)) as refused:
         Requester(bank.ports["new"], tls=context)
     assert "version" in str(refused.value).lower()
-    assert "unsupported protocol" in bank.log()[before:], bank.log()[before:]
+    logged_since(bank, before, "unsupported protocol")
     context.maximum_version = ssl.TLSVersion.TLSv1_3
     caller = Requester(bank.ports["new"], tls=context)
     assert caller.socket.version() == "TLSv1.3"
