@@ -132,7 +132,7 @@ int fill_node(Mount *mount, Node *node, struct stat *attr, double *ret_seconds)
         staged_unref(mount, staged);
         return failure;
     }
-    if (tree_is_scratch(node->path))
+    if (tree_is_scratch(mount, node->partner, node->path))
         return ENOENT;
     transfer = client_find(mount->client, node->partner, node->path, CALL_MS, &error);
     if (transfer != NULL) {

@@ -103,7 +103,7 @@ int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode
                   Handle **ret_handle)
 {
     g_autoptr(GError) error = NULL;
-    bool scratch = tree_is_scratch(node->path);
+    bool scratch = tree_is_scratch(mount, node->partner, node->path);
     Staged *staged, *before;
     int64_t id;
     int fd, failure;

@@ -126,8 +126,9 @@ typedef struct {
 } Rule;
 bool tree_find_rule(Mount *self, const char *partner, const char *path, bool writing,
                     Rule *ret_rule);
-/* Names that are local only: editors' and copiers' temporary files, and all below a scratch folder. */
-bool tree_is_scratch(const char *path);
+/* Names that are local only: editors' and copiers' temporary files, and all below a scratch folder; but not
+ * where a partner may have sent a file of such a name. */
+bool tree_is_scratch(Mount *self, const char *partner, const char *path);
 /* Forgets files being written that the daemon has removed: too old, or it was restarted. */
 void tree_sweep(Mount *self);
 /* Local nodes and declared folders directly in a folder: names → GINT_TO_POINTER(is folder). Returns new. */

@@ -91,7 +91,8 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mod
     Node *node;
 
     path = parent != NULL ? tree_join(parent->path, name) : NULL;
-    if (parent == NULL || parent->partner == NULL || !tree_is_scratch(path) ||
+    if (parent == NULL || parent->partner == NULL ||
+        !tree_is_scratch(mount, parent->partner, path) ||
         !tree_takes_files(mount, parent->partner, parent->path)) {
         fuse_reply_err(req, EPERM);
         return;
@@ -162,7 +163,8 @@ static int remove_path(Mount *mount, const char *partner, const char *path)
     g_autoptr(GError) error = NULL;
     Node *local = tree_find_local(mount, partner, path);
 
-    if (!tree_is_scratch(path) && !client_remove(mount->client, partner, path, CALL_MS, &error) &&
+    if (!tree_is_scratch(mount, partner, path) &&
+        !client_remove(mount->client, partner, path, CALL_MS, &error) &&
         (local == NULL || error->code != BASE_ERROR_NOT_FOUND))
         return status_errno_of_error(error);
     if (local != NULL)
@@ -274,8 +276,9 @@ static int rename_local(Mount *mount, Rename *rename, CommitWait *ret_wait)
     pthread_mutex_unlock(&mount->lock);
     if (rename->staged == NULL)
         return ENOENT;
-    failure = tree_is_scratch(rename->path) ? rename_to_scratch(mount, rename)
-                                            : rename_to_declared(mount, rename, ret_wait);
+    failure = tree_is_scratch(mount, rename->partner, rename->path)
+                      ? rename_to_scratch(mount, rename)
+                      : rename_to_declared(mount, rename, ret_wait);
     staged_unref(mount, rename->staged);
     return failure;
 }

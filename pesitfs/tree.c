@@ -252,7 +252,7 @@ bool tree_find_rule(Mount *self, const char *partner_name, const char *path, boo
     return file != NULL;
 }
 
-bool tree_is_scratch(const char *path)
+static bool is_temporary_name(const char *path)
 {
     static const char *const PATTERNS[] = {
             ".*",        "*~",         "#*#",          "*.tmp",       "*.part",
@@ -268,6 +268,14 @@ bool tree_is_scratch(const char *path)
         }
     }
     return false;
+}
+
+bool tree_is_scratch(Mount *self, const char *partner, const char *path)
+{
+    Rule rule = {0};
+
+    return is_temporary_name(path) &&
+           !(tree_find_rule(self, partner, path, false, &rule) && rule.receive);
 }
 
 /* nodes */

@@ -97,6 +97,24 @@ def test_received_files_are_plain_files(mnt, bank, bank_mnt, source):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("name", ["XX123456", "solde.tmp", "4913", "releve~", "tmp12345678", "#jour#"])
+def test_a_received_file_may_have_the_name_of_a_temporary_one(company, bank, bank_mnt, source, name):
+    """The partner chose it: it is a file like others, and nothing is made or moved over it."""
+    company.control("send", "BANK1", source, "out/" + name)
+    path = bank_mnt.at("COMPANY/in/" + name)
+    wait_for(path.exists)
+    assert path.read_bytes() == FILE
+    for refused in (lambda: path.write_bytes(b"x"), path.with_name("new.tmp").touch, path.with_name("tmp.d").mkdir):
+        with pytest.raises(OSError):
+            refused()
+    (path.parent / ".other.tmp").touch()
+    with pytest.raises(PermissionError):
+        (path.parent / ".other.tmp").rename(path)
+    assert path.read_bytes() == FILE
+    path.unlink()
+    assert "COMPANY/in/" + name not in bank.inbox() and not path.exists()
+
+
 def test_a_received_file_that_is_replaced_is_read_anew(mnt, bank_mnt):
     for text in ("first", "other"):
         assert mnt.shell("echo %s > out/anew" % text).returncode == 0
