@@ -43,15 +43,15 @@ typedef enum {
 static const struct {
     const char *text;
     bool argument;          /* may carry ":…" */
-    const char *backwards;  /* what it may have been, when a name is read */
+    const char *backwards;  /* what it may have been, when a name is read; NULL: by its argument */
 } WORDS[] = {
     [WORD_NAME] = { "name", false, "(?P<name>.+)" },
     [WORD_STEM] = { "stem", false, ".+?" },
     [WORD_EXT] = { "ext", false, "[^.]*" },
     [WORD_PARTNER] = { "partner", false, ".+?" },
-    [WORD_DATE] = { "date", true, "[0-9A-Za-z_:-]+?" },
-    [WORD_TIME] = { "time", true, "[0-9A-Za-z_:-]+?" },
-    [WORD_COUNTER] = { "counter", true, "[0-9]+" },
+    [WORD_DATE] = { "date", true, NULL },
+    [WORD_TIME] = { "time", true, NULL },
+    [WORD_COUNTER] = { "counter", true, NULL },
 };
 /* clang-format on */
 
@@ -117,6 +117,13 @@ static char *format_time(const RuleContext *context, const char *format)
                                                        : g_date_time_ref(utc);
 
     return g_date_time_format(local, format);
+}
+
+static const char *time_format(const Part *part)
+{
+    if (part->argument != NULL)
+        return part->argument;
+    return part->word == WORD_DATE ? "%Y%m%d" : "%H%M%S";
 }
 
 static unsigned counter_width(const char *argument)
@@ -199,9 +206,7 @@ static void append_word(GString *value, const Part *part, const RuleContext *con
         break;
     case WORD_DATE:
     case WORD_TIME:
-        text = format_time(context, part->argument != NULL    ? part->argument
-                                    : part->word == WORD_DATE ? "%Y%m%d"
-                                                              : "%H%M%S");
+        text = format_time(context, time_format(part));
         g_string_append(value, text != NULL ? text : "");
         break;
     case WORD_COUNTER:
@@ -373,6 +378,69 @@ static bool is_safe_name(const char *name)
     return true;
 }
 
+/* What one conversion of a date may have been: the fixed widths are known, else anything. */
+static const char *find_conversion(char letter)
+{
+    switch (letter) {
+    case 'Y':
+    case 'G':
+        return "[0-9]{4}";
+    case 'y':
+    case 'g':
+    case 'C':
+    case 'm':
+    case 'd':
+    case 'H':
+    case 'I':
+    case 'M':
+    case 'S':
+    case 'V':
+        return "[0-9]{2}";
+    case 'j':
+        return "[0-9]{3}";
+    case 'u':
+    case 'w':
+        return "[0-9]";
+    case 'F':
+        return "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+    case 'T':
+        return "[0-9]{2}:[0-9]{2}:[0-9]{2}";
+    case 'R':
+        return "[0-9]{2}:[0-9]{2}";
+    case '%':
+        return "%";
+    default:
+        return ".+?";
+    }
+}
+
+static void append_time_backwards(GString *pattern, const char *format)
+{
+    for (const char *at = format; *at != '\0'; at++) {
+        g_autofree char *literal = NULL;
+
+        if (*at == '%' && at[1] != '\0') {
+            at++;
+            g_string_append(pattern, find_conversion(*at));
+            if (strchr("-_0^#EO:", *at) != NULL && at[1] != '\0')
+                at++; /* the letter behind a modifier: anything too */
+            continue;
+        }
+        literal = g_regex_escape_string(at, 1);
+        g_string_append(pattern, literal);
+    }
+}
+
+static void append_backwards(GString *pattern, const Part *part)
+{
+    if (WORDS[part->word].backwards != NULL)
+        g_string_append(pattern, WORDS[part->word].backwards);
+    else if (part->word == WORD_COUNTER)
+        g_string_append_printf(pattern, "[0-9]{%u,}", MAX(counter_width(part->argument), 1u));
+    else
+        append_time_backwards(pattern, time_format(part));
+}
+
 /* Reads a value by its template. ret_name: what {name} stood for, NULL when it is not used. */
 static bool read_backwards(const char *text, const char *value, char **ret_name)
 {
@@ -388,7 +456,7 @@ static bool read_backwards(const char *text, const char *value, char **ret_name)
 
             g_string_append(pattern, literal);
         } else {
-            g_string_append(pattern, WORDS[part.word].backwards);
+            append_backwards(pattern, &part);
             g_free(part.argument);
         }
     }

@@ -157,6 +157,52 @@ static void test_wire(void)
     }
 }
 
+/* Values read by the template that made them, and near misses. */
+static void test_backwards(void)
+{
+    static const struct {
+        const char *template, *value, *path; /* path NULL: not this template's */
+    } CASES[] = {
+            {"P{date}", "P20261125", "in/P20261125"},
+            {"P{date}", "P2026112", NULL},
+            {"P{date}", "P202611255", NULL},
+            {"P{date}", "Pabcdefgh", NULL},
+            {"P{date:%d.%m.%y}", "P25.11.26", "in/P25.11.26"},
+            {"P{date:%d.%m.%y}", "P25-11-26", NULL},
+            {"P{date:%y%j}.{name}", "P26329.a.xml", "in/a.xml"},
+            {"P{date:%Y}{name}", "P20261125", "in/1125"},
+            {"P{date:100%%}", "P100%", "in/P100%"},
+            {"P{date:%b %e}", "PNov 25", "in/PNov 25"},
+            {"P{date:%-d}x", "P5x", "in/P5x"},
+            {"P{date:%F %T}", "P2026-11-25 12:00:00", "in/P2026-11-25 12:00:00"},
+            {"P{time}", "P120000", "in/P120000"},
+            {"P{time:%Hh%M}", "P12h00", "in/P12h00"},
+            {"P{time:%Hh%M}", "P12:00", NULL},
+            {"P{counter}", "P7", "in/P7"},
+            {"P{counter:3}", "P007", "in/P007"},
+            {"P{counter:3}", "P12345", "in/P12345"},
+            {"P{counter:3}", "P07", NULL},
+            {"P{counter}", "P", NULL},
+            {"{name}.{counter:4}", "a.1.0002", "in/a.1"},
+            {"P(.){name}", "P(.)a", "in/a"},
+            {"P(.){name}", "P(x)a", NULL},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autoptr(GPtrArray) files =
+                g_ptr_array_new_with_free_func((GDestroyNotify)virtual_file_free);
+        RuleContext context = context_of(NULL);
+        g_autofree char *path = NULL;
+
+        g_test_message("%s of %s", CASES[i].template, CASES[i].value);
+        g_assert_true(rule_check_template(CASES[i].template, NULL));
+        g_ptr_array_add(files, file_of("in/*", VIRTUAL_FILE_RECEIVE, CASES[i].template, NULL, 0));
+        (void)rule_find_by_wire(files, 0, CASES[i].value, NULL, &context, true, &path, NULL);
+        g_assert_cmpstr(path, ==, CASES[i].path);
+        g_time_zone_unref(context.zone);
+    }
+}
+
 /* the day after the clock goes back in Paris: 25 hours lie between two noons */
 static void test_days(void)
 {
@@ -302,6 +348,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rule/templates", test_templates);
     g_test_add_func("/rule/paths", test_paths);
     g_test_add_func("/rule/wire", test_wire);
+    g_test_add_func("/rule/backwards", test_backwards);
     g_test_add_func("/rule/days", test_days);
     g_test_add_func("/rule/day-names", test_day_names);
     g_test_add_func("/partner/addresses-and-hours", test_partner);
