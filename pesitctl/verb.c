@@ -296,9 +296,10 @@ char *verb_list(void)
         g_string_append_printf(text, "verb\t%s\t%s\t%s\t%s\n", verb->name, verb->arguments,
                                verb->options, verb->summary);
     for (const Option *option = OPTIONS; option->name != NULL; option++)
-        g_string_append_printf(text, "option\t%s\t%s\t%s\t%s\n", option->name,
+        g_string_append_printf(text, "option\t%s\t%s\t%s\t%s\t%.1s\n", option->name,
                                option->value != NULL ? option->value : "",
-                               option->everywhere ? "everywhere" : "", option->summary);
+                               option->everywhere ? "everywhere" : "", option->summary,
+                               &option->letter);
     for (int code = 0; exit_meaning(code) != NULL; code++)
         g_string_append_printf(text, "exit\t%d\t%s\n", code, exit_meaning(code));
     return g_string_free(text, FALSE);

@@ -89,7 +89,7 @@ char *verb_describe(char **words, GError **error);
 /* "usage: pesitctl NAME ARGUMENTS". */
 char *verb_usage(const Verb *verb);
 /* For programs: a line of every verb, tabs between name, arguments, its own options and summary; then lines
- * "option", name, value and summary; then lines "exit", number and meaning. */
+ * "option", name, value, "everywhere" or nothing, summary and letter; then lines "exit", number and meaning. */
 char *verb_list(void);
 
 /* handlers, each as Verb.run */

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import subprocess
@@ -265,14 +266,30 @@ def complete(line, folder="/"):
     return done.stdout.split()
 
 
-def test_completion_knows_verbs_options_and_words(small):
-    verbs = table("verb")
-    assert set(complete("pesitctl ")) == {"help"} | {row[0].split()[0] for row in verbs}
-    everywhere = {"--" + row[0] for row in table("option") if row[2] == "everywhere"}
-    for name, _, options, _ in verbs:
-        assert set(complete(f"pesitctl {name} --")) == everywhere | {"--" + option for option in options.split()}
-    assert complete("pesitctl key ") == complete("pesitctl help key ") == ["create", "list", "remove"]
+def test_completion_knows_words_and_files(small):
+    """Verbs and options: tests/lint/verbs.py."""
     assert complete("pesitctl --socket x st") == ["status"] and complete("pesitctl -s x --json key cr") == ["create"]
     assert complete("pesitctl transfers --state d") == ["done"] and complete("pesitctl transfers --direction s") == ["send", "serve"]
     assert complete("pesitctl key create me o") == ["operator"] and complete("pesitctl api P") == ["POST", "PUT"]
     assert complete("pesitctl send BANK vir", small.parent) == ["virement.xml"] and complete("pesitctl transfers --limit ") == []
+    assert complete("pesitctl fetch BANK a -o vir", small.parent) == complete("pesitctl --socket vir", small.parent) == ["virement.xml"]
+    assert complete("pesitctl transfers --partner vir", small.parent) == []
+
+
+def spoil(data, chance):
+    """Bytes changed, left out or put in; as bytes or as text."""
+    data = bytearray(data)
+    for _ in range(chance.randint(1, 3)):
+        at = chance.randrange(len(data))
+        data[at:at + chance.choice((0, 1, 1, 5))] = chance.randbytes(chance.choice((0, 1, 1, 5)))
+    return bytes(data) if chance.random() < 0.6 else data.hex(" ").encode()
+
+
+def test_decode_ends_in_order_whatever_it_reads():
+    chance = random.Random(11)
+    captures = [b"".join(data for _, data, _ in parse(path)) for path in VECTORS]
+    for _ in range(150):
+        capture = spoil(chance.choice(captures), chance)
+        done = run("decode", *chance.choice(([], ["--json"])), input=capture, text=False)
+        assert done.returncode == (4 if done.stderr else 0) and b"CRITICAL" not in done.stderr, (capture.hex(), done)
+        assert not done.stderr or b"offset " in done.stderr, (capture.hex(), done)
