@@ -38,7 +38,14 @@ static void expand(const Partner *partner)
                                    .counter = 42};
             g_autofree char *value = rule_expand(file->file_name, &context, 76, NULL);
 
+            g_autofree char *path = NULL;
+
             if (value != NULL && strlen(value) > 76)
+                abort();
+            if (value != NULL &&
+                rule_find_by_wire(partner->files, file->file_type, value, NAMES[n], &context, true,
+                                  &path, NULL) == NULL &&
+                path != NULL)
                 abort();
         }
     }

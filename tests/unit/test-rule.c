@@ -203,6 +203,38 @@ static void test_backwards(void)
     }
 }
 
+/* Whatever a date is made with, it is read again: every letter that strftime knows here, at several times. */
+static void test_every_conversion(void)
+{
+    static const char LETTERS[] = "aAbBcCdDeFgGhHIjklmMnprRSstTuUVwWxXyYzZ%";
+    static const int64_t TIMES[] = {0, 915148799, NOON, NOON - 25 * 3600, 4102444799};
+    unsigned read = 0;
+
+    for (size_t i = 0; i < strlen(LETTERS) * G_N_ELEMENTS(TIMES); i++) {
+        g_autofree char *template =
+                g_strdup_printf("P{date:%%%c.%%-d}.{name}", LETTERS[i % strlen(LETTERS)]);
+        g_autoptr(GPtrArray) files =
+                g_ptr_array_new_with_free_func((GDestroyNotify)virtual_file_free);
+        RuleContext context = context_of("a.b");
+        g_autofree char *value = NULL;
+        g_autofree char *path = NULL;
+
+        context.wall_s = TIMES[i / strlen(LETTERS)];
+        if (rule_check_template(template, NULL))
+            value = rule_expand(template, &context, 76, NULL);
+        g_time_zone_unref(context.zone);
+        if (value == NULL || strchr(value, '/') != NULL)
+            continue; /* no letter of strftime, or no name: a line end, a slash */
+        g_ptr_array_add(files, file_of("in/*", VIRTUAL_FILE_RECEIVE, template, NULL, 0));
+        (void)rule_find_by_wire(files, 0, value, NULL, &context, true, &path, NULL);
+        g_test_message("%s of %s", template, value);
+        g_assert_nonnull(path);
+        g_assert_true(g_str_has_suffix(path, "a.b"));
+        read++;
+    }
+    g_assert_cmpuint(read, >, 25 * G_N_ELEMENTS(TIMES));
+}
+
 /* the day after the clock goes back in Paris: 25 hours lie between two noons */
 static void test_days(void)
 {
@@ -349,6 +381,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rule/paths", test_paths);
     g_test_add_func("/rule/wire", test_wire);
     g_test_add_func("/rule/backwards", test_backwards);
+    g_test_add_func("/rule/every-conversion", test_every_conversion);
     g_test_add_func("/rule/days", test_days);
     g_test_add_func("/rule/day-names", test_day_names);
     g_test_add_func("/partner/addresses-and-hours", test_partner);
