@@ -3,6 +3,7 @@
 #include "pesitctl/arguments.h"
 
 #include "base/error.h"
+#include "base/spelling.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -62,6 +63,24 @@ static void add_text(char ***list, const char *text)
     (*list)[count + 1] = NULL;
 }
 
+static bool add_choice(const Option *option, const char *text, char ***list, GError **error)
+{
+    g_auto(GStrv) choices = g_strsplit(option->choices, " ", -1);
+    const char *nearest = choices[0];
+
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        if (strcmp(choices[i], text) == 0) {
+            add_text(list, text);
+            return true;
+        }
+        if (spelling_distance(text, choices[i]) < spelling_distance(text, nearest))
+            nearest = choices[i];
+    }
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "--%s: no '%s', did you mean '%s'?",
+                option->name, text, nearest);
+    return false;
+}
+
 static bool set_option(Options *options, const Option *option, const char *text, GError **error)
 {
     void *field = (char *)options + option->offset;
@@ -74,9 +93,8 @@ static bool set_option(Options *options, const Option *option, const char *text,
         g_free(*(char **)field);
         *(char **)field = g_strdup(text);
         break;
-    case OPTION_LIST:
-        add_text(field, text);
-        break;
+    case OPTION_CHOICES:
+        return add_choice(option, text, field, error);
     case OPTION_NUMBER:
         return set_number(option, text, field, error);
     }

@@ -101,11 +101,13 @@ static bool copy_bytes(int from, int to, int64_t length, const char *name, GErro
     return true;
 }
 
-/* Leaves out the holes of a sparse file: they stay holes, and cost nothing. */
+/* Leaves out the holes of a sparse file: they stay holes, and cost nothing. Where holes are not known of, reads on. */
 static bool copy_sparse(int from, int to, int64_t size, const char *name, GError **error)
 {
     int64_t start = lseek(from, 0, SEEK_DATA);
 
+    if (start < 0 && errno == EINVAL)
+        return copy_bytes(from, to, INT64_MAX, name, error);
     while (start >= 0 && start < size) {
         int64_t end = lseek(from, start, SEEK_HOLE);
 
@@ -129,10 +131,25 @@ static bool copy_sparse(int from, int to, int64_t size, const char *name, GError
 
 /* sending */
 
+/* A file that somebody writes or cuts meanwhile would be sent half old and half new. */
+static bool check_unchanged(int from, const struct stat *before, const char *name, GError **error)
+{
+    struct stat now;
+
+    if (fstat(from, &now) == 0 && now.st_size == before->st_size &&
+        now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+        return true;
+    g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT, "'%s' was changed while it was read", name);
+    return false;
+}
+
 static bool stage_bytes(int from, int to, const struct stat *stat, const char *name, GError **error)
 {
-    bool done = S_ISREG(stat->st_mode) ? copy_sparse(from, to, stat->st_size, name, error)
-                                       : copy_bytes(from, to, INT64_MAX, name, error);
+    bool regular = S_ISREG(stat->st_mode);
+    bool done = regular ? copy_sparse(from, to, stat->st_size, name, error) &&
+                                  check_unchanged(from, stat, name, error)
+                        : copy_bytes(from, to, INT64_MAX, name, error);
 
     if (!done || fdatasync(to) == 0)
         return done;

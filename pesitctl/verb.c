@@ -22,8 +22,10 @@ const Option OPTIONS[] = {
     { "version", 0, true, NULL, OPTION_FLAG, O(version), 0, 0, "print the version" },
     { "list-verbs", 0, true, NULL, OPTION_FLAG, O(list_verbs), 0, 0, "print verbs, options and exit codes for programs" },
     { "partner", 'p', false, "NAME", OPTION_TEXT, O(partner), 0, 0, "only this partner" },
-    { "state", 0, false, "STATE", OPTION_LIST, O(states), 0, 0, "only this state; may be repeated" },
-    { "direction", 0, false, "DIRECTION", OPTION_LIST, O(directions), 0, 0, "only this direction; may be repeated" },
+    { "state", 0, false, "STATE", OPTION_CHOICES, O(states), 0, 0, "only this state; may be repeated",
+      "staged queued running waiting done failed cancelled" },
+    { "direction", 0, false, "DIRECTION", OPTION_CHOICES, O(directions), 0, 0, "only this direction; may be repeated",
+      "send fetch offer receive serve" },
     { "limit", 'n', false, "N", OPTION_NUMBER, O(limit), 1, LIMIT_MAX, "at most so many (50)" },
     { "before", 0, false, "ID", OPTION_NUMBER, O(before), 1, G_MAXINT64, "only older than this transfer" },
     { "wait", 'w', false, "SECONDS", OPTION_NUMBER, O(wait_s), 0, WAIT_MAX, "wait at most so long (600)" },
@@ -36,8 +38,6 @@ const Option OPTIONS[] = {
 const Verb VERBS[] = {
     { "status", "", "", "the daemon, its listeners, what runs", NULL, 0, 0, false, run_status, { NULL } },
     { "transfers", "", "partner state direction limit before", "history, newest first",
-      "States: staged, queued, running, waiting, done, failed, cancelled.\n"
-      "Directions: send, fetch, offer, receive, serve.\n"
       "The next page: --before with the last ID shown.\n",
       0, 0, false, run_transfers, { NULL } },
     { "show", "ID", "", "all that is known of one transfer", NULL, 1, 1, false, run_show, { NULL } },
@@ -237,6 +237,8 @@ static void append_options(GString *text, const char *title, const Verb *of)
             g_string_append(text, title);
         first = false;
         g_string_append_printf(text, "  %-25s %s\n", head, option->summary);
+        if (option->choices != NULL)
+            g_string_append_printf(text, "  %-25s %s\n", "", option->choices);
     }
 }
 
@@ -296,10 +298,10 @@ char *verb_list(void)
         g_string_append_printf(text, "verb\t%s\t%s\t%s\t%s\n", verb->name, verb->arguments,
                                verb->options, verb->summary);
     for (const Option *option = OPTIONS; option->name != NULL; option++)
-        g_string_append_printf(text, "option\t%s\t%s\t%s\t%s\t%.1s\n", option->name,
+        g_string_append_printf(text, "option\t%s\t%s\t%s\t%s\t%.1s\t%s\n", option->name,
                                option->value != NULL ? option->value : "",
                                option->everywhere ? "everywhere" : "", option->summary,
-                               &option->letter);
+                               &option->letter, option->choices != NULL ? option->choices : "");
     for (int code = 0; exit_meaning(code) != NULL; code++)
         g_string_append_printf(text, "exit\t%d\t%s\n", code, exit_meaning(code));
     return g_string_free(text, FALSE);

@@ -20,10 +20,10 @@ typedef struct {
 } Options;
 
 typedef enum {
-    OPTION_FLAG,   /* bool */
-    OPTION_TEXT,   /* char * */
-    OPTION_LIST,   /* char **: may be repeated */
-    OPTION_NUMBER, /* int64_t, min to max */
+    OPTION_FLAG,    /* bool */
+    OPTION_TEXT,    /* char * */
+    OPTION_CHOICES, /* char **: may be repeated, of the words in choices */
+    OPTION_NUMBER,  /* int64_t, min to max */
 } OptionKind;
 
 typedef struct {
@@ -35,6 +35,7 @@ typedef struct {
     size_t offset; /* in Options */
     int64_t min, max;
     const char *summary;
+    const char *choices; /* blanks between; NULL: any text */
 } Option;
 
 /* Ended by a NULL name. */
@@ -89,7 +90,8 @@ char *verb_describe(char **words, GError **error);
 /* "usage: pesitctl NAME ARGUMENTS". */
 char *verb_usage(const Verb *verb);
 /* For programs: a line of every verb, tabs between name, arguments, its own options and summary; then lines
- * "option", name, value, "everywhere" or nothing, summary and letter; then lines "exit", number and meaning. */
+ * "option", name, value, "everywhere" or nothing, summary, letter and choices;
+ * then lines "exit", number and meaning. */
 char *verb_list(void);
 
 /* handlers, each as Verb.run */

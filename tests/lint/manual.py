@@ -43,8 +43,9 @@ def verbs(pesitctl):
         options = "".join(f" [--{option}]" for option in own.split())
         lines += entry(f"{name} {arguments}".strip() + options, summary[:1].upper() + summary[1:] + ".")
     lines.append(".SH OPTIONS")
-    for _, name, value, _, summary, letter in (row for row in rows if row[0] == "option"):
-        lines += entry((letter and f"-{letter}, ") + f"--{name} {value}".strip(), summary[:1].upper() + summary[1:] + ".")
+    for _, name, value, _, summary, letter, choices in (row for row in rows if row[0] == "option"):
+        lines += entry((letter and f"-{letter}, ") + f"--{name} {value}".strip(), summary[:1].upper() + summary[1:] + ".",
+                       choices and f"({choices.replace(' ', ', ')})")
     lines.append(".SH EXIT STATUS")
     for _, code, meaning in (row for row in rows if row[0] == "exit"):
         lines += entry(code, meaning[:1].upper() + meaning[1:] + ".")

@@ -72,6 +72,7 @@ def test_every_verb_has_help():
     ("", "no verb"), ("sned", "did you mean 'send'?"), ("tranfers", "did you mean 'transfers'?"),
     ("key", "followed by create, list or remove"), ("key lst", "did you mean 'key list'?"), ("key frob", "create, list or remove"),
     ("status --josn", "did you mean '--json'?"), ("status --limit 3", "'status' takes no --limit"), ("help sned", "'send'"),
+    ("transfers --state wating", "did you mean 'waiting'?"), ("transfers --direction to", "--direction: no 'to'"),
     ("transfers --limit 0", "from 1 to 1000"), ("transfers --limit x", "from 1 to 1000"), ("transfers --limit", "wants a value"),
     ("status --json=1", "takes no value"), ("status -x", "no option '-x'"), ("show", "usage: pesitctl show ID"),
     ("show 1 2", "usage: pesitctl show ID"), ("show twelve", "'twelve' is no number"), ("wait 0", "'0' is no number"),
@@ -149,6 +150,30 @@ def test_fetch_to_a_pipe_or_a_file_is_whole_or_nothing(company, small, tmp_path)
     assert run(*door, "fetch", "BANK1", "releves/P", "-o", "/dev/null").returncode == 0
     told = run(*door, "--json", "fetch", "BANK1", "releves/P")
     assert told.stdout == small.read_text(encoding="utf-8") and json.loads(told.stderr)["state"] == "done"
+
+
+def test_send_takes_what_can_be_read_but_no_file_that_changes(company, tmp_path):
+    door = ["--socket", company.folder / "door"]
+    assert run(*door, "send", "BANK1", "/dev/stdin", "out/pipe", input="piped").returncode == 0
+    assert company.bank.received("in/pipe") == b"piped"
+    assert run(*door, "send", "BANK1", "/proc/self/stat", "out/proc").returncode == 0
+    assert b"(pesitctl)" in company.bank.received("in/proc")
+    changing = tmp_path / "changing"
+    with open(changing, "wb") as file:
+        file.truncate(1 << 20)
+    history = company.control("transfers")
+    held = ["strace", "-f", "-qq", "-o", tmp_path / "trace", "-e", "trace=ftruncate", "-e", "inject=ftruncate:delay_enter=600000",
+            PROGRAM, *door, "send", "BANK1", changing, "out/changing"]
+    traced = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # the leak sanitizer traces too: there can be one only
+    with subprocess.Popen(held, stderr=subprocess.PIPE, env=traced) as process:
+        until = time.monotonic() + 30
+        while not (tmp_path / "trace").exists() or b"ftruncate" not in (tmp_path / "trace").read_bytes():
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        os.truncate(changing, 1000)
+        told = process.communicate(timeout=30)[1]
+    assert process.returncode == 4 and b"was changed while it was read" in told
+    assert company.control("transfers") == history
 
 
 def on_terminal(*arguments, **options):
