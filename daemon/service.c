@@ -101,14 +101,18 @@ static unsigned count_incoming(const char *partner, gpointer data)
     return gate_count_admitted(((const Service *)data)->gate, partner);
 }
 
+/* Who is refused for want of a place finds one the next time, if a connection of ours only waits for work. */
 static Verdict admit(const Service *self, const Notice *notice)
 {
     GateOutgoing outgoing = {queue_count_connections(self->queue, NULL),
                              queue_count_connections(self->queue, notice->partner)};
+    Verdict verdict = self->stopping ? VERDICT_STOPPING
+                                     : gate_admit(self->gate, self->config, notice->connection,
+                                                  notice->partner, &outgoing);
 
-    return self->stopping ? VERDICT_STOPPING
-                          : gate_admit(self->gate, self->config, notice->connection,
-                                       notice->partner, &outgoing);
+    if (verdict == VERDICT_BUSY || verdict == VERDICT_FULL)
+        queue_make_room(self->queue, verdict == VERDICT_BUSY ? notice->partner : NULL);
+    return verdict;
 }
 
 static void close_connection(Service *self, Connection *connection)

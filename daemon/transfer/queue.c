@@ -641,6 +641,20 @@ void queue_set_counter(Queue *self, QueueCounter count_incoming, gpointer data)
     self->counter_data = data;
 }
 
+void queue_make_room(Queue *self, const char *partner)
+{
+    for (guint i = 0; i < self->links->len; i++) {
+        Link *link = g_ptr_array_index(self->links, i);
+
+        if (link->id != 0 || link->leaving ||
+            (partner != NULL && strcmp(link->partner, partner) != 0))
+            continue;
+        link->leaving = true;
+        connection_order(link->connection, order_new(ORDER_FINISH));
+        return;
+    }
+}
+
 void queue_take_room(Queue *self)
 {
     if (!self->crowded)

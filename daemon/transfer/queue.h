@@ -25,6 +25,8 @@ void queue_free(Queue *self);
 void queue_set_config(Queue *self, Config *config);
 /* Who says how many called in: they take places of the same limits. Without it there are none. */
 void queue_set_counter(Queue *self, QueueCounter count_incoming, gpointer data);
+/* A connection of ours with a partner (NULL: any) that has nothing to do ends, for one that was not let in. */
+void queue_make_room(Queue *self, const char *partner);
 /* One that called in has left. */
 void queue_take_room(Queue *self);
 /* A stored transfer, queued or waiting, of direction send or fetch. transfer: taken. */

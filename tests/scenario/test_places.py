@@ -4,6 +4,7 @@ import pytest
 from node import Bare
 from peer import Requester
 from responder import Lobby
+from waiting import eventually
 
 CONFIG = '''limits: { connections = %d; }; timers: { release_ms = 500; drain_ms = 500; };
 listeners = ( { address = "127.0.0.1"; port = 0; } );
@@ -60,3 +61,23 @@ def test_a_partner_is_refused_while_we_call(tmp_path, node, lobby):
     requester.close()
     assert b"".join(link.take_file()[1]) == b"payment"
     link.close()
+
+
+def test_a_connection_of_ours_that_waits_for_work_makes_room(tmp_path, node, lobby):
+    """The first call is refused, but not every call until our connection has been idle for long."""
+    send(node, tmp_path)
+    link = lobby.accept()
+    link.take_connect()
+    link.take_file()
+    eventually(lambda: node.control("transfers")[0]["state"] == "done", told=node.log)
+    requester, answer = call(node)
+    assert (answer.name, answer.diag) == ("RCONNECT", node.full)
+    requester.close()
+    link.is_released()
+    link.close()
+
+    def let_in():
+        requester, answer = call(node)
+        requester.close()
+        return answer.name == "ACONNECT"
+    eventually(let_in, told=node.log)

@@ -358,6 +358,29 @@ static void test_who_called_in(Scene *scene, gconstpointer data)
     g_assert_nonnull(doing(id)); /* another partner's place */
 }
 
+/* Who works is left alone, who only waits for work goes, one at a time. */
+static void test_make_room(Scene *scene, gconstpointer data)
+{
+    int64_t busy = add(scene, "C", "a/1"), done = add(scene, "C", "a/2");
+    Connection *idle = doing(done), *working = doing(busy);
+
+    (void)data;
+    g_assert_true(idle != NULL && working != NULL);
+    queue_make_room(scene->queue, "C");
+    g_assert_cmpuint(idle->finishes, ==, 0);
+    end(scene, idle, OUTCOME_DONE, GOOD, NULL);
+    queue_make_room(scene->queue, "B");
+    g_assert_cmpuint(idle->finishes, ==, 0);
+    queue_make_room(scene->queue, "C");
+    queue_make_room(scene->queue, NULL); /* there is no other */
+    g_assert_cmpuint(idle->finishes, ==, 1);
+    g_assert_cmpuint(working->finishes, ==, 0);
+    g_assert_null(idle->job);
+    (void)add(scene, "C", "a/3"); /* not on one that leaves */
+    g_assert_null(idle->job);
+    close_connection(scene, idle);
+}
+
 /* attempts */
 
 static void assert_delay(const Transfer *transfer, int64_t delay_s)
@@ -677,6 +700,7 @@ int main(int argc, char **argv)
             {"/queue/order", test_order},
             {"/queue/places", test_places},
             {"/queue/who-called-in", test_who_called_in},
+            {"/queue/make-room", test_make_room},
             {"/queue/delays", test_delays},
             {"/queue/what-counts", test_what_counts},
             {"/queue/others-pass", test_others_pass},
