@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inotify on the folders of the watched files, because a file that is replaced by rename is another file. A path may
- * lead over links: each of them is a name in a folder too, and is watched there. Main loop only.
+ * inotify on the folders of the watched files, because a file that is replaced by rename is another file. So is one in a
+ * folder that is replaced, or behind a link: every name on the way is watched in the folder that holds it. Main loop
+ * only.
  */
 #include "daemon/watch.h"
 
@@ -133,8 +134,7 @@ static char *watch_to_link(Watch *self, const char *path)
         name = g_build_filename(folder, parts[i], NULL);
         rest = g_strjoinv("/", parts + i + 1);
         next = follow(folder, name, rest);
-        if (next != NULL || rest[0] == '\0')
-            watch_name(self, folder, parts[i]);
+        watch_name(self, folder, parts[i]);
         if (next != NULL)
             return next;
         g_free(folder);

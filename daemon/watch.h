@@ -14,6 +14,6 @@ Watch *watch_new(void (*on_change)(gpointer data), gpointer data, GError **error
 void watch_free(Watch *self);
 /* Forgets what was added, so that it can be added anew. */
 void watch_clear(Watch *self);
-/* Watches a file, and every link on the way to it, from now on; one that is not there yet counts when it comes.
+/* Watches a file, and every folder and link on the way to it, from now on; one that is not there yet counts when it comes.
  * NULL: nothing. */
 void watch_add(Watch *self, const char *path);

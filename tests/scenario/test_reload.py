@@ -326,7 +326,15 @@ def as_files(tmp_path, certificates, name):
     copy(certificates, name, tmp_path / "files")
 
 
-@pytest.mark.parametrize("renew, path", [(as_files, "files"), (as_secret, "secret"), (as_release, "current")])
+def as_folder(tmp_path, certificates, name):
+    """A folder that takes the place of another."""
+    copy(certificates, name, tmp_path / "fresh" / "pair")
+    if (tmp_path / "folder").exists():
+        (tmp_path / "folder").rename(tmp_path / ("before-" + name))
+    (tmp_path / "fresh").rename(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("renew, path", [(as_files, "files"), (as_folder, "folder/pair"), (as_secret, "secret"), (as_release, "current")])
 def test_a_certificate_is_replaced(tmp_path, certificates, renew, path):
     renew(tmp_path, certificates, "old")
     node = secure(tmp_path, tmp_path / path)
