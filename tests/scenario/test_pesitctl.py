@@ -16,7 +16,8 @@ from node import BUILD, Bare
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = (BUILD / "pesitctl/pesitctl").resolve()
 VECTORS = sorted((ROOT / "tests/vectors").glob("*.hex"))
-BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; } );
+BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; },
+  { address = "127.0.0.1"; port = 0; tls: { certificate = "%s/tls.pem"; key = "%s/tls.key"; }; } );
 partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret";
   files = ( { pattern = "in/*"; mode = "receive"; }, { pattern = "dispo/*"; mode = "offer"; } ); } );'''
 COMPANY = '''partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d;
@@ -25,6 +26,8 @@ COMPANY = '''partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent 
   { name = "AWAY"; identifier = "AWAY"; password_sent = "secret"; address = "127.0.0.1"; port = 1;
     retry_delays_s = [ 300 ]; files = ( { pattern = "out/*"; mode = "send"; } ); },
   { name = "LOST"; identifier = "LOST"; password_sent = "secret"; address = "127.0.0.1"; port = 1;
+    retry_attempts = 1; files = ( { pattern = "out/*"; mode = "send"; } ); },
+  { name = "STRANGER"; identifier = "STRANGER"; password_sent = "secret"; address = "127.0.0.1"; port = %d; tls: { enabled = true; };
     retry_attempts = 1; files = ( { pattern = "out/*"; mode = "send"; } ); } );'''
 
 
@@ -41,8 +44,11 @@ def table(kind):
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    bank = Bare(folder / "bank", "BANK1", BANK).start()
-    node = Bare(folder / "company", "COMPANY", COMPANY % bank.port).start()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj",
+                    "/CN=stranger", "-keyout", folder / "tls.key", "-out", folder / "tls.pem"], check=True, capture_output=True)
+    bank = Bare(folder / "bank", "BANK1", BANK % (folder, folder)).start()
+    ports = [int(port) for port in re.findall(r" PORT=(\d+)", bank.log())]
+    node = Bare(folder / "company", "COMPANY", COMPANY % (ports[0], ports[1])).start()
     node.bank = bank
     yield node
     node.stop()
@@ -87,7 +93,7 @@ def test_wrong_usage_is_code_1_and_told(line, complaint):
 
 @pytest.mark.parametrize("line, code", [
     ("send BANK1 FILE out/good", 0), ("send AWAY FILE out/later --wait 0", 2), ("send BANK1 FILE wrong/a", 3),
-    ("fetch BANK1 releves/NOTHING", 3), ("send BANK1 FILE no/rule", 4), ("send LOST FILE out/lost", 5), ("send BANK1 /none", 8),
+    ("fetch BANK1 releves/NOTHING", 3), ("send BANK1 FILE no/rule", 4), ("send LOST FILE out/lost", 5), ("send STRANGER FILE out/strange", 6), ("send BANK1 /none", 8),
     ("send NOBODY FILE out/a", 8), ("show 999999", 8), ("partner show NOBODY", 8), ("api GET /api/v1/nothing", 8), ("key create a god", 4),
     ("check-config /none", 4), ("decode /none", 8)])
 def test_exit_codes_tell_how_it_stands(company, small, line, code):
@@ -122,7 +128,7 @@ def test_json_has_the_documented_fields(company, small, tmp_path):
     assert (tmp_path / "j").read_bytes() == small.read_bytes() and company.control("reload") == {"reloaded": True}
     status = company.control("status")
     assert status["state"] == "running" and all(f"| `{field}` |" in document for field in status)
-    assert [row["name"] for row in company.control("partner", "list")] == ["BANK1", "AWAY", "LOST"]
+    assert [row["name"] for row in company.control("partner", "list")] == ["BANK1", "AWAY", "LOST", "STRANGER"]
     made = company.control("cluster", "create", "c")
     assert company.control("cluster", "show", made["id"])["name"] == "c" and len(company.control("cluster", "list")) == 1
     assert company.control("cluster", "remove", made["id"]) == {"done": True}
