@@ -53,19 +53,25 @@ static char *make_body(const AdminRequest *request, char **values)
 
 static void print_value(const char *name, json_t *value)
 {
-    g_autofree char *number =
-            json_is_integer(value) ? g_strdup_printf("%lld", (long long)json_integer_value(value))
-                                   : NULL;
-    char *text = json_is_string(value) || number != NULL
-                         ? NULL
-                         : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 
     if (!json_is_null(value))
-        printf("%-*s %s\n", NAME_COLUMNS, name,
-               json_is_string(value) ? json_string_value(value)
-               : number != NULL      ? number
-                                     : text);
+        printf("%-*s %s\n", NAME_COLUMNS, name, text != NULL ? text : json_string_value(value));
     free(text);
+}
+
+/* A list of things has a line for each below its name; what else there is stands beside the name. */
+static void print_field(const char *name, json_t *value)
+{
+    json_t *item;
+    size_t i;
+
+    if (!json_is_object(json_array_get(value, 0))) {
+        print_value(name, value);
+        return;
+    }
+    puts(name);
+    json_array_foreach(value, i, item) print_value("", item);
 }
 
 /* Fields a line, things apart by an empty line; a page of things is what it holds. */
@@ -86,7 +92,7 @@ static void print_plain(json_t *root)
         }
         return;
     }
-    json_object_foreach(things, name, value) print_value(name, value);
+    json_object_foreach(things, name, value) print_field(name, value);
 }
 
 /* People want the key alone, to put it into a file. */

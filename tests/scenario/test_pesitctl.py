@@ -140,6 +140,17 @@ def test_json_has_the_documented_fields(company, small, tmp_path):
     assert sealed["sealed"].startswith("sealed:") and verifier["verifier"].startswith("verifier:")
 
 
+def test_answers_of_the_administration_are_lines_for_people(company):
+    door = ["--socket", company.folder / "door"]
+    shown = run(*door, "partner", "show", "BANK1").stdout.splitlines()
+    assert shown[:4] == ["id                   BANK1", "name                 BANK1", "enabled              true", "virtualFiles"]
+    assert [json.loads(line)["pattern"] for line in shown[4:7]] == ["out/*", "wrong/*", "releves/*"]
+    listed = run(*door, "partner", "list").stdout
+    assert [part.split()[1] for part in listed.split("\n\n")] == ["BANK1", "AWAY", "LOST", "STRANGER"]
+    key = run(*door, "key", "create", "people", "viewer").stdout
+    assert re.fullmatch(r"pk_[0-9a-f]+\n", key) and "people" in run(*door, "key", "list").stdout
+
+
 def test_fetch_to_a_pipe_or_a_file_is_whole_or_nothing(company, small, tmp_path):
     company.bank.control("send", "COMPANY", small, "dispo/P")
     door = ["--socket", company.folder / "door"]
