@@ -16,12 +16,21 @@ typedef struct {
     char *partner, *path; /* of the folder; partner NULL: the root */
 } Listing;
 
-static void listing_free(Listing *listing)
+void listing_free(gpointer listing)
 {
-    g_ptr_array_unref(listing->names);
-    g_free(listing->partner);
-    g_free(listing->path);
-    g_free(listing);
+    Listing *self = listing;
+
+    g_ptr_array_unref(self->names);
+    g_free(self->partner);
+    g_free(self->path);
+    g_free(self);
+}
+
+static void forget_listing(Mount *mount, Listing *listing)
+{
+    pthread_mutex_lock(&mount->lock);
+    g_hash_table_remove(mount->listings, listing);
+    pthread_mutex_unlock(&mount->lock);
 }
 
 static uint64_t inode_of(const Listing *listing, const char *name)
@@ -128,8 +137,12 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
         fuse_reply_err(req, failure);
         return;
     }
+    pthread_mutex_lock(&mount->lock);
+    g_hash_table_add(mount->listings, listing);
+    pthread_mutex_unlock(&mount->lock);
     info->fh = (uintptr_t)listing;
-    fuse_reply_open(req, info);
+    if (fuse_reply_open(req, info) == -ENOENT) /* the opener was interrupted: nobody will close */
+        forget_listing(mount, listing);
 }
 
 void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
@@ -159,6 +172,6 @@ void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     Listing *listing = (Listing *)(uintptr_t)info->fh;
 
     (void)id;
-    listing_free(listing);
+    forget_listing(mount_of(req), listing);
     fuse_reply_err(req, 0);
 }

@@ -78,6 +78,7 @@ struct Mount {
     GHashTable *
             folder_times; /* "PARTNER/path" → int64_t, when something came or went; since the mount */
     GHashTable *handles;         /* Handle *, open */
+    GHashTable *listings;        /* Listing *, of open folders */
     pthread_cond_t released;     /* a writer has gone */
     unsigned waiting;            /* requests that wait for a partner */
     pthread_cond_t nobody_waits; /* waiting became 0 */
@@ -153,6 +154,11 @@ int status_errno(const ClientTransfer *transfer);
 char *status_value(const ClientTransfer *transfer, const char *name);
 /* Names of all of them, each ended by NUL, then an empty one. */
 const char *status_names(void);
+
+/* folder.c */
+
+/* What an open folder shows. */
+void listing_free(gpointer listing);
 
 /* ops.c */
 extern const struct fuse_lowlevel_ops MOUNT_OPS;

@@ -53,6 +53,7 @@ void mount_init(Mount *self, Client *client)
     self->next_id = FUSE_ROOT_ID + 1;
     self->folder_times = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->handles = g_hash_table_new(g_direct_hash, g_direct_equal);
+    self->listings = g_hash_table_new_full(g_direct_hash, g_direct_equal, listing_free, NULL);
     pthread_cond_init(&self->nobody_waits, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -87,6 +88,7 @@ void mount_clear(Mount *self)
     }
     g_hash_table_unref(self->folder_times);
     g_hash_table_unref(self->handles);
+    g_hash_table_unref(self->listings); /* open when the mount ended */
     g_hash_table_unref(self->by_path);
     g_hash_table_unref(self->by_id);
     g_ptr_array_unref(self->partners);
