@@ -115,6 +115,13 @@ def test_a_received_file_may_have_the_name_of_a_temporary_one(company, bank, ban
     assert "COMPANY/in/" + name not in bank.inbox() and not path.exists()
 
 
+def test_a_file_with_the_name_of_a_temporary_one_is_fetched_by_command(mnt, company, bank, source, tmp_path):
+    bank.control("send", "COMPANY", source, "dispo/XX123456")
+    assert "No such file" in mnt.shell("cat releves/XX123456").stderr
+    company.control("fetch", "BANK1", "releves/XX123456", "-o", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == FILE
+
+
 def test_a_received_file_that_is_replaced_is_read_anew(mnt, bank_mnt):
     for text in ("first", "other"):
         assert mnt.shell("echo %s > out/anew" % text).returncode == 0
