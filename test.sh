@@ -15,21 +15,20 @@ esac
 
 ./install-deps.sh --test || exit 1
 root=${BUILD_ROOT:-.}
-passed=0
-failed=0
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
 
 # check NAME COMMAND…: runs it, shows its output only when it fails
 check() {
-    local name=$1 log
+    local name=$1 log start=$SECONDS
     shift
-    log=$(mktemp)
+    log=$(mktemp -p "$results" log.XXXXXX)
     if "$@" >"$log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok     $name"
+        mktemp -p "$results" passed.XXXXXX >/dev/null
+        echo "ok     $name ($((SECONDS - start)) s)"
     else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-        tail -n 60 "$log"
+        mktemp -p "$results" failed.XXXXXX >/dev/null
+        echo "FAILED $name ($((SECONDS - start)) s)"$'\n'"$(tail -n 60 "$log")"
     fi
     rm -f "$log"
 }
@@ -41,15 +40,17 @@ build() {
     if [ ! -f "$folder/build.ninja" ]; then
         CC=$compiler meson setup "$folder" . -Dwerror=true "$@" || return 1
     fi
-    meson compile -C "$folder"
+    meson compile -C "$folder" && ninja -C "$folder" meson-test-prereq
 }
 
-# tests NAME [OPTION…]: the tests of a build folder, counted one by one
+# tests NAME [OPTION…]: the tests of a build folder, counted one by one, two at a time: most of their time they wait
 tests() {
     local folder=$root/build-$1 name
     for name in $(meson test -C "$folder" --list --no-rebuild "${@:2}" 2>/dev/null | sed 's/.* //'); do
-        check "$1: $name" meson test -C "$folder" --print-errorlogs "$name"
+        while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+        check "$1: $name" meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "log-$name" "$name" &
     done
+    wait
 }
 
 run() {
@@ -69,5 +70,7 @@ if ! $quick; then
     tests fuzz --suite fuzz
 fi
 
+passed=$(find "$results" -name 'passed.*' | wc -l)
+failed=$(find "$results" -name 'failed.*' | wc -l)
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -59,13 +59,13 @@ def wait_until(condition, what, seconds=120):
 
 def all_of(node, *options):
     """The whole history, page by page."""
-    rows, before = [], 0
+    rows, before = [], ()
     while True:
-        page = node.control("transfers", "--limit", 1000, "--before", before, *options)
+        page = node.control("transfers", "--limit", 1000, *before, *options)
         rows += page
         if len(page) < 1000:
             return rows
-        before = page[-1]["id"]
+        before = ("--before", page[-1]["id"])
 
 
 @pytest.fixture
