@@ -200,6 +200,12 @@ static ChannelResult wait_for_input(Channel *self, int64_t until_us)
     return CHANNEL_EVENT;
 }
 
+/* Set since it was looked at, by what was done before the socket turned out to be empty. */
+static bool has_attention(Channel *self)
+{
+    return !self->orders_ignored && atomic_load(&self->attention);
+}
+
 static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, PesitEvent *ret_event)
 {
     *ret_event = (PesitEvent){.kind = PESIT_EVENT_LOST}; /* unless one comes */
@@ -222,7 +228,7 @@ static ChannelResult next_event(Channel *self, int64_t until_us, bool wait, Pesi
         if (fill(self) != STREAM_NOTHING)
             continue;
         again_us = work_while_idle(self);
-        if (again_us == 0 || !channel_flush(self))
+        if (again_us == 0 || !channel_flush(self) || has_attention(self))
             continue;
         if (!wait)
             return CHANNEL_TIME;
