@@ -24,6 +24,7 @@ static const struct { unsigned status; const char *type; } CODES[BASE_ERROR_COUN
     [BASE_ERROR_PARTNER]            = { 502, "partner" },
     [BASE_ERROR_CONNECTION_REFUSED] = { 502, "connection-refused" },
     [BASE_ERROR_UNKNOWN_HOST]       = { 502, "unknown-host" },
+    [BASE_ERROR_EXPIRED]            = { 502, "expired" },
 };
 /* clang-format on */
 

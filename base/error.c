@@ -36,6 +36,7 @@ static const char *const CODE_NAMES[BASE_ERROR_COUNT] = {
         [BASE_ERROR_PARTNER] = "partner",
         [BASE_ERROR_CONNECTION_REFUSED] = "connection-refused",
         [BASE_ERROR_UNKNOWN_HOST] = "unknown-host",
+        [BASE_ERROR_EXPIRED] = "expired",
 };
 
 const char *base_error_name(BaseError code)

@@ -24,6 +24,7 @@ typedef enum {
     BASE_ERROR_PARTNER,            /* the partner answered with a diagnostic */
     BASE_ERROR_CONNECTION_REFUSED, /* the partner's host is there, nobody listens */
     BASE_ERROR_UNKNOWN_HOST,       /* the partner's name has no address */
+    BASE_ERROR_EXPIRED,            /* not accepted: our own certificate has expired */
     BASE_ERROR_COUNT,
 } BaseError;
 

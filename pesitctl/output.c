@@ -40,6 +40,7 @@ ExitCode exit_code_of_error(const GError *error)
     case BASE_ERROR_UNKNOWN_HOST:
         return EXIT_UNREACHABLE;
     case BASE_ERROR_UNTRUSTED:
+    case BASE_ERROR_EXPIRED:
         return EXIT_UNTRUSTED;
     case BASE_ERROR_CANCELLED:
         return EXIT_CANCELLED;

@@ -144,6 +144,8 @@ static int errno_of_code(BaseError code, bool of_daemon)
         return EHOSTDOWN;
     case BASE_ERROR_UNTRUSTED:
         return EKEYREJECTED;
+    case BASE_ERROR_EXPIRED:
+        return EKEYEXPIRED;
     case BASE_ERROR_PARTNER:
     case BASE_ERROR_IO:
     case BASE_ERROR_COUNT:

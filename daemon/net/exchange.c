@@ -90,8 +90,10 @@ void exchange_end_broken(Exchange *self, const PesitEvent *event)
     case PESIT_EVENT_LOST:
         text = g_strconcat("connection lost", reason != NULL ? ": " : NULL, reason, NULL);
         diag = PESIT_DIAG(3, 310);
-        if (g_error_matches(self->connection->channel->failure, BASE_ERROR, BASE_ERROR_UNTRUSTED)) {
-            code = BASE_ERROR_UNTRUSTED; /* the partner did not want our certificate */
+        if (g_error_matches(self->connection->channel->failure, BASE_ERROR, BASE_ERROR_UNTRUSTED) ||
+            g_error_matches(self->connection->channel->failure, BASE_ERROR, BASE_ERROR_EXPIRED)) {
+            /* the partner did not want our certificate */
+            code = (BaseError)self->connection->channel->failure->code;
             diag = PESIT_DIAG_OK;
         }
         break;

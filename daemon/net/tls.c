@@ -217,13 +217,23 @@ static bool is_about_certificate(unsigned long code)
     }
 }
 
-static void set_broken(int ssl_error, int errno_value, GError **error)
+/* Refused by an alert: because its time is over, or for another reason. */
+static void set_refused(TlsChannel *self, unsigned long code, GError **error)
+{
+    X509 *own = SSL_get_certificate(self->handle);
+    bool expired = own != NULL && X509_cmp_current_time(X509_get0_notAfter(own)) < 0;
+
+    g_set_error(error, BASE_ERROR, expired ? BASE_ERROR_EXPIRED : BASE_ERROR_UNTRUSTED,
+                "the partner does not accept our certificate%s: %s",
+                expired ? ", which has expired" : "", ERR_reason_error_string(code));
+}
+
+static void set_broken(TlsChannel *self, int ssl_error, int errno_value, GError **error)
 {
     unsigned long code = ERR_peek_last_error();
 
     if (ssl_error == SSL_ERROR_SSL && is_about_certificate(code))
-        g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED,
-                    "the partner does not accept our certificate: %s", last_reason());
+        set_refused(self, code, error);
     else
         g_set_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE, "TLS: %s",
                     ssl_error == SSL_ERROR_SSL ? last_reason() : g_strerror(errno_value));
@@ -239,6 +249,8 @@ static void set_handshake_error(TlsChannel *self, int ssl_error, int errno_value
         g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED,
                     "the partner's certificate is not accepted: %s",
                     X509_verify_cert_error_string(verified));
+    else if (ssl_error == SSL_ERROR_SSL && is_about_certificate(code))
+        set_refused(self, code, error);
     else if (ssl_error == SSL_ERROR_SSL && code != 0)
         g_set_error(error, BASE_ERROR, BASE_ERROR_UNTRUSTED, "TLS handshake: %s",
                     ERR_reason_error_string(code));
@@ -379,7 +391,7 @@ TlsResult tls_receive(TlsChannel *self, uint8_t *buffer, size_t capacity, size_t
             return TLS_NOTHING;
         if (ssl_error == SSL_ERROR_ZERO_RETURN)
             return TLS_END;
-        set_broken(ssl_error, errno_value, error);
+        set_broken(self, ssl_error, errno_value, error);
         return TLS_ERROR;
     }
     *ret_length = total;
@@ -405,7 +417,7 @@ bool tls_send(TlsChannel *self, const uint8_t *bytes, size_t length, int64_t dea
         }
         ssl_error = SSL_get_error(self->handle, result);
         if (ssl_error != SSL_ERROR_WANT_READ && ssl_error != SSL_ERROR_WANT_WRITE) {
-            set_broken(ssl_error, errno_value, error);
+            set_broken(self, ssl_error, errno_value, error);
             return false;
         }
         if (!wait_for(self, ssl_error, deadline_us, error))
