@@ -19,7 +19,6 @@
 #define DIAG_RESOURCES     PESIT_DIAG(2, 201)
 #define DIAG_EXISTS        PESIT_DIAG(2, 204)
 #define DIAG_NO_ROOM       PESIT_DIAG(2, 206)
-#define DIAG_IN_USE        PESIT_DIAG(2, 207)
 #define DIAG_IO_ERROR      PESIT_DIAG(2, 213)
 #define DIAG_NO_RESTART    PESIT_DIAG(2, 214)
 #define DIAG_SPACE         PESIT_DIAG(2, 219)
@@ -67,23 +66,6 @@ static PesitDiag check_names(Incoming *self, const PesitFpdu *fpdu, char **ret_p
     return PESIT_DIAG_OK;
 }
 
-static PesitDiag claim(Incoming *self, const char *path, const char **ret_reason)
-{
-    switch (connection_ask(self->connection, NOTICE_CLAIM, path)) {
-    case VERDICT_YES:
-        self->claimed = g_strdup(path);
-        return PESIT_DIAG_OK;
-    case VERDICT_BUSY:
-        *ret_reason = "the file is being written by another transfer";
-        return DIAG_IN_USE;
-    case VERDICT_FULL:
-    case VERDICT_STOPPING:
-        break;
-    }
-    *ret_reason = "no transfer can begin now";
-    return DIAG_RESOURCES;
-}
-
 /* A repeat of what is complete here already: the answer to TRANS.END was lost. Claimed before it is looked for: what
  * another connection is just completing must not be told unknown. §9.10 d */
 static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char *path,
@@ -98,7 +80,7 @@ static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char
 
     if (pesit_fpdu_number(fpdu, PESIT_PI_RESTARTED, 0) == 0)
         return PESIT_DIAG_OK;
-    diag = claim(self, path, ret_reason);
+    diag = incoming_claim(self, path, ret_reason);
     if (pesit_diag_is_negative(diag))
         return diag;
     result = store_execute(
@@ -212,7 +194,7 @@ static PesitDiag check_target(Incoming *self, char **path, const char **ret_reas
     if (self->file->existing != EXISTING_REPLACE &&
         spool_inbox_has(connection->services->spool, connection->partner->name, *path))
         return DIAG_EXISTS;
-    return claim(self, *path, ret_reason);
+    return incoming_claim(self, *path, ret_reason);
 }
 
 static PesitDiag check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_path,

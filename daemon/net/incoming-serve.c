@@ -26,6 +26,7 @@
 #define DIAG_OTHER          PESIT_DIAG(2, 299)
 #define TRANSFER_ID_MODULUS 0xFFFFFF
 #define ENTITY_MIN_BYTES    128
+#define GENERIC_CLAIM       "/*" /* the name of no file */
 
 /* The same answer for unknown, not allowed and not there. */
 static PesitDiag find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer,
@@ -41,6 +42,13 @@ static PesitDiag find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **re
     *ret_reason = "the partner may not read";
     if (!partner->may_read)
         return DIAG_NOT_FOUND;
+    /* until our service of what is found is in the store, no other looks: one file would go out twice */
+    if (strpbrk(file_name, "*?") != NULL) {
+        PesitDiag diag = incoming_claim(self, GENERIC_CLAIM, ret_reason);
+
+        if (pesit_diag_is_negative(diag))
+            return diag;
+    }
     result = store_execute(
             self->connection->services->store,
             store_request_find_offer(partner->name,
@@ -179,6 +187,7 @@ bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
     if (!record_service(self, fpdu, offer, &error))
         return give_up(self, DIAG_RESOURCES,
                        error != NULL ? error->message : "the transfer cannot be recorded");
+    incoming_unclaim(self);
     self->selected = true;
     self->progress = progress_new();
     (void)posix_fadvise(self->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */

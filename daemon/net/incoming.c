@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DIAG_RESOURCES       PESIT_DIAG(2, 201)
+#define DIAG_IN_USE          PESIT_DIAG(2, 207)
 #define DIAG_LENGTH          16
 #define DIAG_STOPPING        PESIT_DIAG(3, 312)
 #define DIAG_MESSAGE_REFUSED PESIT_DIAG(2, 209)
@@ -56,6 +58,34 @@ void incoming_settle_name(Incoming *self)
     fd_clear(&self->published_fd);
 }
 
+PesitDiag incoming_claim(Incoming *self, const char *path, const char **ret_reason)
+{
+    switch (connection_ask(self->connection, NOTICE_CLAIM, path)) {
+    case VERDICT_YES:
+        self->claimed = g_strdup(path);
+        return PESIT_DIAG_OK;
+    case VERDICT_BUSY:
+        *ret_reason = "another transfer has it just now";
+        return DIAG_IN_USE;
+    case VERDICT_FULL:
+    case VERDICT_STOPPING:
+        break;
+    }
+    *ret_reason = "no transfer can begin now";
+    return DIAG_RESOURCES;
+}
+
+void incoming_unclaim(Incoming *self)
+{
+    Notice *notice;
+
+    if (self->claimed == NULL)
+        return;
+    notice = notice_new(self->connection, NOTICE_UNCLAIM);
+    notice->path = g_steal_pointer(&self->claimed);
+    (void)mailbox_post(self->connection->services->notices, notice); /* closed only at the end */
+}
+
 void incoming_forget(Incoming *self)
 {
     bool published =
@@ -72,13 +102,7 @@ void incoming_forget(Incoming *self)
     if (self->transfer != NULL && !self->serving && !self->undecided &&
         (!published || self->repeated))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
-    if (self->claimed != NULL) {
-        Notice *notice = notice_new(self->connection, NOTICE_UNCLAIM);
-
-        notice->path = g_steal_pointer(&self->claimed);
-        (void)mailbox_post(self->connection->services->notices,
-                           notice); /* closed only at the end */
-    }
+    incoming_unclaim(self);
     g_clear_pointer(&self->inserting, reply_unref);
     g_clear_pointer(&self->transfer, transfer_free);
     g_clear_pointer(&self->progress, progress_unref);

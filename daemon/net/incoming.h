@@ -17,7 +17,7 @@ typedef struct {
     bool selected;
     bool serving;      /* SELECT: we send */
     bool repeated;     /* it was complete before: received again, published once */
-    char *claimed;     /* the target path that is ours until the selection ends, or NULL */
+    char *claimed;     /* what is ours among the selections, or NULL */
     bool settled;      /* the row has its final state */
     bool undecided;    /* the row's end is not stored yet: the bytes stay until it is */
     bool interrupting; /* IDT sent, ACK(IDT) awaited */
@@ -45,6 +45,10 @@ typedef struct {
 
 /* Forgets the selection: closes, removes what is left over, gives the claim back. */
 void incoming_forget(Incoming *self);
+/* Makes a path ours among this partner's selections: 0/000, or 2/207 when another has it, 2/201. */
+PesitDiag incoming_claim(Incoming *self, const char *path, const char **ret_reason);
+/* Gives the claim back, if there is one. */
+void incoming_unclaim(Incoming *self);
 /* Answers with a type and a diagnostic. params: NULL for none. */
 bool incoming_answer(Incoming *self, PesitFpduType type, PesitFpdu *params, PesitDiag diag);
 /* Refuses a selection: the reason goes to the log, and to the partner when its profile says so. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups E to H: a file is selected, opened, written, read. Chapters 3.6.3, 4.7.3, 4.7.4."""
+import concurrent.futures
 import random
 
 from cases import NotTried, case
@@ -159,6 +160,32 @@ def unknown_file(world):
     assert peer.write("E131", b"works") == NOTHING
 
 
+def read_next(peer, pattern):
+    """(name, content) of the file that a generic name gives; None when there is none, busy: another is choosing."""
+    answer = peer.select(pattern)
+    if answer.diag == "2/205":
+        return None
+    if answer.diag == "2/207":
+        return "busy", b""
+    name = expect(answer, "ACK(SELECT)").values[12].decode()
+    assert answer.number(11) == 0
+    expect(peer.ask("ORF"), "ACK(ORF)")
+    expect(peer.ask("READ", {18: b"\0"}), "ACK(READ)")
+    articles, _ = peer.take_data()
+    content = b"".join(articles)
+    expect(peer.ask("TRANS.END", {27: number(len(content)), 28: number(len(articles))}), "ACK(TRANS.END)")
+    close(peer)
+    return name, content
+
+
+def read_all(peer, pattern):
+    """The names of what this caller gets until nothing is left."""
+    while (found := read_next(peer, pattern)) is not None:
+        if found[0] != "busy":
+            assert found[1] == found[0].encode()
+            yield found[0]
+
+
 @case(133)
 def generic_name(world):
     peer = caller(world)
@@ -167,16 +194,16 @@ def generic_name(world):
         contents[name] = name.encode() * 100
         bank(world).offer("dispo/" + name, contents[name])
     for _ in range(2):
-        answer = expect(peer.select("E133.*"), "ACK(SELECT)")
-        name = answer.values[12].decode()
-        assert name in contents and answer.number(11) == 0
-        expect(peer.ask("ORF"), "ACK(ORF)")
-        expect(peer.ask("READ", {18: b"\0"}), "ACK(READ)")
-        articles, _ = peer.take_data()
-        assert b"".join(articles) == contents.pop(name)
-        expect(peer.ask("TRANS.END", {27: number(len(b"".join(articles))), 28: number(len(articles))}), "ACK(TRANS.END)")
-        close(peer)
+        name, content = read_next(peer, "E133.*")
+        assert contents.pop(name) == content
     assert peer.select("E133%").diag == "2/205"
+    # several at once: each file goes to one of them
+    names = ["E133P%02d" % i for i in range(40)]
+    for name in names:
+        bank(world).offer("dispo/" + name, name.encode())
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        read = [name for each in pool.map(lambda peer: list(read_all(peer, "E133P*")), [caller(world) for _ in range(4)]) for name in each]
+    assert sorted(read) == names
 
 
 @case(134)

@@ -191,6 +191,38 @@ static void test_offers(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(offer(fixture->store, "RELEVE__"), ==, 0);
 }
 
+static void serve(Store *store, int64_t offer_id, TransferState state)
+{
+    Transfer *service = make(DIRECTION_SERVE, state, "dispo/1", "RELEVE");
+
+    service->offer_id = offer_id;
+    insert(store, service);
+}
+
+/* From the moment somebody reads an offer, a generic name means the next one; a service that failed gives it back. */
+static void test_served_offers(Fixture *fixture, gconstpointer data)
+{
+    int64_t ids[3];
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
+        g_autofree char *name = g_strdup_printf("RELEVE%zu", i);
+        Transfer *made = make(DIRECTION_OFFER, TRANSFER_QUEUED, name, name);
+
+        made->data_kept = true;
+        ids[i] = insert(fixture->store, made);
+    }
+    serve(fixture->store, ids[0], TRANSFER_FAILED);
+    serve(fixture->store, ids[0], TRANSFER_CANCELLED);
+    g_assert_cmpint(offer(fixture->store, "RELEVE?"), ==, ids[0]);
+    serve(fixture->store, ids[0], TRANSFER_DONE);
+    g_assert_cmpint(offer(fixture->store, "RELEVE?"), ==, ids[1]);
+    serve(fixture->store, ids[1], TRANSFER_RUNNING);
+    g_assert_cmpint(offer(fixture->store, "RELEVE?"), ==, ids[2]);
+    g_assert_cmpint(offer(fixture->store, "RELEVE0"), ==,
+                    ids[0]); /* by its name: as often as it is asked for */
+}
+
 static void test_repeats(Fixture *fixture, gconstpointer data)
 {
     Transfer *made = make(DIRECTION_RECEIVE, TRANSFER_DONE, "in/x", "X");
@@ -450,6 +482,7 @@ int main(int argc, char **argv)
             {"/conflict", test_conflict},
             {"/what-stands-in-the-mount", test_what_stands_in_the_mount},
             {"/offers", test_offers},
+            {"/offers-served", test_served_offers},
             {"/repeats", test_repeats},
             {"/threads", test_threads},
             {"/reopen", test_reopen},
