@@ -63,24 +63,6 @@ void gate_free(Gate *self)
     g_free(self);
 }
 
-/* Visitors of a partner; partner NULL: before CONNECT, of one address or of all (NULL). */
-static unsigned count_visitors(const Gate *self, const char *partner, const char *address)
-{
-    GHashTableIter iterator;
-    gpointer value;
-    unsigned count = 0;
-
-    g_hash_table_iter_init(&iterator, self->visitors);
-    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
-        const Visitor *visitor = value;
-
-        if (g_strcmp0(visitor->partner, partner) == 0 &&
-            (address == NULL || g_strcmp0(visitor->address, address) == 0))
-            count++;
-    }
-    return count;
-}
-
 /* Those before CONNECT, of one address or of all (NULL): that may stay, or that are leaving. */
 static unsigned count_strangers(const Gate *self, const char *address, bool leaving)
 {
@@ -252,7 +234,16 @@ unsigned gate_count(const Gate *self)
 
 unsigned gate_count_admitted(const Gate *self, const char *partner)
 {
-    if (partner != NULL)
-        return count_visitors(self, partner, NULL);
-    return g_hash_table_size(self->visitors) - count_visitors(self, NULL, NULL);
+    GHashTableIter iterator;
+    gpointer value;
+    unsigned count = 0;
+
+    g_hash_table_iter_init(&iterator, self->visitors);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const Visitor *visitor = value;
+
+        if (visitor->partner != NULL && (partner == NULL || g_str_equal(visitor->partner, partner)))
+            count++;
+    }
+    return count;
 }
