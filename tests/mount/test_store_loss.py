@@ -11,6 +11,7 @@ import pytest
 from mounted import Mounted
 from node import Bare
 from postgres import Postgres
+from waiting import eventually
 
 FILES = int(os.environ.get("STORE_LOSS_FILES", "200"))
 KILLS = int(os.environ.get("STORE_LOSS_KILLS", "3"))
@@ -48,13 +49,6 @@ def write(path, number):
         except OSError as error:
             assert error.errno in TRY_AGAIN and time.monotonic() < deadline, (path, error)
             refused += 1
-
-
-def wait_until(condition, what, seconds=120):
-    pause, deadline = threading.Event(), time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        pause.wait(0.05)
 
 
 def all_of(node, *options):
@@ -99,7 +93,7 @@ def kill_and_start(server, nodes, number):
     """Every other time it is away so long that what waits for it gives up."""
     server.kill()
     if number % 2:
-        wait_until(lambda: all("store away" in node.log()[node.seen:] for node in nodes), "the loss is seen")
+        eventually(lambda: all("store away" in node.log()[node.seen:] for node in nodes), 120)
         threading.Event().wait(0.6)
     for node in nodes:
         node.seen = len(node.log())
@@ -111,10 +105,10 @@ def test_killed_under_transfers(server, bank, company, mount):
     with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
         writes = [pool.submit(write, mount.path / "BANK1/out" / ("f%04d" % i), i) for i in range(FILES)]
         for kill in range(1, KILLS + 1):
-            wait_until(lambda: sum(w.done() for w in writes) >= FILES * kill // (KILLS + 2), "writes go on")
+            eventually(lambda: sum(w.done() for w in writes) >= FILES * kill // (KILLS + 2), 120)
             kill_and_start(server, (bank, company), kill)
         refused = sum(w.result() for w in writes)
-    wait_until(lambda: is_empty(company), "the queue runs dry")
+    eventually(lambda: is_empty(company), 120)
     names = ["f%04d" % i for i in range(FILES)]
     assert sorted(path.name for path in (bank.folder / "inbox/COMPANY/in").iterdir()) == names
     assert all(bank.received("in/" + name) == content(int(name[1:])) for name in names)

@@ -5,12 +5,11 @@ The kernel ends the process at the N-th call of a kind (strace), for N = 1, 2, â
 import json
 import pathlib
 import subprocess
-import threading
-import time
 
 import pytest
 from node import BUILD, Bare
 from strace import Strace
+from waiting import eventually
 
 BANK = '''listeners = ( { address = "127.0.0.1"; port = %d; } ); timers: { release_ms = 300; };
 partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; sync_interval_kb = 64;
@@ -21,13 +20,6 @@ partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; a
   files = ( { pattern = "out/*"; mode = "send"; }, { pattern = "releves/*"; mode = "fetch"; file_name = "{name}"; } ); } );'''
 CONTENT = bytes(range(256)) * 600  # three points
 ENDED = ("done", "failed", "cancelled")
-
-
-def wait_until(condition, what, seconds=30):
-    pause, deadline = threading.Event(), time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        pause.wait(0.02)
 
 
 @pytest.fixture
@@ -93,7 +85,7 @@ def send(company, source, path):
     """True when the daemon has taken it. A daemon that dies answers no more."""
     program = [BUILD / "pesitctl/pesitctl", "--socket", company.folder / "door", "send", "BANK1", source, path, "--no-wait"]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asking:
-        wait_until(lambda: asking.poll() is not None or is_dead(company), "no answer")
+        eventually(lambda: asking.poll() is not None or is_dead(company), 30)
         try:
             return asking.wait(0.5) == 0
         except subprocess.TimeoutExpired:
@@ -104,7 +96,7 @@ def send(company, source, path):
 def settle(company, bank, path, victim, strace):
     """Until the transfer has ended or the victim is dead; then the victim comes back, and the transfer ends. True: it was killed."""
     if not is_dead(company):
-        wait_until(lambda: is_dead(victim) or has_ended(company, path), "neither ended nor killed")
+        eventually(lambda: is_dead(victim) or has_ended(company, path), 30)
     strace.stop()
     killed = is_dead(victim)
     come_back(victim)
@@ -112,7 +104,7 @@ def settle(company, bank, path, victim, strace):
     def ended():
         push_retries(company)
         return has_ended(company, path)
-    wait_until(ended, lambda: "not ended: %s\n%s\n%s" % (rows(company, path), company.log()[-3000:], bank.log()[-3000:]))
+    eventually(ended, 30, lambda: "%s\n%s\n%s" % (rows(company, path), company.log()[-3000:], bank.log()[-3000:]))
     return killed
 
 
@@ -165,11 +157,11 @@ def test_killed_while_a_file_is_fetched(tmp_path, bank, company, side, call):
         program = [BUILD / "pesitctl/pesitctl", "--socket", company.folder / "door", "fetch", "BANK1", "releves/" + name, "-o", target]
         with kill_at(victim, call, number) as strace:
             with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asking:
-                wait_until(lambda: is_dead(victim) or asking.poll() is not None, "neither fetched nor killed")
+                eventually(lambda: is_dead(victim) or asking.poll() is not None, 30)
                 strace.stop()
                 killed = is_dead(victim)
                 come_back(victim)
-                wait_until(lambda: (push_retries(company), asking.poll() is not None)[1], "pesitctl does not end")
+                eventually(lambda: (push_retries(company), asking.poll() is not None)[1], 30)
         assert (target.read_bytes() == CONTENT) if asking.returncode == 0 else not target.exists()
         assert not killed or victim is company or asking.returncode == 0, "the server came back: the fetch goes on"
         for row in rows(company, "releves/" + name):

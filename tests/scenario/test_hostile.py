@@ -15,6 +15,7 @@ import pytest
 from fpdu import encode, number
 from node import BUILD, FILES, Node
 from peer import Closed, Requester
+from waiting import eventually
 
 # short timers, and room for a flood from one address; the spare address 127.0.0.2 is the honest partner's
 LIMITS = '''limits: { connections = 64; unauthenticated = 48; unauthenticated_per_address = 32; };
@@ -41,14 +42,6 @@ def kilobytes(node):
 
 def descriptors(node):
     return len(os.listdir("/proc/%d/fd" % node.process.pid))
-
-
-def eventually(condition, seconds=15):
-    """Looks until it is so; the deadline is the failure."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in %d s" % seconds
-        time.sleep(0.02)
 
 
 class Honest(Requester):
