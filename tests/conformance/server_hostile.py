@@ -569,6 +569,7 @@ def write_error(world):
         assert peer.write("G179b" + call, b"works") == "0/000"
 
 
+SENDS = "sendto|sendmsg|write|writev"
 WRITES = "pwritev|pwritev2|pwrite64|write|writev"
 
 
@@ -590,9 +591,10 @@ def durable_before_the_end_is_acknowledged(world):
     watch = Strace(own.process.pid, own.folder / "strace", "fsync,fdatasync,rename,renameat,renameat2,pwritev,sendto,sendmsg,write,writev")
     with watch:
         expect(peer.finish(FILE[:30000]), "ACK(TRANS.END)")
+        watch.wait_for(SENDS, "\\3007")  # the answer is here before strace has seen the call return
     calls = watch.calls()
     name = position(calls, "rename|renameat|renameat2", "G187")
-    sent = position(calls, "sendto|sendmsg|write|writev", "\\300" + "7")  # C0 37
+    sent = position(calls, SENDS, "\\300" + "7")  # C0 37
     assert [i for i in range(name, sent) if calls[i][0] == "fsync" and "inbox" in calls[i][1]], calls
     assert name < sent
     assert own.received("in/G187") == FILE[:30000]
@@ -619,6 +621,7 @@ def durable_before_a_point_is_acknowledged(world):
             peer.send("DTF", data=FILE[:1000])
             peer.point(point)
             assert expect(peer.receive(), "ACK(SYN)").number(20) == point
+        watch.wait_for(SENDS, "\\3008", 2)
     calls, at = watch.calls(), -1
     for _ in (1, 2):
         at = position(calls, WRITES, "/data>", after=at)
@@ -626,4 +629,4 @@ def durable_before_a_point_is_acknowledged(world):
         at = position(calls, WRITES, "/context>", after=at)
         if "DSYNC" not in calls[at][1]:  # durable by itself
             at = position(calls, "fdatasync|fsync", "/context>", after=at)
-        at = position(calls, "sendto|sendmsg|write|writev", "\\3008", after=at)  # C0 38
+        at = position(calls, SENDS, "\\3008", after=at)  # C0 38

@@ -55,8 +55,9 @@ class Strace:
                 found.append((name, rest))
         return found
 
-    def wait_for(self, name, part, seconds=10):
+    def wait_for(self, names, part, count=1, seconds=10):
+        """Until so many calls of these names ("sendto|sendmsg") with this part have returned and are written down."""
         deadline = time.monotonic() + seconds
-        while not any(n == name and part in rest for n, rest in self.calls()):
-            assert time.monotonic() < deadline, "no %s with %s" % (name, part)
+        while sum(n in names.split("|") and part in rest for n, rest in self.calls()) < count:
+            assert time.monotonic() < deadline, "no %s with %s" % (names, part)
             time.sleep(0.01)
