@@ -33,6 +33,15 @@ check() {
     rm -f "$log"
 }
 
+# own_folder COMMAND…: with temporary files of its own: the folder above them is pytest's, which changes its rights
+own_folder() {
+    local folder result=0
+    folder=$(mktemp -d /tmp/t.XXXXXX)
+    PYTEST_DEBUG_TEMPROOT=$folder "$@" || result=$?
+    rm -rf --one-file-system "$folder"
+    return "$result"
+}
+
 # build NAME COMPILER OPTION…
 build() {
     local folder=$root/build-$1 compiler=$2
@@ -48,7 +57,7 @@ tests() {
     local folder=$root/build-$1 name
     for name in $(meson test -C "$folder" --list --no-rebuild "${@:2}" 2>/dev/null | sed 's/.* //'); do
         while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
-        check "$1: $name" meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "log-$name" "$name" &
+        check "$1: $name" own_folder meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "log-$name" "$name" &
     done
     wait
 }
