@@ -110,14 +110,24 @@ void transfers_download(Request *request);
 void transfers_send(Request *request);
 void transfers_receive(Request *request);
 
-/* partners.c */
+/* listeners.c */
 
 void listeners_list(Request *request);
-void partners_list(Request *request);
-void partners_show(Request *request);
-void files_list(Request *request);
 void service_reload(Request *request);
 void service_status(Request *request);
+
+/* partners.c */
+
+void partners_list(Request *request);
+void partners_show(Request *request);
+void partners_create(Request *request);
+void partners_update(Request *request);
+void partners_remove(Request *request);
+void files_list(Request *request);
+void files_show(Request *request);
+void files_create(Request *request);
+void files_update(Request *request);
+void files_remove(Request *request);
 
 /* records.c: clusters, registries, orchestrators */
 

@@ -160,6 +160,70 @@ char *json_dup_text(const Json *self)
     return copy;
 }
 
+static GVariant *read_list(const json_t *list)
+{
+    bool texts = true, numbers = true;
+    GVariantBuilder items;
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        texts = texts && json_is_string(item);
+        numbers = numbers && json_is_integer(item);
+    }
+    if (!texts && !numbers)
+        return NULL;
+    g_variant_builder_init(&items, texts ? G_VARIANT_TYPE_STRING_ARRAY : G_VARIANT_TYPE("ax"));
+    json_array_foreach(list, i, item)
+    {
+        if (texts)
+            g_variant_builder_add(&items, "s", json_string_value(item));
+        else
+            g_variant_builder_add(&items, "x", (gint64)json_integer_value(item));
+    }
+    return g_variant_builder_end(&items);
+}
+
+static GVariant *read_value(const json_t *value)
+{
+    if (json_is_string(value))
+        return g_variant_new_string(json_string_value(value));
+    if (json_is_integer(value))
+        return g_variant_new_int64(json_integer_value(value));
+    if (json_is_boolean(value))
+        return g_variant_new_boolean(json_is_true(value));
+    if (json_is_null(value))
+        return g_variant_new_tuple(NULL, 0);
+    return json_is_array(value) ? read_list(value) : NULL;
+}
+
+static bool visit_object(json_t *object, const char *prefix, JsonVisitor visit, gpointer data,
+                         GError **error)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value)
+    {
+        g_autofree char *path = g_strconcat(prefix, key, NULL);
+        g_autofree char *below = g_strconcat(path, ".", NULL);
+        g_autoptr(GVariant) read = json_is_object(value) ? NULL : read_value(value);
+
+        if (read != NULL)
+            g_variant_ref_sink(read);
+        if (!(json_is_object(value) ? visit_object(value, below, visit, data, error)
+                                    : visit(path, read, data, error)))
+            return false;
+    }
+    return true;
+}
+
+bool json_each(const Json *self, JsonVisitor visit, gpointer data, GError **error)
+{
+    return visit_object(self->root, "", visit, data, error);
+}
+
 /* writing */
 
 static void begin(GString *out, const char *key)
@@ -223,6 +287,29 @@ void json_time(GString *out, const char *key, int64_t wall_us)
     g_autofree char *text = wall_us != 0 ? clock_format_iso(wall_us) : NULL;
 
     json_text(out, key, text);
+}
+
+static void write_items(GString *out, const char *key, GVariant *list)
+{
+    json_open(out, key, '[');
+    for (gsize i = 0; i < g_variant_n_children(list); i++) {
+        g_autoptr(GVariant) item = g_variant_get_child_value(list, i);
+
+        json_variant(out, NULL, item);
+    }
+    json_close(out, ']');
+}
+
+void json_variant(GString *out, const char *key, GVariant *value)
+{
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
+        json_text(out, key, g_variant_get_string(value, NULL));
+    else if (g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN))
+        json_bool(out, key, g_variant_get_boolean(value));
+    else if (g_variant_is_of_type(value, G_VARIANT_TYPE_INT64))
+        json_number(out, key, g_variant_get_int64(value));
+    else
+        write_items(out, key, value);
 }
 
 void json_raw(GString *out, const char *key, const char *value)

@@ -32,6 +32,10 @@ void json_set_number(Json *self, const char *field, int64_t value);
 void json_remove(Json *self, const char *field);
 /* Fields of other replace those of self. */
 void json_merge(Json *self, const Json *other);
+/* Calls visit for every field, objects opened up ("tls.enabled"), while it returns true. value: s, x, b, as, ax, () of
+ * null, or NULL of what is none of them; borrowed. */
+typedef bool (*JsonVisitor)(const char *field, GVariant *value, gpointer data, GError **error);
+bool json_each(const Json *self, JsonVisitor visit, gpointer data, GError **error);
 /* Returns new. */
 char *json_dup_text(const Json *self);
 
@@ -43,5 +47,7 @@ void json_text(GString *out, const char *key, const char *value); /* NULL: null 
 void json_number(GString *out, const char *key, int64_t value);
 void json_bool(GString *out, const char *key, bool value);
 void json_time(GString *out, const char *key, int64_t wall_us); /* ISO 8601; 0: null */
+/* s, x, b, as, ax. */
+void json_variant(GString *out, const char *key, GVariant *value);
 /* JSON that is ready. */
 void json_raw(GString *out, const char *key, const char *value);

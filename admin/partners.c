@@ -1,213 +1,490 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listeners, partners and virtual files as the daemon has them now. */
-#include "admin/admin-private.h"
+/*
+ * Partners and virtual files: shown as the daemon has them, written into the store by it. Bodies are read in
+ * admin/draft.c.
+ */
+#include "admin/draft.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static GVariant *get_status(Request *request)
-{
-    g_autoptr(DoorAnswer) answer = request_ask(request, "Status", g_variant_new("()"));
+#define LIST_MAX 1000
 
-    return answer != NULL ? g_variant_get_child_value(answer->value, 0) : NULL;
+/* showing */
+
+static const char *text_of(GVariant *settings, const char *key)
+{
+    const char *text = NULL;
+
+    g_variant_lookup(settings, key, "&s", &text);
+    return text;
 }
 
-static void write_listener(GString *out, GVariant *listener, const char *state, guint32 connections)
+static bool flag_of(GVariant *settings, const char *key)
 {
-    const char *address = "";
-    guint32 port = 0;
-    gboolean tls = FALSE;
-    g_autofree char *id = NULL;
+    gboolean flag = FALSE;
 
-    g_variant_lookup(listener, "address", "&s", &address);
-    g_variant_lookup(listener, "port", "u", &port);
-    g_variant_lookup(listener, "tls", "b", &tls);
-    id = g_strdup_printf("%s:%u", address, port);
-    json_open(out, NULL, '{');
-    json_text(out, "serverId", id);
-    json_text(out, "bindAddress", address);
-    json_number(out, "port", port);
-    json_bool(out, "tls", tls);
-    json_text(out, "status", strcmp(state, "running") == 0 ? "RUNNING" : "STOPPING");
-    json_bool(out, "running", strcmp(state, "running") == 0);
-    json_number(out, "activeConnections", connections);
+    g_variant_lookup(settings, key, "b", &flag);
+    return flag;
+}
+
+static int64_t number_of(GVariant *settings, const char *key)
+{
+    gint64 number = 0;
+
+    g_variant_lookup(settings, key, "x", &number);
+    return number;
+}
+
+static void write_settings(GString *out, GVariant *settings)
+{
+    GVariantIter iterator;
+    const char *key;
+    GVariant *value;
+
+    json_open(out, "settings", '{');
+    g_variant_iter_init(&iterator, settings);
+    while (g_variant_iter_next(&iterator, "{&sv}", &key, &value)) {
+        json_variant(out, key, value);
+        g_variant_unref(value);
+    }
     json_close(out, '}');
 }
 
-void listeners_list(Request *request)
+static void write_origin(GString *out, GVariant *described)
 {
-    g_autoptr(GVariant) status = get_status(request);
-    g_autoptr(GVariantIter) iterator = NULL;
-    const char *state = "";
-    guint32 connections = 0;
-    GVariant *listener;
-    GString *out;
-
-    if (status == NULL)
-        return;
-    g_variant_lookup(status, "state", "&s", &state);
-    g_variant_lookup(status, "connections", "u", &connections);
-    out = request_answer(request, 200);
-    json_open(out, NULL, '[');
-    if (g_variant_lookup(status, "listeners", "aa{sv}", &iterator)) {
-        while ((listener = g_variant_iter_next_value(iterator)) != NULL) {
-            write_listener(out, listener, state, connections);
-            g_variant_unref(listener);
-        }
-    }
-    json_close(out, ']');
+    json_text(out, "source", text_of(described, "source"));
+    json_number(out, "version", number_of(described, "version"));
+    json_time(out, "updatedAt", number_of(described, "updated_us"));
 }
 
-void service_status(Request *request)
+static const char *direction_of(const char *mode)
 {
-    static const char *const TEXTS[] = {"state", "version", "node", "store", NULL};
-    static const char *const NUMBERS[] = {"pid",    "connections", "running",
-                                          "queued", "waiting",     NULL};
-    g_autoptr(GVariant) status = get_status(request);
-    gint64 started_us = 0;
-    guint64 available = 0;
-    GString *out;
-
-    if (status == NULL)
-        return;
-    out = request_answer(request, 200);
-    json_open(out, NULL, '{');
-    for (size_t i = 0; TEXTS[i] != NULL; i++) {
-        const char *text = NULL;
-
-        g_variant_lookup(status, TEXTS[i], "&s", &text);
-        json_text(out, TEXTS[i], text);
-    }
-    for (size_t i = 0; NUMBERS[i] != NULL; i++) {
-        guint32 number = 0;
-
-        g_variant_lookup(status, NUMBERS[i], "u", &number);
-        json_number(out, NUMBERS[i], number);
-    }
-    g_variant_lookup(status, "started_us", "x", &started_us);
-    g_variant_lookup(status, "spool_available_bytes", "t", &available);
-    json_time(out, "startedAt", started_us);
-    json_number(out, "spoolAvailableBytes", (gint64)available);
-    json_close(out, '}');
+    return g_strcmp0(mode, "receive") == 0 || g_strcmp0(mode, "fetch") == 0 ? "RECEIVE" : "SEND";
 }
-
-void service_reload(Request *request)
-{
-    g_autoptr(DoorAnswer) answer = request_ask(request, "Reload", g_variant_new("()"));
-
-    if (answer != NULL)
-        (void)request_answer(request, 204);
-}
-
-/* partners */
 
 static void write_file(GString *out, const char *partner, GVariant *file)
 {
-    static const char *const TEXTS[] = {"pattern", "mode", "commit", "ack", "existing", NULL};
+    static const char *const TEXTS[] = {"mode", "commit", "ack", "existing", NULL};
+    g_autoptr(GVariant) settings = g_variant_lookup_value(file, "settings", NULL);
+    const char *pattern = text_of(file, "pattern");
+    g_autofree char *id = g_strconcat(partner, "/", pattern, NULL);
     guint64 max_bytes = 0;
-    guint32 wait_s = 0;
-    const char *pattern = "";
-    g_autofree char *id = NULL;
 
-    g_variant_lookup(file, "pattern", "&s", &pattern);
     g_variant_lookup(file, "max_bytes", "t", &max_bytes);
-    g_variant_lookup(file, "wait_s", "u", &wait_s);
-    id = g_strconcat(partner, "/", pattern, NULL);
     json_open(out, NULL, '{');
     json_text(out, "id", id);
     json_text(out, "partnerId", partner);
-    for (size_t i = 0; TEXTS[i] != NULL; i++) {
-        const char *text = NULL;
-
-        g_variant_lookup(file, TEXTS[i], "&s", &text);
-        json_text(out, TEXTS[i], text);
-    }
+    json_text(out, "pattern", pattern);
+    json_text(out, "description", text_of(settings, "description"));
+    json_text(out, "direction", direction_of(text_of(settings, "mode")));
+    for (size_t i = 0; TEXTS[i] != NULL; i++)
+        json_text(out, TEXTS[i], text_of(settings, TEXTS[i]));
+    json_bool(out, "overwrite", g_strcmp0(text_of(settings, "existing"), "replace") == 0);
     json_number(out, "maxFileSize", (gint64)max_bytes);
-    json_number(out, "waitSeconds", wait_s);
+    json_number(out, "fileType", number_of(settings, "file_type"));
+    json_number(out, "recordLength", number_of(settings, "record_length"));
+    json_number(out, "waitSeconds", number_of(settings, "wait_s"));
+    write_origin(out, file);
+    write_settings(out, settings);
     json_close(out, '}');
 }
 
-static void write_files(GString *out, const char *name, GVariant *partner)
+/* pattern: of the only one, NULL for all. Returns how many. */
+static unsigned write_files(GString *out, GVariant *partner, const char *pattern)
 {
     g_autoptr(GVariantIter) files = NULL;
+    unsigned count = 0;
     GVariant *file;
 
     if (!g_variant_lookup(partner, "files", "aa{sv}", &files))
-        return;
+        return 0;
     while ((file = g_variant_iter_next_value(files)) != NULL) {
-        write_file(out, name, file);
-        g_variant_unref(file);
-    }
-}
-
-static void write_partner(GString *out, const char *name, GVariant *partner)
-{
-    gboolean enabled = FALSE;
-
-    g_variant_lookup(partner, "enabled", "b", &enabled);
-    json_open(out, NULL, '{');
-    json_text(out, "id", name);
-    json_text(out, "name", name);
-    json_bool(out, "enabled", enabled);
-    json_open(out, "virtualFiles", '[');
-    write_files(out, name, partner);
-    json_close(out, ']');
-    json_close(out, '}');
-}
-
-/* Calls write for each partner (only: NULL for all). Returns how many; -1: answered with an error. */
-static int each_partner(Request *request, const char *only, GString *out,
-                        void (*write)(GString *out, const char *name, GVariant *partner))
-{
-    g_autoptr(DoorAnswer) answer = request_ask(request, "Tree", g_variant_new("()"));
-    g_autoptr(GVariantIter) partners = NULL;
-    GVariant *partner;
-    int count = 0;
-
-    if (answer == NULL)
-        return -1;
-    g_variant_get(answer->value, "(taa{sv})", NULL, &partners);
-    while ((partner = g_variant_iter_next_value(partners)) != NULL) {
-        const char *name = "";
-
-        g_variant_lookup(partner, "name", "&s", &name);
-        if (only == NULL || strcmp(only, name) == 0) {
-            write(out, name, partner);
+        if (pattern == NULL || g_strcmp0(pattern, text_of(file, "pattern")) == 0) {
+            write_file(out, text_of(partner, "name"), file);
             count++;
         }
-        g_variant_unref(partner);
+        g_variant_unref(file);
     }
     return count;
 }
 
-static void list_partners(Request *request,
-                          void (*write)(GString *out, const char *name, GVariant *partner))
+static const char *access_of(GVariant *settings)
 {
-    g_autoptr(GString) list = g_string_new(NULL);
+    bool writes = flag_of(settings, "may_write"), reads = flag_of(settings, "may_read");
 
-    json_open(list, NULL, '[');
-    if (each_partner(request, request_query(request, "partner"), list, write) < 0)
+    return writes && reads ? "BOTH" : writes ? "WRITE" : reads ? "READ" : "NONE";
+}
+
+static void write_partner(GString *out, GVariant *partner, bool with_files)
+{
+    g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
+    g_autoptr(GVariant) secrets = g_variant_lookup_value(partner, "secrets", NULL);
+    const char *name = text_of(partner, "name");
+
+    json_open(out, NULL, '{');
+    json_text(out, "id", name);
+    json_text(out, "name", name);
+    json_text(out, "description", text_of(settings, "description"));
+    json_bool(out, "enabled", flag_of(settings, "enabled"));
+    json_text(out, "identifier", text_of(settings, "identifier"));
+    json_text(out, "accessType", access_of(settings));
+    json_number(out, "maxConnections", number_of(settings, "max_connections"));
+    json_text(out, "host", text_of(settings, "address"));
+    json_number(out, "port", number_of(settings, "port"));
+    json_bool(out, "tlsEnabled", flag_of(settings, "tls.enabled"));
+    json_variant(out, "secrets", secrets);
+    write_origin(out, partner);
+    write_settings(out, settings);
+    if (with_files) {
+        json_open(out, "virtualFiles", '[');
+        (void)write_files(out, partner, NULL); /* none is fine */
+        json_close(out, ']');
+    }
+    json_close(out, '}');
+}
+
+/* asking */
+
+/* The partners that the daemon has, all for NULL. NULL: answered. Returns new. */
+static GVariant *ask_partners(Request *request, const char *only)
+{
+    g_autoptr(DoorAnswer) answer =
+            request_ask(request, "Describe", g_variant_new("(s)", only != NULL ? only : ""));
+
+    return answer != NULL ? g_variant_get_child_value(answer->value, 0) : NULL;
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    GVariant *const *left = a;
+    GVariant *const *right = b;
+
+    return strcmp(text_of(*left, "name"), text_of(*right, "name"));
+}
+
+static void unref_variant(gpointer variant)
+{
+    g_variant_unref(variant);
+}
+
+static bool is_wanted(const Request *request, GVariant *partner)
+{
+    const char *after = request_query(request, "after");
+    const char *enabled = request_query(request, "enabled");
+    g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
+
+    return (after == NULL || strcmp(text_of(partner, "name"), after) > 0) &&
+           (enabled == NULL || flag_of(settings, "enabled") == (strcmp(enabled, "true") == 0));
+}
+
+/* Those that the query asks for, by name. NULL: answered. */
+static GPtrArray *find_partners(Request *request)
+{
+    g_autoptr(GVariant) partners = ask_partners(request, request_query(request, "partner"));
+    GPtrArray *found;
+
+    if (partners == NULL)
+        return NULL;
+    found = g_ptr_array_new_with_free_func(unref_variant);
+    for (gsize i = 0; i < g_variant_n_children(partners); i++) {
+        GVariant *partner = g_variant_get_child_value(partners, i);
+
+        if (is_wanted(request, partner))
+            g_ptr_array_add(found, partner);
+        else
+            g_variant_unref(partner);
+    }
+    g_ptr_array_sort(found, compare_names);
+    return found;
+}
+
+static void list(Request *request, void (*write)(GString *out, GVariant *partner))
+{
+    g_autoptr(GPtrArray) found = NULL;
+    int64_t limit = LIST_MAX;
+    GString *out;
+
+    if (!request_query_number(request, "limit", 1, LIST_MAX, &limit))
         return;
-    json_close(list, ']');
-    g_string_append(request_answer(request, 200), list->str);
+    found = find_partners(request);
+    if (found == NULL)
+        return;
+    out = request_answer(request, 200);
+    json_open(out, NULL, '[');
+    for (guint i = 0; i < MIN(found->len, limit); i++)
+        write(out, g_ptr_array_index(found, i));
+    json_close(out, ']');
+}
+
+static void list_partner(GString *out, GVariant *partner)
+{
+    write_partner(out, partner, true);
+}
+
+static void list_files(GString *out, GVariant *partner)
+{
+    (void)write_files(out, partner, NULL); /* none is fine */
 }
 
 void partners_list(Request *request)
 {
-    list_partners(request, write_partner);
+    list(request, list_partner);
 }
 
 void files_list(Request *request)
 {
-    list_partners(request, write_files);
+    list(request, list_files);
+}
+
+/* one of them */
+
+/* The version as it is told to callers. */
+static int64_t version_of(GVariant *partner, const char *pattern)
+{
+    g_autoptr(GVariantIter) files = NULL;
+    int64_t version = 0;
+    GVariant *file;
+
+    if (pattern == NULL)
+        return number_of(partner, "version");
+    if (!g_variant_lookup(partner, "files", "aa{sv}", &files))
+        return 0;
+    while ((file = g_variant_iter_next_value(files)) != NULL) {
+        if (g_strcmp0(text_of(file, "pattern"), pattern) == 0)
+            version = number_of(file, "version");
+        g_variant_unref(file);
+    }
+    return version;
+}
+
+/* A partner, or with a pattern its virtual file, as JSON. False: it is not there. */
+static bool write_one(GString *out, GVariant *partners, const char *pattern, int64_t *ret_version)
+{
+    g_autoptr(GVariant) partner =
+            g_variant_n_children(partners) > 0 ? g_variant_get_child_value(partners, 0) : NULL;
+
+    if (partner == NULL)
+        return false;
+    *ret_version = version_of(partner, pattern);
+    if (pattern != NULL)
+        return write_files(out, partner, pattern) > 0;
+    write_partner(out, partner, true);
+    return true;
+}
+
+/* False: answered. pattern: NULL for the partner itself. */
+static bool get_one(Request *request, const char *name, const char *pattern, GString *out,
+                    int64_t *ret_version)
+{
+    g_autoptr(GVariant) partners = ask_partners(request, name);
+
+    if (partners == NULL)
+        return false;
+    if (write_one(out, partners, pattern, ret_version))
+        return true;
+    if (pattern == NULL)
+        request_problem(request, 404, "not-found", "id", "no partner '%s'", name);
+    else
+        request_problem(request, 404, "not-found", "id", "no virtual file '%s' of '%s'", pattern,
+                        name);
+    return false;
+}
+
+static void add_etag(Request *request, int64_t version)
+{
+    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
+
+    if (version > 0)
+        request_add_header(request, "ETag", etag);
+}
+
+static bool is_matched(const char *header, int64_t version)
+{
+    g_auto(GStrv) tags = g_strsplit(header, ",", 16);
+    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
+
+    for (size_t i = 0; tags[i] != NULL; i++) {
+        if (strcmp(g_strstrip(tags[i]), "*") == 0 || (version > 0 && strcmp(tags[i], etag) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool check_match(Request *request, int64_t version)
+{
+    if (request->if_match == NULL || is_matched(request->if_match, version))
+        return true;
+    request_problem(request, 412, "precondition", "If-Match",
+                    "it was changed: its version is %" G_GINT64_FORMAT, version);
+    return false;
+}
+
+/* What the path names: a partner, or "PARTNER/PATTERN". ret_pattern: NULL for a partner. False: answered. */
+static bool read_target(Request *request, bool is_file, char **ret_name, char **ret_pattern)
+{
+    const char *id = request->parameters[0];
+    const char *slash = is_file ? strchr(id, '/') : NULL;
+
+    *ret_name = slash != NULL ? g_strndup(id, (gsize)(slash - id)) : g_strdup(id);
+    *ret_pattern = slash != NULL ? g_strdup(slash + 1) : NULL;
+    if (!is_file || slash != NULL)
+        return true;
+    request_problem(request, 404, "not-found", "id",
+                    "no virtual file '%s': write PARTNER%%2FPATTERN", id);
+    return false;
+}
+
+static void show(Request *request, bool is_file)
+{
+    g_autofree char *name = NULL, *pattern = NULL;
+    g_autoptr(GString) one = g_string_new(NULL);
+    int64_t version = 0;
+
+    if (!read_target(request, is_file, &name, &pattern) ||
+        !get_one(request, name, pattern, one, &version))
+        return;
+    g_string_append(request_answer(request, 200), one->str);
+    add_etag(request, version);
 }
 
 void partners_show(Request *request)
 {
-    g_autoptr(GString) one = g_string_new(NULL);
-    int count = each_partner(request, request->parameters[0], one, write_partner);
+    show(request, false);
+}
 
-    if (count == 0)
-        request_problem(request, 404, "not-found", "id", "no partner '%s'", request->parameters[0]);
-    else if (count > 0)
-        g_string_append(request_answer(request, 200), one->str);
+void files_show(Request *request)
+{
+    show(request, true);
+}
+
+/* writing */
+
+static void note_change(Request *request, const Draft *draft, const GString *before,
+                        const GString *after)
+{
+    GString *out = g_string_new("{");
+
+    json_raw(out, "before", before != NULL && before->len > 0 ? before->str : "null");
+    json_raw(out, "after", after != NULL && after->len > 0 ? after->str : "null");
+    if (draft != NULL)
+        draft_write_fields(draft, out, "fields");
+    request->change = g_string_free(out, FALSE);
+}
+
+/* One more field for the answer: what had no effect. */
+static void answer_written(Request *request, unsigned status, const Draft *draft, const char *one)
+{
+    GString *out = request_answer(request, status);
+
+    g_string_append(out, one);
+    g_string_truncate(out, out->len - 1);
+    draft_write_ignored(draft, out, "ignored");
+    json_close(out, '}');
+}
+
+static bool define(Request *request, const Draft *draft, const char *name, const char *pattern,
+                   int64_t version)
+{
+    g_autoptr(DoorAnswer) answer = NULL;
+
+    request->fields = draft_fields(draft);
+    answer = request_ask(request, "Define",
+                         g_variant_new("(ss@a{sv}x)", name, pattern != NULL ? pattern : "",
+                                       draft_settings(draft), version));
+    request->fields = NULL;
+    return answer != NULL;
+}
+
+static void create(Request *request, DraftKind kind)
+{
+    g_autoptr(Draft) draft = draft_read(request, kind, NULL, NULL);
+    g_autoptr(GString) after = g_string_new(NULL);
+    g_autofree char *id = NULL, *escaped = NULL, *where = NULL;
+    const char *name, *pattern;
+    int64_t version = 0;
+
+    if (draft == NULL)
+        return;
+    name = draft_partner(draft);
+    pattern = draft_pattern(draft);
+    if (!define(request, draft, name, pattern, 0) ||
+        !get_one(request, name, pattern, after, &version))
+        return;
+    note_change(request, draft, NULL, after);
+    id = pattern != NULL ? g_strconcat(name, "/", pattern, NULL) : g_strdup(name);
+    escaped = g_uri_escape_string(id, NULL, FALSE);
+    where = g_strconcat(request->path, "/", escaped, NULL);
+    answer_written(request, 201, draft, after->str);
+    request_add_header(request, "Location", where);
+    add_etag(request, version);
+}
+
+void partners_create(Request *request)
+{
+    create(request, DRAFT_PARTNER);
+}
+
+void files_create(Request *request)
+{
+    create(request, DRAFT_FILE);
+}
+
+static void update(Request *request, DraftKind kind)
+{
+    g_autofree char *name = NULL, *pattern = NULL;
+    g_autoptr(GString) before = g_string_new(NULL), after = g_string_new(NULL);
+    g_autoptr(Draft) draft = NULL;
+    int64_t version = 0;
+
+    if (!read_target(request, kind == DRAFT_FILE, &name, &pattern) ||
+        !get_one(request, name, pattern, before, &version) || !check_match(request, version))
+        return;
+    draft = draft_read(request, kind, name, pattern);
+    if (draft == NULL ||
+        !define(request, draft, name, pattern, request->if_match != NULL ? version : -1) ||
+        !get_one(request, name, pattern, after, &version))
+        return;
+    note_change(request, draft, before, after);
+    answer_written(request, 200, draft, after->str);
+    add_etag(request, version);
+}
+
+void partners_update(Request *request)
+{
+    update(request, DRAFT_PARTNER);
+}
+
+void files_update(Request *request)
+{
+    update(request, DRAFT_FILE);
+}
+
+static void remove_one(Request *request, bool is_file)
+{
+    g_autofree char *name = NULL, *pattern = NULL;
+    g_autoptr(GString) before = g_string_new(NULL);
+    g_autoptr(DoorAnswer) answer = NULL;
+    int64_t version = 0;
+
+    if (!read_target(request, is_file, &name, &pattern) ||
+        !get_one(request, name, pattern, before, &version) || !check_match(request, version))
+        return;
+    answer = request_ask(request, "Undefine",
+                         g_variant_new("(ssx)", name, pattern != NULL ? pattern : "",
+                                       request->if_match != NULL ? version : (gint64)-1));
+    if (answer == NULL)
+        return;
+    note_change(request, NULL, before, NULL);
+    (void)request_answer(request, 204);
+}
+
+void partners_remove(Request *request)
+{
+    remove_one(request, false);
+}
+
+void files_remove(Request *request)
+{
+    remove_one(request, true);
 }

@@ -60,8 +60,13 @@ void request_fail(Request *self, const GError *error)
     const char *colon = strchr(error->message, ':');
     size_t length = colon != NULL ? (size_t)(colon - error->message) : 0;
     g_autofree char *field = NULL;
+    const char *written;
 
-    if (code == BASE_ERROR_INVALID && length > 0 && strcspn(error->message, " '\"") > length)
+    if ((code == BASE_ERROR_INVALID || code == BASE_ERROR_EXISTS) && length > 0 &&
+        strcspn(error->message, " '\"") > length)
         field = g_strndup(error->message, length);
-    request_problem(self, CODES[code].status, CODES[code].type, field, "%s", error->message);
+    written =
+            field != NULL && self->fields != NULL ? g_hash_table_lookup(self->fields, field) : NULL;
+    request_problem(self, CODES[code].status, CODES[code].type, written != NULL ? written : field,
+                    "%s", error->message);
 }

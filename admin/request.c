@@ -47,11 +47,13 @@ void request_free(Request *self)
     g_free(self->authorization);
     g_free(self->content_type);
     g_free(self->range);
+    g_free(self->if_match);
     g_free(self->if_none_match);
     g_free(self->last_event_id);
     g_free(self->idempotency_key);
     g_free(self->address);
     g_free(self->certificate);
+    g_free(self->change);
     g_free(self);
 }
 
@@ -78,17 +80,19 @@ static bool changes(const Request *self)
     return strcmp(self->method, "GET") != 0 && strcmp(self->method, "HEAD") != 0;
 }
 
-/* What was asked and how it ended; secrets are in bodies, so a body is never kept. */
+/* What was asked, how it ended, and what is different; secrets are in bodies, so a body is never kept. */
 static void write_audit(Request *self)
 {
     g_autofree char *action = g_strconcat(self->method, " ", self->route->operation, NULL);
-    g_autofree char *detail = g_strdup_printf("{\"status\":%u}", self->status);
+    g_autoptr(GString) detail = g_string_new(self->change != NULL ? self->change : "{");
     g_autoptr(GError) error = NULL;
 
+    json_number(detail, "status", self->status);
+    json_close(detail, '}');
     log_event(LOG_ADMIN_CHANGE, "ACTOR", self->identity.name, "ADDRESS", self->address, "ACTION",
               action, "OBJECT", self->path, NULL);
     if (!audit_append(self->admin->audit, self->identity.name, self->address, action, self->path,
-                      detail, &error))
+                      detail->str, &error))
         log_event(LOG_STORE_FAILED, "REASON", error->message, NULL);
 }
 

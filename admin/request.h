@@ -47,13 +47,16 @@ struct Request {
     char *method, *path;
     char *parameters[REQUEST_PARAMETERS_MAX]; /* of the path, decoded */
     GHashTable *query;                        /* char * → char * */
-    char *authorization, *content_type, *range, *if_none_match, *last_event_id, *idempotency_key;
+    char *authorization, *content_type, *range, *if_match, *if_none_match;
+    char *last_event_id, *idempotency_key;
     char *address, *certificate;
     unsigned families;
     GString *body;
     Upload *upload; /* BODY_UPLOAD */
     Identity identity;
     bool authenticated;
+    GHashTable *fields; /* what problems name → what the caller wrote; borrowed, NULL: the same */
+    char *change;       /* for the audit: an object of JSON without its end, or NULL */
     /* the answer */
     unsigned status;
     GString *answer;

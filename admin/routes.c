@@ -45,10 +45,25 @@ const Route ROUTES[] = {
     { "GET", "/api/servers", SERVER, ROLE_VIEWER, BODY_NONE, listeners_list, "listeners", "PeSIT listeners" },
     { "GET", "/api/v1/config/partners", SERVER, ROLE_VIEWER, BODY_NONE, partners_list, "partners", "Partners with their virtual files" },
     { "GET", "/api/partners", SERVER, ROLE_VIEWER, BODY_NONE, partners_list, "partners", "Alias" },
+    { "POST", "/api/v1/config/partners", SERVER, ROLE_ADMIN, BODY_JSON, partners_create, "createPartner", "A new partner, in the store" },
+    { "POST", "/api/partners", SERVER, ROLE_ADMIN, BODY_JSON, partners_create, "createPartner", "Alias" },
     { "GET", "/api/v1/config/partners/{id}", SERVER, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "One partner" },
     { "GET", "/api/partners/{id}", SERVER, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "Alias" },
+    { "PUT", "/api/v1/config/partners/{id}", SERVER, ROLE_ADMIN, BODY_JSON, partners_update, "updatePartner", "Changes the fields that are given" },
+    { "PUT", "/api/partners/{id}", SERVER, ROLE_ADMIN, BODY_JSON, partners_update, "updatePartner", "Alias" },
+    { "POST", "/api/partners/{id}/password", SERVER, ROLE_ADMIN, BODY_JSON, partners_update, "updatePartner", "Alias: password alone" },
+    { "DELETE", "/api/v1/config/partners/{id}", SERVER, ROLE_ADMIN, BODY_NONE, partners_remove, "removePartner", "The partner is gone, with its virtual files" },
+    { "DELETE", "/api/partners/{id}", SERVER, ROLE_ADMIN, BODY_NONE, partners_remove, "removePartner", "Alias" },
     { "GET", "/api/v1/config/files", SERVER, ROLE_VIEWER, BODY_NONE, files_list, "files", "Virtual files" },
     { "GET", "/api/virtual-files", SERVER, ROLE_VIEWER, BODY_NONE, files_list, "files", "Alias" },
+    { "POST", "/api/v1/config/files", SERVER, ROLE_ADMIN, BODY_JSON, files_create, "createFile", "A new virtual file of a partner, in the store" },
+    { "POST", "/api/virtual-files", SERVER, ROLE_ADMIN, BODY_JSON, files_create, "createFile", "Alias" },
+    { "GET", "/api/v1/config/files/{id}", SERVER, ROLE_VIEWER, BODY_NONE, files_show, "file", "One virtual file: PARTNER%2FPATTERN" },
+    { "GET", "/api/virtual-files/{id}", SERVER, ROLE_VIEWER, BODY_NONE, files_show, "file", "Alias" },
+    { "PUT", "/api/v1/config/files/{id}", SERVER, ROLE_ADMIN, BODY_JSON, files_update, "updateFile", "Changes the fields that are given" },
+    { "PUT", "/api/virtual-files/{id}", SERVER, ROLE_ADMIN, BODY_JSON, files_update, "updateFile", "Alias" },
+    { "DELETE", "/api/v1/config/files/{id}", SERVER, ROLE_ADMIN, BODY_NONE, files_remove, "removeFile", "The virtual file is gone" },
+    { "DELETE", "/api/virtual-files/{id}", SERVER, ROLE_ADMIN, BODY_NONE, files_remove, "removeFile", "Alias" },
 
     { "GET", "/api/v1/transfers", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Transfers, newest first" },
     { "GET", "/api/v1/transfers/search", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Alias" },
@@ -106,7 +121,7 @@ bool role_parse(const char *text, Role *ret_role)
     return false;
 }
 
-/* parameters: of the path, new, filled only on a match. */
+/* segments: decoded. parameters: of the path, new, filled only on a match. */
 static bool match(const Route *route, char **segments, char **ret_parameters)
 {
     g_auto(GStrv) pattern = g_strsplit(route->path, "/", SEGMENTS_MAX);
@@ -120,18 +135,32 @@ static bool match(const Route *route, char **segments, char **ret_parameters)
     }
     for (size_t i = 0; pattern[i] != NULL; i++) {
         if (pattern[i][0] == '{' && count < REQUEST_PARAMETERS_MAX)
-            ret_parameters[count++] = g_uri_unescape_string(segments[i], "/");
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (ret_parameters[i] == NULL) /* no UTF-8, or an escaped NUL or slash: names nothing */
-            ret_parameters[i] = g_strdup("");
+            ret_parameters[count++] = g_strdup(segments[i]);
     }
     return true;
 }
 
+/* Segments of a path, each decoded by itself, so that an escaped slash is a part of one. What is no UTF-8, or has an
+ * escaped NUL, names nothing. */
+static char **split(const char *path)
+{
+    char **segments = g_strsplit(path, "/", SEGMENTS_MAX);
+
+    for (size_t i = 0; segments[i] != NULL; i++) {
+        char *decoded = g_uri_unescape_string(segments[i], NULL);
+
+        g_free(segments[i]);
+        segments[i] =
+                decoded != NULL && g_utf8_validate(decoded, -1, NULL) ? decoded : g_strdup("");
+        if (segments[i] != decoded)
+            g_free(decoded);
+    }
+    return segments;
+}
+
 bool routes_match(Request *request)
 {
-    g_auto(GStrv) segments = g_strsplit(request->path, "/", SEGMENTS_MAX);
+    g_auto(GStrv) segments = split(request->path);
     g_autoptr(GString) allowed = g_string_new(NULL);
     bool head = strcmp(request->method, "HEAD") == 0;
 

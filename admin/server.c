@@ -321,9 +321,13 @@ static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const c
 static enum MHD_Result take_query(void *data, enum MHD_ValueKind kind, const char *name,
                                   const char *value)
 {
+    g_autofree char *key = g_uri_unescape_string(name, NULL);
+    g_autofree char *text = value != NULL ? g_uri_unescape_string(value, NULL) : NULL;
+
     (void)kind;
-    if (value != NULL && g_utf8_validate(name, -1, NULL) && g_utf8_validate(value, -1, NULL))
-        g_hash_table_replace(data, g_strdup(name), g_strdup(value));
+    if (key != NULL && text != NULL && g_utf8_validate(key, -1, NULL) &&
+        g_utf8_validate(text, -1, NULL))
+        g_hash_table_replace(data, g_steal_pointer(&key), g_steal_pointer(&text));
     return MHD_YES;
 }
 
@@ -342,6 +346,7 @@ static void take_headers(Exchange *self)
                                          : dup_header(connection, "Authorization");
     request->content_type = dup_header(connection, "Content-Type");
     request->range = dup_header(connection, "Range");
+    request->if_match = dup_header(connection, "If-Match");
     request->if_none_match = dup_header(connection, "If-None-Match");
     request->last_event_id = dup_header(connection, "Last-Event-ID");
     request->idempotency_key = dup_header(connection, "Idempotency-Key");
@@ -593,6 +598,13 @@ void server_add(Server *self, int fd, unsigned families, const char *address,
                              is_v4 ? sizeof v4 : sizeof v6);
 }
 
+/* Paths and queries stay as they came: an escaped slash is no end of a segment. */
+static size_t keep_escapes(void *data, struct MHD_Connection *connection, char *text)
+{
+    (void)data, (void)connection;
+    return strlen(text);
+}
+
 static void ignore_log(void *data, const char *format, va_list arguments)
 {
     (void)data, (void)format, (void)arguments; /* what peers do is counted, not logged */
@@ -615,7 +627,8 @@ Server *server_new(Admin *admin, uint32_t connections, uint32_t requests_per_s, 
             on_connection, self, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
             MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)MIN(connections, PER_ADDRESS),
             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-            (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+            (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+            MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
     if (self->daemon != NULL)
         return self;
     g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "the HTTP server cannot start");

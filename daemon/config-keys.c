@@ -100,6 +100,7 @@ static const ConfigKey ADMIN_LISTENER_KEYS[] = {
 
 static const ConfigKey PARTNER_KEYS[] = {
     { "name", KEY_TEXT, 1, 64, "", "", true, P(name), NULL, "its folder in the mount" },
+    { "description", KEY_TEXT, 0, 255, NULL, "", true, P(description), NULL, "for people" },
     { "enabled", KEY_BOOL, 0, 0, "true", "", true, P(enabled), NULL, "false: neither called nor let in; what is queued for it waits" },
     { "identifier", KEY_TEXT, 1, 24, "", "", true, P(identifier), NULL, "its PeSIT name (PI 3 when it calls, PI 4 when we call)" },
     { "local_identifier", KEY_TEXT, 1, 24, NULL, "", true, P(local_identifier), NULL, "our PeSIT name towards it; default: node" },
@@ -149,6 +150,7 @@ static const ConfigKey PARTNER_KEYS[] = {
 
 static const ConfigKey FILE_KEYS[] = {
     { "pattern", KEY_TEXT, 1, 255, "", "", true, V(pattern), NULL, "path below the partner's folder, * and ? as in a shell" },
+    { "description", KEY_TEXT, 0, 255, NULL, "", true, V(description), NULL, "for people" },
     { "mode", KEY_CHOICE, 0, 0, "", "", true, V(mode), MODES, "who calls, and which way the file goes" },
     { "file_name", KEY_TEXT, 1, 255, "{name}", "", true, V(file_name), NULL, "PI 12, a template" },
     { "label", KEY_TEXT, 1, 255, NULL, "", true, V(label), NULL, "PI 37, a template" },

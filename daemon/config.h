@@ -92,5 +92,19 @@ const Partner *config_find_partner_by_identifier(const Config *config, const cha
 /* Whether a partner is called, let in or served otherwise in one than in the other: any key of it or of its virtual
  * files, or it is only in one. */
 bool config_is_partner_changed(const Config *before, const Config *after, const char *name);
+/* settings of the store */
+
+typedef enum { SETTINGS_PARTNER, SETTINGS_FILE } SettingsKind;
+
+/* Lays changes over the settings of a definition. changes: a dictionary of paths of keys ("tls.enabled") and values:
+ * s, b, x, as, ax, a text of any of them, or () to remove the key. Clear passwords are sealed, or become verifiers
+ * where they are only compared. INVALID: "KEY: …". Values are not looked at: see config_load_with. Returns new. */
+char *config_change_settings(const Config *running, SettingsKind kind, const char *settings,
+                             GVariant *changes, GError **error);
+/* All keys of a Partner or VirtualFile that have a value, a{sv} as above; no secret. Floating. */
+GVariant *config_describe_settings(SettingsKind kind, const void *object);
+/* Names of those secrets that are set, as. Floating. */
+GVariant *config_list_secrets(SettingsKind kind, const void *object);
+bool config_is_key(SettingsKind kind, const char *path);
 /* The key table as Markdown, for people and for docs/configuration.md. Returns new. */
 char *config_describe_keys(void);

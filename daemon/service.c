@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/notify.h"
+#include "daemon/definitions.h"
 #include "daemon/entrances.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
@@ -45,7 +46,7 @@ struct Service {
     char *path;
     Config *config;
     Store *store;
-    GPtrArray *definitions; /* Definition *: partners and virtual files of the store */
+    Definitions *definitions; /* partners and virtual files of the store */
     Spool *spool;
     Gate *gate;
     Mailbox *notices;
@@ -329,7 +330,8 @@ static void watch_files(Service *self)
 static bool reload(gpointer data, GError **error)
 {
     Service *self = data;
-    Config *loaded = config_load_again(self->path, self->definitions, self->config, error);
+    Config *loaded =
+            config_load_again(self->path, definitions_list(self->definitions), self->config, error);
 
     if (loaded == NULL ||
         (self->hooks.renew != NULL && !self->hooks.renew(error, self->hooks.data)) ||
@@ -469,6 +471,21 @@ static void administer(DoorCall *call, GVariant *parameters, gpointer data)
     door_call_fail(call, error);
 }
 
+static void describe_definitions(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    definitions_describe(((Service *)data)->definitions, call, parameters);
+}
+
+static void define(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    definitions_define(((Service *)data)->definitions, call, parameters);
+}
+
+static void undefine(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    definitions_undefine(((Service *)data)->definitions, call, parameters);
+}
+
 static gboolean on_heartbeat(gpointer data)
 {
     Service *self = data;
@@ -527,41 +544,23 @@ static Store *open_store(const Config *config, GError **error)
     return store_open(&settings, error);
 }
 
-/* Applied like a changed file; what does not fit is told, and all stays as it was. */
-static void on_definitions(StoreResult *result, gpointer data)
+static const Config *config_now(gpointer data)
 {
-    Service *self = data;
-
-    if (result->error == NULL) {
-        g_clear_pointer(&self->definitions, g_ptr_array_unref);
-        self->definitions = g_steal_pointer(&result->definitions);
-        reload_by_itself(self);
-    } else {
-        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
-    }
-    store_result_free(result);
-}
-
-static void read_definitions_again(Service *self)
-{
-    store_submit(self->store, store_request_set_patient(store_request_definitions()),
-                 on_definitions, self);
+    return ((const Service *)data)->config;
 }
 
 /* At the start: the file has been read before there was a store. */
 static bool add_definitions(Service *self, GError **error)
 {
-    g_autoptr(StoreResult) result = store_execute(self->store, store_request_definitions());
+    const DefinitionsHost host = {self->path, config_now, reload, self};
     Config *loaded;
 
-    if (result->error != NULL) {
-        g_propagate_error(error, g_steal_pointer(&result->error));
+    self->definitions = definitions_open(self->store, &host, error);
+    if (self->definitions == NULL)
         return false;
-    }
-    self->definitions = g_steal_pointer(&result->definitions);
-    if (self->definitions->len == 0)
+    if (definitions_list(self->definitions)->len == 0)
         return true;
-    loaded = config_load_with(self->path, self->definitions, error);
+    loaded = config_load_with(self->path, definitions_list(self->definitions), error);
     if (loaded == NULL)
         return false;
     config_unref(self->config);
@@ -592,21 +591,28 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
         break;
     case STORE_BACK:
         log_event(LOG_STORE_BACK, NULL);
-        read_definitions_again(self);
+        definitions_refresh(self->definitions);
         break;
     case STORE_CHANGED:
         if (strcmp(table, "transfer_history") == 0)
             store_submit(self->store, store_request_get(g_ascii_strtoll(text, NULL, 10)),
                          on_other_transfer, self);
         else if (strcmp(table, "partners") == 0 || strcmp(table, "virtual_files") == 0)
-            read_definitions_again(self);
+            definitions_refresh(self->definitions);
         break;
     }
 }
 
 static bool open_parts(Service *self, GError **error)
 {
-    const DeskHost host = {reload, describe, cancel_incoming, administer, self};
+    const DeskHost host = {.reload = reload,
+                           .describe = describe,
+                           .cancel_incoming = cancel_incoming,
+                           .administer = administer,
+                           .describe_definitions = describe_definitions,
+                           .define = define,
+                           .undefine = undefine,
+                           .data = self};
     const Config *config = self->config;
 
     self->spool =
@@ -703,6 +709,7 @@ void service_stop(Service *self)
     entrances_free(self->entrances);
     watch_free(self->watch);
     retention_free(self->retention);
+    definitions_close(self->definitions);
     desk_close(self->desk);
     if (self->errands_source != 0) {
         g_source_remove(self->errands_source);
@@ -715,7 +722,6 @@ void service_stop(Service *self)
     mailbox_close(self->notices);
     mailbox_unref(self->notices);
     store_close(self->store);
-    g_clear_pointer(&self->definitions, g_ptr_array_unref);
     queue_free(self->queue);
     spool_close(self->spool);
     gate_free(self->gate);

@@ -444,6 +444,27 @@ static void administer(DoorCall *call, GVariant *parameters, gpointer data)
     self->host.administer(call, parameters, self->host.data);
 }
 
+static void describe_definitions(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    self->host.describe_definitions(call, parameters, self->host.data);
+}
+
+static void define(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    self->host.define(call, parameters, self->host.data);
+}
+
+static void undefine(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    self->host.undefine(call, parameters, self->host.data);
+}
+
 void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply)
 {
     door_call_inside(self->door, method, parameters, reply);
@@ -570,6 +591,9 @@ static const DoorMethod METHODS[] = {
         {"Status", status},
         {"Reload", reload},
         {"Administer", administer},
+        {"Describe", describe_definitions},
+        {"Define", define},
+        {"Undefine", undefine},
         {NULL, NULL},
 };
 

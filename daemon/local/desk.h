@@ -22,6 +22,10 @@ typedef struct {
     void (*cancel_incoming)(int64_t id, gpointer data);
     /* Answers a question to the administration, as pesitctl asks it. Must end the call, now or later. */
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* Partners and virtual files; see definitions.h. Must end the call, now or later. */
+    void (*describe_definitions)(DoorCall *call, GVariant *parameters, gpointer data);
+    void (*define)(DoorCall *call, GVariant *parameters, gpointer data);
+    void (*undefine)(DoorCall *call, GVariant *parameters, gpointer data);
     gpointer data;
 } DeskHost;
 

@@ -32,6 +32,7 @@ void partner_free(Partner *partner)
     secret_unref(partner->password_sent);
     secret_unref(partner->password_expected);
     g_free(partner->name);
+    g_free(partner->description);
     g_free(partner->identifier);
     g_free(partner->local_identifier);
     g_free(partner->address);

@@ -30,7 +30,8 @@ typedef struct {
 void tls_settings_clear(TlsSettings *settings);
 
 typedef struct {
-    char *name; /* folder in the mount; [A-Za-z0-9._-], unique */
+    char *name;        /* folder in the mount; [A-Za-z0-9._-], unique */
+    char *description; /* for people, or NULL */
     bool enabled;
     char *identifier; /* the partner's own PeSIT name: PI 3 when it calls, PI 4 when we call */
     char *local_identifier;    /* our name towards it: PI 4 when it calls, PI 3 when we call */

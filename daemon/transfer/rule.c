@@ -19,6 +19,7 @@ void virtual_file_free(VirtualFile *file)
     if (file == NULL)
         return;
     g_free(file->pattern);
+    g_free(file->description);
     g_free(file->file_name);
     g_free(file->label);
     g_free(file->free_text);

@@ -31,7 +31,8 @@ typedef enum { ACK_SPOOL, ACK_SENT } AckMode;
 typedef enum { EXISTING_REFUSE, EXISTING_REPLACE, EXISTING_NUMBER } ExistingPolicy;
 
 typedef struct {
-    char *pattern; /* path below the partner's folder: with * and ?, as in a shell */
+    char *pattern;     /* path below the partner's folder: with * and ?, as in a shell */
+    char *description; /* for people, or NULL */
     VirtualFileMode mode;
     char *file_name;    /* PI 12 template, default "{name}" */
     char *label;        /* PI 37 template or NULL */

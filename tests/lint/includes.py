@@ -23,7 +23,7 @@ FOREIGN = {
     "openssl/evp.h": {"base/secret.c", "daemon/net/tls.c"},
     "sqlite3.h": {"sql/sqlite.c"},
     "libpq-fe.h": {"sql/postgres.c"},
-    "libconfig.h": {"daemon/config.c"},
+    "libconfig.h": {"daemon/config.c", "daemon/config-settings.c"},
     "jansson.h": {"admin/json.c", "pesitctl"},
     "microhttpd.h": {"admin/server.c"},
     "sodium.h": {"admin/auth.c"},

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of definitions as the store has it, and the changes that wait for their turn. A removal of a partner is one
+ * of its virtual files first. Main loop only; never waits but at the start.
+ */
+#include "daemon/definitions.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define ANY_VERSION       (-1)
+#define PASSWORD_RECEIVED "password_received"
+
+typedef struct {
+    Definitions *owner;
+    DoorCall *call;
+    char *partner, *pattern; /* pattern NULL: the partner itself */
+    GVariant *settings;      /* what changes; NULL: it is removed */
+    int64_t version;         /* 0: it is new */
+    GPtrArray *after;        /* the list once the store has it */
+    Definition *changed;     /* in after; NULL: removed */
+    unsigned waiting;        /* requests that the store has not answered */
+    GError *error;           /* the first of them */
+} Change;
+
+struct Definitions {
+    Store *store;
+    DefinitionsHost host;
+    GPtrArray *list;
+    GHashTable *index; /* Definition * of list, by partner and pattern */
+    GQueue changes;    /* Change *: the first is being made */
+};
+
+static void change_free(gpointer data)
+{
+    Change *change = data;
+
+    g_free(change->partner);
+    g_free(change->pattern);
+    if (change->settings != NULL)
+        g_variant_unref(change->settings);
+    if (change->after != NULL)
+        g_ptr_array_unref(change->after);
+    g_clear_error(&change->error);
+    g_free(change);
+}
+
+static GPtrArray *list_new(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)definition_free);
+}
+
+static Definition *copy(const Definition *definition)
+{
+    Definition *fresh =
+            definition_new(definition->partner, definition->pattern, definition->settings);
+
+    fresh->version = definition->version;
+    fresh->created_us = definition->created_us;
+    fresh->updated_us = definition->updated_us;
+    return fresh;
+}
+
+static guint hash(gconstpointer key)
+{
+    const Definition *definition = key;
+
+    return g_str_hash(definition->partner) * 33 +
+           (definition->pattern != NULL ? g_str_hash(definition->pattern) : 0);
+}
+
+static gboolean is_equal(gconstpointer a, gconstpointer b)
+{
+    const Definition *one = a, *other = b;
+
+    return strcmp(one->partner, other->partner) == 0 &&
+           g_strcmp0(one->pattern, other->pattern) == 0;
+}
+
+static GHashTable *make_index(const GPtrArray *list)
+{
+    GHashTable *index = g_hash_table_new(hash, is_equal);
+
+    for (guint i = 0; i < list->len; i++)
+        g_hash_table_add(index, g_ptr_array_index(list, i));
+    return index;
+}
+
+/* list: taken. */
+static void set_list(Definitions *self, GPtrArray *list)
+{
+    g_clear_pointer(&self->index, g_hash_table_unref);
+    g_clear_pointer(&self->list, g_ptr_array_unref);
+    self->list = list;
+    self->index = make_index(list);
+}
+
+static Definition *look_up(GHashTable *index, const char *partner, const char *pattern)
+{
+    const Definition key = {.partner = (char *)(uintptr_t)partner,
+                            .pattern = (char *)(uintptr_t)pattern};
+
+    return g_hash_table_lookup(index, &key);
+}
+
+static Definition *find(const Definitions *self, const char *partner, const char *pattern)
+{
+    return look_up(self->index, partner, pattern);
+}
+
+/* reading */
+
+Definitions *definitions_open(Store *store, const DefinitionsHost *host, GError **error)
+{
+    g_autoptr(StoreResult) result = store_execute(store, store_request_definitions());
+    Definitions *self;
+
+    if (result->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&result->error));
+        return NULL;
+    }
+    self = g_new0(Definitions, 1);
+    self->store = store;
+    self->host = *host;
+    set_list(self, g_steal_pointer(&result->definitions));
+    g_queue_init(&self->changes);
+    return self;
+}
+
+void definitions_close(Definitions *self)
+{
+    g_autoptr(GError) error =
+            g_error_new(BASE_ERROR, BASE_ERROR_CANCELLED, "the daemon is stopping");
+    Change *change;
+
+    if (self == NULL)
+        return;
+    while ((change = g_queue_pop_head(&self->changes)) != NULL) {
+        door_call_fail(change->call, error);
+        change_free(change);
+    }
+    g_hash_table_unref(self->index);
+    g_ptr_array_unref(self->list);
+    g_free(self);
+}
+
+const GPtrArray *definitions_list(const Definitions *self)
+{
+    return self->list;
+}
+
+static bool is_same(const Definitions *self, const GPtrArray *list)
+{
+    for (guint i = 0; i < list->len && list->len == self->list->len; i++) {
+        const Definition *one = g_ptr_array_index(list, i);
+        const Definition *other = find(self, one->partner, one->pattern);
+
+        if (other == NULL || other->version != one->version ||
+            strcmp(other->settings, one->settings) != 0)
+            return false;
+    }
+    return list->len == self->list->len;
+}
+
+static void on_read(StoreResult *result, gpointer data)
+{
+    Definitions *self = data;
+    g_autoptr(GError) error = g_steal_pointer(&result->error);
+
+    if (error != NULL) {
+        log_event(LOG_STORE_FAILED, "REASON", error->message, NULL);
+    } else if (!is_same(self, result->definitions)) {
+        set_list(self, g_steal_pointer(&result->definitions));
+        if (!self->host.apply(self->host.data, &error))
+            log_event(LOG_CONFIG_REFUSED, "REASON", error->message, NULL);
+    }
+    store_result_free(result);
+}
+
+void definitions_refresh(Definitions *self)
+{
+    store_submit(self->store, store_request_set_patient(store_request_definitions()), on_read,
+                 self);
+}
+
+/* describing */
+
+static void insert_origin(GVariantDict *d, const Definition *definition)
+{
+    g_variant_dict_insert(d, "source", "s", definition != NULL ? "store" : "file");
+    g_variant_dict_insert(d, "version", "x", definition != NULL ? definition->version : (gint64)0);
+    g_variant_dict_insert(d, "updated_us", "x",
+                          definition != NULL ? definition->updated_us : (gint64)0);
+}
+
+static GVariant *describe_file(const Definitions *self, const Partner *partner,
+                               const VirtualFile *file)
+{
+    GVariantDict d;
+
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "pattern", "s", file->pattern);
+    g_variant_dict_insert(&d, "max_bytes", "t", file->max_bytes);
+    insert_origin(&d, find(self, partner->name, file->pattern));
+    g_variant_dict_insert_value(&d, "settings", config_describe_settings(SETTINGS_FILE, file));
+    return g_variant_dict_end(&d);
+}
+
+static GVariant *describe_partner(const Definitions *self, const Partner *partner)
+{
+    GVariantBuilder files;
+    GVariantDict d;
+
+    g_variant_builder_init(&files, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < partner->files->len; i++)
+        g_variant_builder_add_value(
+                &files, describe_file(self, partner, g_ptr_array_index(partner->files, i)));
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "name", "s", partner->name);
+    insert_origin(&d, find(self, partner->name, NULL));
+    g_variant_dict_insert_value(&d, "settings",
+                                config_describe_settings(SETTINGS_PARTNER, partner));
+    g_variant_dict_insert_value(&d, "secrets", config_list_secrets(SETTINGS_PARTNER, partner));
+    g_variant_dict_insert_value(&d, "files", g_variant_builder_end(&files));
+    return g_variant_dict_end(&d);
+}
+
+/* Who may not administer is not told what the mount does not show. */
+static bool is_trusted(DoorCall *call)
+{
+    unsigned uid = door_call_uid(call);
+    g_autoptr(GError) error = NULL;
+
+    if (uid == 0 || uid == (unsigned)geteuid())
+        return true;
+    error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
+                        "only root and the daemon's user may administer");
+    door_call_fail(call, error);
+    return false;
+}
+
+void definitions_describe(Definitions *self, DoorCall *call, GVariant *parameters)
+{
+    const Config *config = self->host.config(self->host.data);
+    GVariantBuilder partners;
+    const char *only;
+
+    if (!is_trusted(call))
+        return;
+    g_variant_get(parameters, "(&s)", &only);
+    g_variant_builder_init(&partners, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < config->partners->len; i++) {
+        const Partner *partner = g_ptr_array_index(config->partners, i);
+
+        if (only[0] == '\0' || strcmp(only, partner->name) == 0)
+            g_variant_builder_add_value(&partners, describe_partner(self, partner));
+    }
+    door_call_return(call, g_variant_new("(aa{sv})", &partners), NULL, 0);
+}
+
+/* checking */
+
+static bool is_in_file(const Definitions *self, const Change *change)
+{
+    const Config *config = self->host.config(self->host.data);
+    const Partner *partner = config_find_partner(config, change->partner);
+
+    if (partner == NULL || change->pattern == NULL)
+        return partner != NULL && find(self, change->partner, NULL) == NULL;
+    for (guint i = 0; i < partner->files->len; i++) {
+        const VirtualFile *file = g_ptr_array_index(partner->files, i);
+
+        if (strcmp(file->pattern, change->pattern) == 0)
+            return find(self, change->partner, change->pattern) == NULL;
+    }
+    return false;
+}
+
+static char *dup_name(const Change *change)
+{
+    return change->pattern == NULL
+                   ? g_strdup_printf("partner '%s'", change->partner)
+                   : g_strdup_printf("virtual file '%s' of '%s'", change->pattern, change->partner);
+}
+
+/* Another partner that has the identifier which this one is to have. */
+static const Partner *find_namesake(const Definitions *self, const Change *change)
+{
+    const Partner *other = NULL;
+    const char *identifier;
+
+    if (change->settings != NULL && change->pattern == NULL &&
+        g_variant_lookup(change->settings, "identifier", "&s", &identifier))
+        other = config_find_partner_by_identifier(self->host.config(self->host.data), identifier);
+    return other != NULL && strcmp(other->name, change->partner) != 0 ? other : NULL;
+}
+
+/* Whether what is changed is there, or not there, as the caller thinks. */
+static bool check_present(const Definitions *self, const Change *change, const Definition *found,
+                          GError **error)
+{
+    g_autofree char *name = dup_name(change);
+    bool in_file = is_in_file(self, change);
+    const Partner *namesake = find_namesake(self, change);
+
+    if (change->version == 0 && (found != NULL || in_file))
+        g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "%s is there already%s", name,
+                    in_file ? ", in the configuration file" : "");
+    else if (change->version != 0 && in_file)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT,
+                    "%s is defined in the configuration file: change it there, then reload", name);
+    else if (change->version != 0 && found == NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no %s", name);
+    else if (change->version > 0 && found->version != change->version)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT, "%s was changed meanwhile", name);
+    else if (namesake != NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "identifier: partner '%s' has this one",
+                    namesake->name);
+    else
+        return true;
+    return false;
+}
+
+/* "store, partner 'X':3: 'port' is 0: …" as "port: 'port' is 0: …"; what is wrong elsewhere is told as it is. */
+static void explain(const Change *change, GError **error)
+{
+    g_autofree char *place =
+            change->pattern == NULL
+                    ? g_strdup_printf("store, partner '%s':", change->partner)
+                    : g_strdup_printf("store, virtual file '%s' of '%s':", change->pattern,
+                                      change->partner);
+    SettingsKind kind = change->pattern == NULL ? SETTINGS_PARTNER : SETTINGS_FILE;
+    const char *text = (*error)->message, *quote;
+    g_autofree char *key = NULL, *fresh = NULL;
+
+    if (!g_str_has_prefix(text, place)) {
+        fresh = g_strdup_printf("nothing can be changed before this is mended: %s", text);
+        g_clear_error(error);
+        g_set_error_literal(error, BASE_ERROR, BASE_ERROR_CONFLICT, fresh);
+        return;
+    }
+    text = strstr(text + strlen(place), ": ");
+    text = text != NULL ? text + 2 : (*error)->message;
+    quote = strchr(text, '\'');
+    if (quote != NULL)
+        key = g_strndup(quote + 1, strcspn(quote + 1, "'"));
+    fresh = key != NULL && config_is_key(kind, key) ? g_strconcat(key, ": ", text, NULL)
+                                                    : g_strdup(text);
+    g_clear_error(error);
+    g_set_error_literal(error, BASE_ERROR, BASE_ERROR_INVALID, fresh);
+}
+
+static bool is_gone(const Change *change, const Definition *definition)
+{
+    return change->settings == NULL && strcmp(definition->partner, change->partner) == 0 &&
+           (change->pattern == NULL || g_strcmp0(definition->pattern, change->pattern) == 0);
+}
+
+/* The list as it will be: partners stay before virtual files. */
+static bool make_list(const Definitions *self, Change *change, const Definition *found,
+                      GError **error)
+{
+    const Config *config = self->host.config(self->host.data);
+    g_autofree char *settings = NULL;
+
+    change->after = list_new();
+    if (change->settings != NULL) {
+        settings = config_change_settings(
+                config, change->pattern == NULL ? SETTINGS_PARTNER : SETTINGS_FILE,
+                found != NULL ? found->settings : "", change->settings, error);
+        if (settings == NULL)
+            return false;
+        change->changed = definition_new(change->partner, change->pattern, settings);
+        change->changed->version = found != NULL ? found->version : 0;
+    }
+    for (guint i = 0; i < self->list->len; i++) {
+        const Definition *definition = g_ptr_array_index(self->list, i);
+
+        if (definition != found && !is_gone(change, definition))
+            g_ptr_array_add(change->after, copy(definition));
+    }
+    if (change->changed != NULL)
+        g_ptr_array_insert(change->after, change->pattern == NULL ? 0 : -1, change->changed);
+    return true;
+}
+
+static bool prepare(const Definitions *self, Change *change, GError **error)
+{
+    const Config *config = self->host.config(self->host.data);
+    const Definition *found = find(self, change->partner, change->pattern);
+    g_autoptr(Config) loaded = NULL;
+
+    if (!check_present(self, change, found, error) || !make_list(self, change, found, error))
+        return false;
+    loaded = config_load_again(self->host.path, change->after, config, error);
+    if (loaded == NULL)
+        explain(change, error);
+    return loaded != NULL;
+}
+
+/* making */
+
+static void make_next(Definitions *self);
+
+static void end_change(Definitions *self)
+{
+    Change *change = g_queue_pop_head(&self->changes);
+    gint64 version = change->changed != NULL ? change->changed->version : 0;
+
+    if (change->error == NULL) {
+        set_list(self, g_steal_pointer(&change->after));
+        if (!self->host.apply(self->host.data, &change->error))
+            g_prefix_error(&change->error, "it is stored, but cannot be in force: ");
+    } else {
+        definitions_refresh(self); /* a part may be done, or another daemon did something */
+    }
+    if (change->error != NULL)
+        door_call_fail(change->call, change->error);
+    else
+        door_call_return(change->call, g_variant_new("(x)", version), NULL, 0);
+    change_free(change);
+    make_next(self);
+}
+
+static void on_stored(StoreResult *result, gpointer data)
+{
+    Change *change = data;
+
+    if (change->error == NULL)
+        change->error = g_steal_pointer(&result->error);
+    if (result->error == NULL && change->changed != NULL && result->number != 0) {
+        change->changed->version = (int64_t)result->number;
+        change->changed->updated_us = clock_wall_us();
+    }
+    store_result_free(result);
+    if (--change->waiting == 0)
+        end_change(change->owner);
+}
+
+static void submit(Change *change, StoreRequest *request)
+{
+    change->waiting++;
+    store_submit(change->owner->store, request, on_stored, change);
+}
+
+/* A password that the partner changed by itself is over when it is set here. */
+static void submit_definition(Change *change)
+{
+    g_autoptr(GVariant) password =
+            g_variant_lookup_value(change->settings, PASSWORD_RECEIVED, NULL);
+
+    submit(change, store_request_define(change->changed, change->changed->version));
+    if (password != NULL)
+        submit(change, store_request_set_secret(change->partner, PASSWORD_RECEIVED, NULL));
+}
+
+static void submit_removal(Change *change)
+{
+    const GPtrArray *list = change->owner->list;
+
+    for (guint i = list->len; i > 0; i--) { /* virtual files come last in it */
+        const Definition *definition = g_ptr_array_index(list, i - 1);
+
+        if (is_gone(change, definition))
+            submit(change, store_request_undefine(definition->partner, definition->pattern,
+                                                  definition->version));
+    }
+    if (change->pattern == NULL)
+        submit(change, store_request_set_secret(change->partner, PASSWORD_RECEIVED, NULL));
+}
+
+static void make_next(Definitions *self)
+{
+    Change *change = g_queue_peek_head(&self->changes);
+
+    if (change == NULL || change->waiting > 0)
+        return;
+    if (!prepare(self, change, &change->error)) {
+        door_call_fail(change->call, change->error);
+        change_free(g_queue_pop_head(&self->changes));
+        make_next(self);
+    } else if (change->changed != NULL) {
+        submit_definition(change);
+    } else {
+        submit_removal(change);
+    }
+}
+
+static void add_change(Definitions *self, DoorCall *call, const char *partner, const char *pattern,
+                       GVariant *settings, int64_t version)
+{
+    Change *change = g_new0(Change, 1);
+
+    change->owner = self;
+    change->call = call;
+    change->partner = g_strdup(partner);
+    change->pattern = pattern[0] != '\0' ? g_strdup(pattern) : NULL;
+    change->settings = settings;
+    change->version = version;
+    g_queue_push_tail(&self->changes, change);
+    if (g_queue_get_length(&self->changes) == 1)
+        make_next(self);
+}
+
+void definitions_define(Definitions *self, DoorCall *call, GVariant *parameters)
+{
+    const char *partner, *pattern;
+    GVariant *settings;
+    gint64 version;
+
+    if (!is_trusted(call))
+        return;
+    g_variant_get(parameters, "(&s&s@a{sv}x)", &partner, &pattern, &settings, &version);
+    add_change(self, call, partner, pattern, settings, version);
+}
+
+void definitions_undefine(Definitions *self, DoorCall *call, GVariant *parameters)
+{
+    const char *partner, *pattern;
+    gint64 version;
+
+    if (!is_trusted(call))
+        return;
+    g_variant_get(parameters, "(&s&sx)", &partner, &pattern, &version);
+    add_change(self, call, partner, pattern, NULL, version != 0 ? version : ANY_VERSION);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Partners and virtual files of the store: read at the start and when somebody changes them, and changed from here.
+ * A change is checked together with the configuration file, stored, and in force when it is answered; changes are
+ * made one after the other. Main loop only.
+ */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/local/door.h"
+#include "daemon/store.h"
+
+typedef struct Definitions Definitions;
+
+typedef struct {
+    const char *path; /* of the configuration file; borrowed */
+    /* The configuration in force. */
+    const Config *(*config)(gpointer data);
+    /* What definitions_list has is to be in force. False: it does not fit, and all stays as it was. */
+    bool (*apply)(gpointer data, GError **error);
+    gpointer data;
+} DefinitionsHost;
+
+/* Reads the store, and waits for it. Returns new. */
+Definitions *definitions_open(Store *store, const DefinitionsHost *host, GError **error);
+/* Changes that were not made are answered with CANCELLED. */
+void definitions_close(Definitions *self);
+/* Definition *, partners first. Borrowed, until the main loop turns. */
+const GPtrArray *definitions_list(const Definitions *self);
+/* Somebody changed them: they are read again, and applied when they differ. */
+void definitions_refresh(Definitions *self);
+
+/* Methods of the local door, see interface.xml. */
+
+void definitions_describe(Definitions *self, DoorCall *call, GVariant *parameters);
+void definitions_define(Definitions *self, DoorCall *call, GVariant *parameters);
+void definitions_undefine(Definitions *self, DoorCall *call, GVariant *parameters);

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Partners and virtual files written over HTTP are in force when they are answered, and no secret comes back."""
+import concurrent.futures
+import json
+
+import pytest
+from admin import FIRST_KEY, LISTENER, Api
+from node import Bare
+
+P, F = "/api/v1/config/partners", "/api/v1/config/files"
+OUT = "/OUT1%2Fout%2F%2A"
+
+
+@pytest.fixture
+def sealed(tmp_path, bank):
+    """Knows nobody; has a key to seal passwords with."""
+    node = Bare(tmp_path / "sealed", "COMPANY", LISTENER % FIRST_KEY + 'listeners = ( { address = "127.0.0.1"; port = 0; } );')
+    node.control("seal", "--key-file", node.folder / "key", check=False)
+    if not (node.folder / "key").exists():
+        (node.folder / "key").write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", encoding="ascii")
+    text = node.config.read_text(encoding="utf-8").replace("paths: {", 'paths: { key_file = "key";')
+    node.config.write_text(text, encoding="utf-8")
+    node.start()
+    yield node
+    node.stop()
+
+
+def partner(bank, **more):
+    return {"id": "OUT1", "identifier": "BANK1", "host": "127.0.0.1", "port": bank.port, "password_sent": "secret", **more}
+
+
+def test_a_partner_made_here_is_called_at_once(sealed, bank, tmp_path):
+    api = Api(sealed)
+    made = api.post(P, partner(bank, name="The bank", maxConnections=3, readTimeout=60000))
+    assert made.status == 201, made
+    assert made.headers["Location"] == P + "/OUT1" and made.headers["ETag"] == '"1"'
+    assert (made.json["description"], made.json["maxConnections"], made.json["source"]) == ("The bank", 3, "store")
+    assert made.json["secrets"] == ["password_sent"] and made.json["ignored"] == ["readTimeout"]
+    filed = api.post(F, {"partnerId": "OUT1", "pattern": "out/*", "mode": "send", "fileType": 0, "wait_s": 60})
+    assert filed.status == 201 and filed.headers["Location"] == F + OUT, filed
+    (tmp_path / "file").write_bytes(b"payment")
+    sent = sealed.control("send", "OUT1", tmp_path / "file", "out/a")
+    assert (sent["state"], filed.json["waitSeconds"]) == ("done", 60) and bank.received("in/a") == b"payment"
+    everything = b"".join(path.read_bytes() for path in sealed.folder.glob("store.db*")) + sealed.log().encode()
+    answers = made.body + api.get(P).body + api.get("/api/v1/audit").body
+    assert b"sealed:" in everything and b'"secret"' not in everything + answers and b"sealed:" not in answers
+    sealed.stop()
+    sealed.start()  # it is there at the next start too
+    assert sealed.control("send", "OUT1", tmp_path / "file", "out/b")["state"] == "done"
+
+
+def test_who_is_made_here_is_let_in(sealed, bank, company, tmp_path):
+    """The incumbent's fields alone; a new password counts for the next connection."""
+    api = Api(sealed)
+    body = {"id": "CLIENT", "password": "secret", "enabled": True, "accessType": "WRITE", "maxConnections": 10, "allowedFiles": "*"}
+    assert api.post("/api/partners", body).status == 201
+    assert api.post("/api/virtual-files", {"partnerId": "CLIENT", "id": "in/*", "direction": "RECEIVE", "overwrite": True,
+                                           "maxFileSize": 1048576, "recordFormat": 128, "receiveDirectory": "/x"}).status == 201
+    seen = api.get(F + "/CLIENT%2Fin%2F*").json
+    assert (seen["mode"], seen["existing"], seen["maxFileSize"], seen["settings"]["max_mb"]) == ("receive", "replace", 1 << 20, 1)
+    caller = Bare(tmp_path / "caller", "CLIENT", 'partners = ( { name = "SRV"; identifier = "COMPANY"; password_sent = "secret"; '
+                  'address = "127.0.0.1"; port = %d; retry_attempts = 1; idle_s = 0; '
+                  'files = ( { pattern = "in/*"; mode = "send"; } ); } );' % sealed.port).start()
+    (tmp_path / "file").write_bytes(b"x")
+    assert caller.control("send", "SRV", tmp_path / "file", "in/a")["state"] == "done"
+    assert api.post("/api/partners/CLIENT/password", {"password": "other"}).status == 200
+    refused = json.loads(caller.control("send", "SRV", tmp_path / "file", "in/b", check=False).stdout)
+    assert (refused["state"], refused["diag"]) == ("failed", "3-304")
+    assert api.ask("PUT", P + "/CLIENT", {"password": "secret", "enabled": False}).json["enabled"] is False
+    assert caller.control("send", "SRV", tmp_path / "file", "in/c", check=False).returncode == 3
+    caller.stop()
+
+
+def test_a_change_leaves_the_rest_and_what_runs(sealed, bank):
+    api = Api(sealed)
+    api.post(P, partner(bank, idle_s=60, description="d"))
+    api.post(F, {"id": "OUT1/out/*", "mode": "send"})
+    changed = api.ask("PUT", P + "/OUT1", {"maxConnections": 100})
+    assert changed.status == 200 and changed.headers["ETag"] == '"2"'
+    kept = api.get(P + "/OUT1").json
+    assert (kept["settings"]["idle_s"], kept["host"], kept["maxConnections"], kept["description"]) == (60, "127.0.0.1", 100, "d")
+    assert api.ask("PUT", P + "/OUT1", {"idleS": None, "tls": {"host_name": "b"}}).json["settings"]["idle_s"] == 30
+    assert api.ask("PUT", P + "/OUT1", kept).status == 200  # what was read may be written back
+    assert api.ask("DELETE", P + "/OUT1").status == 204
+    assert api.get(P + "/OUT1").status == api.get(F + OUT).status == api.ask("DELETE", P + "/OUT1").status == 404
+    assert api.post(P, partner(bank)).json["virtualFiles"] == []
+
+
+def test_what_is_wrong_is_named(api, bank):
+    def field(answer):
+        return answer.status, answer.json.get("field")
+
+    assert field(api.post(P, {})) == (400, "id")
+    assert field(api.post(P, {"id": "X", "maxConnections": 0})) == (400, "maxConnections")
+    assert field(api.post(P, {"id": "X", "port": "high"})) == (400, "port")
+    assert field(api.post(P, {"id": "X", "colour": "red"})) == (400, "colour")
+    assert field(api.post(P, {"id": "X/Y"})) == (400, "name")
+    assert field(api.post(P, {"id": "X", "accessType": "ALL"})) == (400, "accessType")
+    assert field(api.post(P, {"id": "X", "allowedFiles": "A*,B"})) == (400, "allowedFiles")
+    assert field(api.post(P, {"id": "X", "password_sent": "p"})) == (400, "password_sent")  # no key to seal it with
+    assert field(api.post(F, {"id": "X"})) == (400, "partnerId")
+    assert field(api.post(F, {"partnerId": "BANK1", "pattern": "x/*"})) == (400, "mode")
+    assert field(api.post(F, {"partnerId": "BANK1", "pattern": "/x", "mode": "send"})) == (400, "pattern")
+    assert field(api.post(F, {"partnerId": "BANK1", "pattern": "x", "direction": "BOTH"})) == (400, "direction")
+    assert api.post(P, b'{"id": "X", "id": "Y"}').status == 400 and api.post(P, b"[]").status == 400
+    assert api.post(P, {"id": "BANK1"}).status == 409  # of the file
+    assert field(api.post(P, {"id": "BANK2", "serverId": "BANK1"})) == (409, "serverId")
+    of_file = api.ask("PUT", P + "/BANK1", {"enabled": False})
+    assert of_file.status == 409 and "configuration file" in of_file.json["detail"]
+    assert api.ask("DELETE", P + "/BANK1").status == 409 and api.ask("DELETE", F + "/BANK1%2Fout%2F*").status == 409
+    assert api.post(F, {"partnerId": "BANK1", "pattern": "extra/*", "mode": "send"}).status == 201  # beside those of the file
+    assert api.post(F, {"partnerId": "BANK1", "pattern": "extra/*", "mode": "send"}).status == 409
+    assert [f["source"] for f in api.get(F + "?partner=BANK1").json] == ["file"] * 3 + ["store"]
+
+
+def test_versions_guard_changes(api):
+    assert api.post(P, {"id": "X"}).status == 201
+    assert api.ask("PUT", P + "/X", {"description": "a"}, If_Match='"1"').status == 200
+    late = api.ask("PUT", P + "/X", {"description": "b"}, If_Match='"1"')
+    assert late.status == 412 and late.json["type"] == "urn:pesitfs:problem:precondition"
+    assert api.ask("DELETE", P + "/X", If_Match='"1"').status == 412
+    assert api.get(P + "/X").json["description"] == "a"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda i: api.ask("PUT", P + "/X", {"description": str(i)}, If_Match='"2"').status, range(8)))
+    assert statuses.count(200) == 1 and set(statuses) <= {200, 409, 412}, statuses
+    assert api.ask("DELETE", P + "/X", If_Match="*").status == 204
+
+
+def test_two_that_do_not_go_together(api):
+    """Each is good alone; only one of them may be stored."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda i: api.post(P, {"id": "P%d" % i, "identifier": "SAME"}).status, range(8)))
+    assert statuses.count(201) == 1, statuses
+    assert api.node.control("reload") == {"reloaded": True}
+
+
+def test_lists_have_pages(api):
+    for name in "CAB":
+        api.post(P, {"id": name, "enabled": name != "B"})
+    assert [p["id"] for p in api.get(P + "?limit=2").json] == ["A", "B"]
+    assert [p["id"] for p in api.get(P + "?after=B").json] == ["BANK1", "C"]
+    assert [p["id"] for p in api.get("/api/partners?enabled=false").json] == ["B"]
+    assert api.get(P + "?limit=0").json["field"] == "limit"
+
+
+def test_the_audit_has_before_and_after(api):
+    api.post(P, {"id": "X", "password": "hush-hush"})
+    api.ask("PUT", P + "/X", {"maxConnections": 5, "password": "new-hush"})
+    api.ask("DELETE", P + "/X")
+    rows = [json.loads(row["details"]) for row in api.get("/api/v1/audit").json["content"] if "Partner" in row["action"]]
+    assert [row["status"] for row in rows] == [201, 200, 204]
+    assert rows[0]["before"] is None and rows[0]["after"]["id"] == "X" and rows[2]["after"] is None
+    assert (rows[1]["before"]["maxConnections"], rows[1]["after"]["maxConnections"]) == (8, 5)
+    assert rows[1]["fields"] == ["maxConnections", "password"] and "hush" not in json.dumps(rows)
+    assert api.get("/api/v1/audit/verify").json["valid"]
+
+
+def test_an_escaped_slash_is_a_part_of_a_name(api):
+    assert api.get("/api/v1/apikeys/a%2Fb").json["detail"].find("a/b") >= 0
+    done = api.node.control("key", "remove", "a/b", check=False)
+    assert done.returncode == 8 and b"a/b" in done.stderr
+    assert api.get("/api/v1/transfers?text=a%2Bb+c%25").status == 200
