@@ -18,35 +18,84 @@
 static char *make_path(const AdminRequest *request, char **values)
 {
     GString *path = g_string_new(request->path);
+    g_autofree char *name = g_strjoinv("/", values);
+    g_autofree char *escaped_name = g_uri_escape_string(name, NULL, FALSE);
 
-    for (size_t i = 0; values[i] != NULL; i++) {
+    if (g_str_has_suffix(request->path, "/")) {
+        g_string_append(path, escaped_name);
+        return g_string_free(path, FALSE);
+    }
+    for (size_t i = 0; values[i] != NULL && request->queries[i] != NULL; i++) {
         g_autofree char *escaped = g_uri_escape_string(values[i], NULL, FALSE);
 
-        if (g_str_has_suffix(request->path, "/"))
-            g_string_append(path, escaped);
-        else if (request->queries[i] != NULL)
-            g_string_append_printf(path, "%c%s=%s", i == 0 ? '?' : '&', request->queries[i],
-                                   escaped);
+        g_string_append_printf(path, "%c%s=%s", i == 0 ? '?' : '&', request->queries[i], escaped);
     }
     return g_string_free(path, FALSE);
+}
+
+/* body: taken. */
+static char *dup_body(json_t *body)
+{
+    char *text = json_dumps(body, JSON_COMPACT);
+    char *copy = g_strdup(text);
+
+    free(text);
+    json_decref(body);
+    return copy;
+}
+
+static void put_names(json_t *body, const AdminRequest *request, char **values)
+{
+    for (size_t i = 0; i < VERB_FIELDS_MAX && request->fields[i] != NULL && values[i] != NULL; i++)
+        (void)json_object_set_new(body, request->fields[i],
+                                  json_string(values[i])); /* checked there */
 }
 
 static char *make_body(const AdminRequest *request, char **values)
 {
     json_t *body;
-    char *text, *copy;
 
-    if (request->fields[0] == NULL)
-        return g_strdup("");
+    if (request->body != NULL || request->fields[0] == NULL)
+        return g_strdup(request->body != NULL ? request->body : "");
     body = json_object();
-    for (size_t i = 0; values[i] != NULL; i++)
-        (void)json_object_set_new(body, request->fields[i],
-                                  json_string(values[i])); /* checked there */
-    text = json_dumps(body, JSON_COMPACT);
-    copy = g_strdup(text);
-    free(text);
-    json_decref(body);
-    return copy;
+    put_names(body, request, values);
+    return dup_body(body);
+}
+
+/* keys and values */
+
+/* "@FILE" and "-" are read, so that no password is on a command line. Returns new. */
+static char *read_value(const char *key, const char *value, GError **error)
+{
+    bool secret = g_str_has_prefix(key, "password");
+    const char *path = strcmp(value, "-") == 0 ? "/dev/stdin" : value + 1;
+    char *text = NULL;
+
+    if (!secret || (value[0] != '@' && strcmp(value, "-") != 0))
+        return g_strdup(value);
+    if (!g_file_get_contents(path, &text, NULL, error))
+        return NULL;
+    text[strcspn(text, "\r\n")] = '\0';
+    return text;
+}
+
+/* "KEY=VALUE" into the body; "KEY=" takes the key back to its default. */
+static bool put_setting(json_t *body, const char *setting, GError **error)
+{
+    const char *equals = strchr(setting, '=');
+    g_autofree char *key = NULL, *value = NULL;
+
+    if (equals == NULL || equals == setting) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is no KEY=VALUE", setting);
+        return false;
+    }
+    key = g_strndup(setting, (gsize)(equals - setting));
+    value = read_value(key, equals + 1, error);
+    if (value == NULL)
+        return false;
+    (void)json_object_set_new(
+            body, key, value[0] != '\0' ? json_string(value) : json_null()); /* checked there */
+    return true;
 }
 
 /* printing for people */
@@ -146,6 +195,27 @@ int run_admin(const Verb *verb, Options *options, char **arguments, GError **err
     const char *const request[] = {verb->request.method, path, body};
 
     return ask(options, request, options->json, error);
+}
+
+int run_define(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    const AdminRequest *row = &verb->request;
+    g_auto(GStrv) names = g_strdupv(arguments);
+    json_t *body = json_object();
+    g_autofree char *path = NULL, *text = NULL;
+
+    for (size_t i = row->names; names[i] != NULL; i++) {
+        if (!put_setting(body, names[i], error)) {
+            json_decref(body);
+            return EXIT_WRONG;
+        }
+    }
+    put_names(body, row, names);
+    text = dup_body(body);
+    for (size_t i = row->names; names[i] != NULL; i++)
+        g_clear_pointer(&names[i], g_free);
+    path = make_path(row, names);
+    return ask(options, (const char *const[]){row->method, path, text}, options->json, error);
 }
 
 int run_api(const Verb *verb, Options *options, char **arguments, GError **error)

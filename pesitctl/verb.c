@@ -12,6 +12,14 @@
 #define WAIT_MAX  86400 /* s */
 #define NEAR      3     /* letters: beyond, nothing is like it */
 
+#define SETTINGS_MAX 200
+#define SETTINGS_HELP                                                                              \
+    "Keys are those of docs/configuration.md: idle_s=60, tls.enabled=true, "                       \
+    "addresses=10.0.0.0/8,192.0.2.7\n"                                                             \
+    "KEY= takes a key back to its default. A password is read from a file or standard input: "     \
+    "password_sent=@FILE,\n"                                                                       \
+    "password_sent=-. What is in the configuration file is changed there.\n"
+
 #define O(field) offsetof(Options, field)
 
 /* clang-format off */
@@ -70,8 +78,26 @@ const Verb VERBS[] = {
       { "GET", "/api/v1/config/partners", { NULL }, { NULL } } },
     { "partner show", "NAME", "", "one partner", NULL, 1, 1, false, run_admin,
       { "GET", "/api/v1/config/partners/", { NULL }, { NULL } } },
-    { "file list", "", "", "virtual files as the daemon has them", NULL, 0, 0, false, run_admin,
-      { "GET", "/api/v1/config/files", { NULL }, { NULL } } },
+    { "partner add", "NAME [KEY=VALUE…]", "", "make a partner in the store", SETTINGS_HELP, 1, SETTINGS_MAX, false, run_define,
+      { "POST", "/api/v1/config/partners", { "id" }, { NULL }, NULL, 1 } },
+    { "partner set", "NAME KEY=VALUE…", "", "change keys of a partner", SETTINGS_HELP, 2, SETTINGS_MAX, false, run_define,
+      { "PUT", "/api/v1/config/partners/", { NULL }, { NULL }, NULL, 1 } },
+    { "partner enable", "NAME", "", "let a partner in and call it", NULL, 1, 1, false, run_admin,
+      { "PUT", "/api/v1/config/partners/", { NULL }, { NULL }, "{\"enabled\":true}", 0 } },
+    { "partner disable", "NAME", "", "neither let a partner in nor call it", "What is queued for it waits.\n", 1, 1, false, run_admin,
+      { "PUT", "/api/v1/config/partners/", { NULL }, { NULL }, "{\"enabled\":false}", 0 } },
+    { "partner remove", "NAME", "", "take a partner away, with its virtual files", "What is queued for it fails.\n", 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/config/partners/", { NULL }, { NULL } } },
+    { "file list", "[PARTNER]", "", "virtual files as the daemon has them", NULL, 0, 1, false, run_admin,
+      { "GET", "/api/v1/config/files", { NULL }, { "partner" } } },
+    { "file show", "PARTNER PATTERN", "", "one virtual file", NULL, 2, 2, false, run_admin,
+      { "GET", "/api/v1/config/files/", { NULL }, { NULL } } },
+    { "file add", "PARTNER PATTERN [KEY=VALUE…]", "", "make a virtual file in the store", SETTINGS_HELP, 2, SETTINGS_MAX, false, run_define,
+      { "POST", "/api/v1/config/files", { "partnerId", "pattern" }, { NULL }, NULL, 2 } },
+    { "file set", "PARTNER PATTERN KEY=VALUE…", "", "change keys of a virtual file", SETTINGS_HELP, 3, SETTINGS_MAX, false, run_define,
+      { "PUT", "/api/v1/config/files/", { NULL }, { NULL }, NULL, 2 } },
+    { "file remove", "PARTNER PATTERN", "", "take a virtual file away", NULL, 2, 2, false, run_admin,
+      { "DELETE", "/api/v1/config/files/", { NULL }, { NULL } } },
     { "cluster list", "", "", "records of clusters", NULL, 0, 0, false, run_admin,
       { "GET", "/api/v1/clusters", { NULL }, { NULL } } },
     { "cluster show", "ID", "", "one cluster", NULL, 1, 1, false, run_admin,

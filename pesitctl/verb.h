@@ -44,11 +44,13 @@ extern const Option OPTIONS[];
 #define VERB_FIELDS_MAX 3
 
 /* A verb that is a request of the administration API. Arguments go into the fields of the body or the query by
- * order; without both, the first ends the path. */
+ * order; where the path ends with a slash they end it, names in one another with slashes between. */
 typedef struct {
     const char *method, *path;
     const char *fields[VERB_FIELDS_MAX];
     const char *queries[VERB_FIELDS_MAX];
+    const char *body; /* said always, or NULL */
+    size_t names;     /* run_define: so many arguments name it, the others are KEY=VALUE */
 } AdminRequest;
 
 typedef struct Verb Verb;
@@ -106,6 +108,7 @@ int run_retry(const Verb *verb, Options *options, char **arguments, GError **err
 int run_cancel(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_reload(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_admin(const Verb *verb, Options *options, char **arguments, GError **error);
+int run_define(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_api(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_check_config(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_seal(const Verb *verb, Options *options, char **arguments, GError **error);

@@ -160,3 +160,25 @@ def test_an_escaped_slash_is_a_part_of_a_name(api):
     done = api.node.control("key", "remove", "a/b", check=False)
     assert done.returncode == 8 and b"a/b" in done.stderr
     assert api.get("/api/v1/transfers?text=a%2Bb+c%25").status == 200
+
+
+def test_the_command_line_does_the_same(sealed, bank, tmp_path):
+    (tmp_path / "password").write_text("secret\n", encoding="ascii")
+    made = sealed.control("partner", "add", "OUT1", "identifier=BANK1", "address=127.0.0.1", "port=%d" % bank.port,
+                          "password_sent=@%s" % (tmp_path / "password"), "retry_delays_s=1,2", "addresses=10.0.0.0/8, 192.0.2.7")
+    assert made["settings"]["retry_delays_s"] == [1, 2] and made["settings"]["addresses"] == ["10.0.0.0/8", "192.0.2.7"]
+    assert sealed.control("file", "add", "OUT1", "out/*", "mode=send")["id"] == "OUT1/out/*"
+    (tmp_path / "file").write_bytes(b"x")
+    assert sealed.control("send", "OUT1", tmp_path / "file")["state"] == "done"
+    assert sealed.control("partner", "disable", "OUT1")["enabled"] is False
+    assert sealed.control("send", "OUT1", tmp_path / "file", check=False).returncode == 4
+    assert sealed.control("partner", "enable", "OUT1")["enabled"] is True
+    assert sealed.control("partner", "set", "OUT1", "retry_delays_s=", "description=a=b")["description"] == "a=b"
+    assert sealed.control("file", "set", "OUT1", "out/*", "wait_s=5")["waitSeconds"] == 5
+    assert sealed.control("file", "show", "OUT1", "out/*")["version"] == 2
+    assert sealed.control("file", "set", "OUT1", "out/*", "wait_s=soon", check=False).returncode == 4
+    assert sealed.control("partner", "set", "OUT1", "wrong", check=False).returncode == 1
+    assert sealed.control("partner", "set", "NOBODY", "port=1", check=False).returncode == 8
+    assert len(sealed.control("file", "list", "OUT1")) == 1
+    assert sealed.control("file", "remove", "OUT1", "out/*") == {"done": True}
+    assert sealed.control("partner", "remove", "OUT1") == {"done": True} and sealed.control("partner", "list") == []
