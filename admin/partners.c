@@ -5,10 +5,13 @@
  */
 #include "admin/draft.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#define LIST_MAX 1000
+#define LIST_MAX        1000
+#define TEST_S          10
+#define TEST_S_MAX      50 /* less than a worker waits */
+#define PESIT_VERSION_E 2  /* PI 6 */
 
 /* showing */
 
@@ -128,6 +131,7 @@ static void write_partner(GString *out, GVariant *partner, bool with_files)
     json_text(out, "description", text_of(settings, "description"));
     json_bool(out, "enabled", flag_of(settings, "enabled"));
     json_text(out, "identifier", text_of(settings, "identifier"));
+    json_text(out, "serverId", text_of(settings, "identifier"));
     json_text(out, "accessType", access_of(settings));
     json_number(out, "maxConnections", number_of(settings, "max_connections"));
     json_text(out, "host", text_of(settings, "address"));
@@ -235,6 +239,91 @@ void partners_list(Request *request)
 void files_list(Request *request)
 {
     list(request, list_files);
+}
+
+/* those that we call, as the client's servers */
+
+static void list_server(GString *out, GVariant *partner)
+{
+    g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
+
+    if (text_of(settings, "address") != NULL)
+        write_partner(out, partner, false);
+}
+
+void servers_list(Request *request)
+{
+    list(request, list_server);
+}
+
+void servers_list_enabled(Request *request)
+{
+    g_hash_table_replace(request->query, g_strdup("enabled"), g_strdup("true"));
+    list(request, list_server);
+}
+
+static void write_milliseconds(GString *out, const char *key, int64_t us)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%.3f", (double)us / 1000); /* fits */
+    json_raw(out, key, text);
+}
+
+static void write_agreement(GString *out, GVariant *told)
+{
+    guint32 version = 0, interval_kb = 0, window = 0;
+
+    if (!g_variant_lookup(told, "version", "u", &version)) {
+        json_text(out, "serverVersion", NULL);
+        return;
+    }
+    g_variant_lookup(told, "sync_interval_kb", "u", &interval_kb);
+    g_variant_lookup(told, "sync_window", "u", &window);
+    json_text(out, "serverVersion", version == PESIT_VERSION_E ? "PeSIT E" : "PeSIT D");
+    json_open(out, "negotiated", '{');
+    json_number(out, "protocolVersion", version);
+    json_text(out, "framing", text_of(told, "framing"));
+    json_number(out, "syncIntervalKb", interval_kb);
+    json_number(out, "syncWindow", window);
+    json_bool(out, "resync", flag_of(told, "resync"));
+    json_close(out, '}');
+}
+
+static void write_test(GString *out, GVariant *told)
+{
+    static const char *const TEXTS[] = {"message", "step", "cause", "hint", "tls", NULL};
+    int64_t connect_us = number_of(told, "connect_us"), answer_us = number_of(told, "answer_us");
+
+    json_open(out, NULL, '{');
+    json_bool(out, "success", flag_of(told, "success"));
+    write_milliseconds(out, "latency", connect_us + answer_us);
+    write_milliseconds(out, "connectMs", connect_us);
+    write_milliseconds(out, "answerMs", answer_us);
+    for (size_t i = 0; TEXTS[i] != NULL; i++) {
+        const char *text = text_of(told, TEXTS[i]);
+
+        json_text(out, TEXTS[i], text[0] != '\0' ? text : NULL);
+    }
+    json_text(out, "diagnostic", text_of(told, "diag")[0] != '\0' ? text_of(told, "diag") : NULL);
+    write_agreement(out, told);
+    json_close(out, '}');
+}
+
+void servers_test(Request *request)
+{
+    g_autoptr(DoorAnswer) answer = NULL;
+    g_autoptr(GVariant) told = NULL;
+    int64_t timeout_s = TEST_S;
+
+    if (!request_query_number(request, "timeout", 1, TEST_S_MAX, &timeout_s))
+        return;
+    answer = request_ask(request, "Test",
+                         g_variant_new("(su)", request->parameters[0], (guint32)timeout_s * 1000));
+    if (answer == NULL)
+        return;
+    told = g_variant_get_child_value(answer->value, 0);
+    write_test(request_answer(request, 200), told);
 }
 
 /* one of them */

@@ -65,6 +65,17 @@ const Route ROUTES[] = {
     { "DELETE", "/api/v1/config/files/{id}", SERVER, ROLE_ADMIN, BODY_NONE, files_remove, "removeFile", "The virtual file is gone" },
     { "DELETE", "/api/virtual-files/{id}", SERVER, ROLE_ADMIN, BODY_NONE, files_remove, "removeFile", "Alias" },
 
+    { "GET", "/api/v1/servers", CLIENT, ROLE_VIEWER, BODY_NONE, servers_list, "servers", "Partners that we can call" },
+    { "POST", "/api/v1/servers", CLIENT, ROLE_ADMIN, BODY_JSON, partners_create, "createPartner", "Alias" },
+    { "GET", "/api/v1/servers/enabled", CLIENT, ROLE_VIEWER, BODY_NONE, servers_list_enabled, "enabledServers", "Those that are enabled" },
+    { "GET", "/api/v1/servers/name/{id}", CLIENT, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "Alias" },
+    { "GET", "/api/v1/servers/{id}", CLIENT, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "Alias" },
+    { "PUT", "/api/v1/servers/{id}", CLIENT, ROLE_ADMIN, BODY_JSON, partners_update, "updatePartner", "Alias" },
+    { "DELETE", "/api/v1/servers/{id}", CLIENT, ROLE_ADMIN, BODY_NONE, partners_remove, "removePartner", "Alias" },
+    { "POST", "/api/v1/servers/{id}/test", CLIENT, ROLE_OPERATOR, BODY_NONE, servers_test, "testPartner", "Calls it: CONNECT and RELEASE, no file" },
+    { "POST", "/api/servers/{id}/test", CLIENT, ROLE_OPERATOR, BODY_NONE, servers_test, "testPartner", "Alias" },
+    { "POST", "/api/v1/config/partners/{id}/test", BOTH, ROLE_OPERATOR, BODY_NONE, servers_test, "testPartner", "Alias" },
+
     { "GET", "/api/v1/transfers", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Transfers, newest first" },
     { "GET", "/api/v1/transfers/search", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Alias" },
     { "GET", "/api/v1/transfers/history", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list, "transfers", "Alias" },

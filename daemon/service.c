@@ -15,6 +15,7 @@
 #include "daemon/entrances.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
+#include "daemon/probes.h"
 #include "daemon/recovery.h"
 #include "daemon/retention.h"
 #include "daemon/transfer/queue.h"
@@ -58,6 +59,7 @@ struct Service {
     Desk *desk;
     Watch *watch;
     Retention *retention;
+    Probes *probes;
     GMainLoop *loop;
     int64_t started_us; /* wall */
     bool stopping;
@@ -486,6 +488,18 @@ static void undefine(DoorCall *call, GVariant *parameters, gpointer data)
     definitions_undefine(((Service *)data)->definitions, call, parameters);
 }
 
+static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Service *self = data;
+
+    probes_test(self->probes, self->config, call, parameters);
+}
+
+static void on_tested(DoorCall *call, GVariant *value, gpointer data)
+{
+    service_return(data, call, value);
+}
+
 static gboolean on_heartbeat(gpointer data)
 {
     Service *self = data;
@@ -612,6 +626,7 @@ static bool open_parts(Service *self, GError **error)
                            .describe_definitions = describe_definitions,
                            .define = define,
                            .undefine = undefine,
+                           .test_partner = test_partner,
                            .data = self};
     const Config *config = self->config;
 
@@ -625,6 +640,7 @@ static bool open_parts(Service *self, GError **error)
     config = self->config;
     if (!recovery_run(config, self->store, self->spool, error))
         return false;
+    self->probes = probes_new(on_tested, self);
     self->errands_source = mailbox_attach(self->errands, NULL, on_errand, self);
     self->heartbeat_source = g_timeout_add(HEARTBEAT_MS, on_heartbeat, self);
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);
@@ -704,6 +720,7 @@ void service_stop(Service *self)
 {
     if (self == NULL)
         return;
+    probes_free(self->probes);
     if (self->desk != NULL)
         settle_store(self);
     entrances_free(self->entrances);

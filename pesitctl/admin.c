@@ -14,6 +14,7 @@
 #define STATUS_OK_END  300
 #define STATUS_MISSING 404
 #define NAME_COLUMNS   20
+#define NAME_HERE      "{}"
 
 static char *make_path(const AdminRequest *request, char **values)
 {
@@ -21,8 +22,8 @@ static char *make_path(const AdminRequest *request, char **values)
     g_autofree char *name = g_strjoinv("/", values);
     g_autofree char *escaped_name = g_uri_escape_string(name, NULL, FALSE);
 
-    if (g_str_has_suffix(request->path, "/")) {
-        g_string_append(path, escaped_name);
+    if (strstr(request->path, NAME_HERE) != NULL) {
+        (void)g_string_replace(path, NAME_HERE, escaped_name, 1); /* once */
         return g_string_free(path, FALSE);
     }
     for (size_t i = 0; values[i] != NULL && request->queries[i] != NULL; i++) {
@@ -163,11 +164,26 @@ static void print_answer(const char *answer, bool json)
     json_decref(root);
 }
 
+/* A test that failed ends as a transfer would. */
+static int code_of_cause(const char *cause)
+{
+    g_autoptr(GError) error = NULL;
+    BaseError code;
+
+    if (cause == NULL || !base_error_from_name(cause, &code))
+        return EXIT_LOCAL;
+    error = g_error_new_literal(BASE_ERROR, (int)code, "");
+    return code == BASE_ERROR_TIMEOUT ? EXIT_UNREACHABLE : (int)exit_code_of_error(error);
+}
+
 static int judge(const char *answer, unsigned status, bool json, GError **error)
 {
     json_t *root = json_loads(answer, 0, NULL);
     const char *detail = json_string_value(json_object_get(root, "detail"));
-    bool broken = json_is_false(json_object_get(root, "valid"));
+    bool broken = json_is_false(json_object_get(root, "valid")) ||
+                  json_is_false(json_object_get(root, "success"));
+    const char *cause = json_string_value(json_object_get(root, "cause"));
+    int code = broken ? code_of_cause(cause) : EXIT_DONE;
 
     if (status >= STATUS_OK_END)
         g_set_error(error, BASE_ERROR,
@@ -177,7 +193,7 @@ static int judge(const char *answer, unsigned status, bool json, GError **error)
     if (status >= STATUS_OK_END)
         return EXIT_LOCAL;
     print_answer(answer, json);
-    return broken ? EXIT_LOCAL : EXIT_DONE;
+    return code;
 }
 
 static int ask(Options *options, const char *const request[3], bool json, GError **error)

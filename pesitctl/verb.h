@@ -44,7 +44,7 @@ extern const Option OPTIONS[];
 #define VERB_FIELDS_MAX 3
 
 /* A verb that is a request of the administration API. Arguments go into the fields of the body or the query by
- * order; where the path ends with a slash they end it, names in one another with slashes between. */
+ * order; where the path has "{}" they stand there, with slashes between. */
 typedef struct {
     const char *method, *path;
     const char *fields[VERB_FIELDS_MAX];

@@ -465,6 +465,13 @@ static void undefine(DoorCall *call, GVariant *parameters, gpointer data)
     self->host.undefine(call, parameters, self->host.data);
 }
 
+static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    self->host.test_partner(call, parameters, self->host.data);
+}
+
 void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply)
 {
     door_call_inside(self->door, method, parameters, reply);
@@ -594,6 +601,7 @@ static const DoorMethod METHODS[] = {
         {"Describe", describe_definitions},
         {"Define", define},
         {"Undefine", undefine},
+        {"Test", test_partner},
         {NULL, NULL},
 };
 

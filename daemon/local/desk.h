@@ -26,6 +26,8 @@ typedef struct {
     void (*describe_definitions)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*define)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*undefine)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* Calls a partner, without a file. Must end the call later. */
+    void (*test_partner)(DoorCall *call, GVariant *parameters, gpointer data);
     gpointer data;
 } DeskHost;
 

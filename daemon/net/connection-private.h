@@ -52,5 +52,10 @@ void connection_tell_incoming(Connection *self, const Transfer *transfer, Progre
 void outgoing_run(Connection *self);
 void incoming_run(Connection *self, Stream *stream);
 
+/* Gives CONNECT to the session. False: it does not take it. */
+bool outgoing_command_connect(Connection *self);
+/* PI 5 of the answer, when the partner must prove itself too. */
+bool outgoing_check_password(const Connection *self, const PesitFpdu *fpdu);
+
 /* CONNECT: who is it and may it? Returns 0/000 and sets self->partner, or why not. procedures §14.2 */
 PesitDiag admission_check(Connection *self, const PesitFpdu *connect);

@@ -42,7 +42,7 @@ static void log_failure(const Connection *self, const char *reason)
               "ADDRESS", self->address, "REASON", reason, NULL);
 }
 
-static bool command_connect(Connection *self)
+bool outgoing_command_connect(Connection *self)
 {
     const Partner *partner = self->partner;
     PesitFpdu fpdu;
@@ -61,8 +61,7 @@ static bool command_connect(Connection *self)
     return channel_command(self->channel, &command);
 }
 
-/* PI 5 of the answer, when the partner must prove itself too. */
-static bool check_server_password(Connection *self, const PesitFpdu *fpdu)
+bool outgoing_check_password(const Connection *self, const PesitFpdu *fpdu)
 {
     size_t length = 0;
     const uint8_t *bytes;
@@ -80,7 +79,7 @@ static bool open_session(Connection *self)
     PesitEvent event;
 
     exchange.transfer = self->job->transfer;
-    if (!command_connect(self))
+    if (!outgoing_command_connect(self))
         return false;
     for (;;) {
         ChannelResult result = channel_next(self->channel, INT64_MAX, &event);
@@ -105,7 +104,7 @@ static bool open_session(Connection *self)
         log_failure(self, self->job->transfer->error);
         return false;
     }
-    if (check_server_password(self, event.fpdu))
+    if (outgoing_check_password(self, event.fpdu))
         return true;
     exchange_end_with(&exchange, OUTCOME_FAILED, DIAG_PASSWORD, BASE_ERROR_UNTRUSTED,
                       "the partner's answer does not carry the expected password");

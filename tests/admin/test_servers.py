@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Partners as the client sees them, and the test of a connection: a real CONNECT, bounded in time, told in words."""
+import json
+import socket
+import time
+
+import pytest
+import waiting
+from admin import FIRST_KEY, LISTENER, Api
+from node import Bare
+
+S = "/api/v1/servers"
+LOCKED = '''partners = ( { name = "GOOD"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d; },
+  { name = "WRONG"; identifier = "WRONG"; password_sent = "bad"; address = "127.0.0.1"; port = %d; enabled = false; },
+  { name = "OTHER"; identifier = "OTHER"; password_sent = "secret"; address = "127.0.0.1"; port = %d; },
+  { name = "SILENT"; identifier = "S"; address = "127.0.0.1"; port = %d; }, { name = "NOBODY"; identifier = "N"; address = "127.0.0.1"; port = 1; },
+  { name = "NAMELESS"; identifier = "H"; address = "no-such-host.invalid"; }, { name = "CALLER"; identifier = "C"; } );'''
+
+
+@pytest.fixture
+def silent():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def client(tmp_path, bank, silent):
+    text = LOCKED % (bank.port, bank.port, bank.port, silent)
+    node = Bare(tmp_path / "client", "COMPANY", LISTENER.replace("port = 0;", 'port = 0; family = "client";') % FIRST_KEY + text).start()
+    yield node
+    node.stop()
+
+
+def run(api, name, query=""):
+    answer = api.post("%s/%s/test%s" % (S, name, query))
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def test_a_partner_is_called(client, bank):
+    api = Api(client)
+    told = run(api, "GOOD")
+    assert told["success"] and told["message"] == "connected and released" and told["serverVersion"] == "PeSIT E"
+    assert 0 < told["connectMs"] < 5000 and 0 < told["answerMs"] < 5000 and told["tls"] == "plain"
+    assert told["negotiated"]["framing"] == "prefixed" and told["negotiated"]["syncWindow"] > 0
+    assert client.control("partner", "test", "GOOD")["success"]
+    assert bank.inbox() == [] and api.get("/api/v1/transfers").json["content"] == []
+    waiting.eventually(lambda: bank.control("status")["connections"] == 0)
+
+
+@pytest.mark.parametrize("name, step, cause, diag, hint, code", [
+    ("WRONG", "connect", "partner", "3-304", "password_sent", 3), ("OTHER", "connect", "partner", "3-301", "identifier", 3),
+    ("NOBODY", "call", "connection-refused", None, "listens", 5), ("NAMELESS", "call", "unknown-host", None, "name", 5),
+    ("SILENT", "connect", "timeout", None, "tls.enabled", 5)])
+def test_what_failed_is_told(client, name, step, cause, diag, hint, code):
+    told = run(Api(client), name, "?timeout=1")
+    assert not told["success"] and (told["step"], told["cause"], told["diagnostic"]) == (step, cause, diag), told
+    assert hint in told["hint"] and told["message"]
+    if name != "SILENT":
+        done = client.control("partner", "test", name, check=False)
+        assert done.returncode == code and json.loads(done.stdout)["message"] == told["message"]
+
+
+def test_a_test_is_bounded(client):
+    api = Api(client)
+    began = time.monotonic()
+    assert not run(api, "SILENT", "?timeout=1")["success"]
+    assert 0.9 < time.monotonic() - began < 4
+    assert api.post(S + "/SILENT/test?timeout=0").json["field"] == "timeout"
+    assert api.post(S + "/UNKNOWN/test").status == 404 and api.post(S + "/CALLER/test").status == 409
+
+
+def test_servers_are_partners_with_an_address(client, bank):
+    api = Api(client)
+    assert [s["name"] for s in api.get(S).json] == ["GOOD", "NAMELESS", "NOBODY", "OTHER", "SILENT", "WRONG"]
+    assert "WRONG" not in [s["name"] for s in api.get(S + "/enabled").json]
+    made = api.post(S, {"name": "NEW", "host": "127.0.0.1", "port": bank.port, "serverId": "NEWID", "tlsEnabled": False,
+                        "connectionTimeout": 1000, "description": "d", "enabled": True})
+    assert made.status == 201 and made.headers["Location"] == S + "/NEW", made
+    seen = api.get(S + "/name/NEW").json
+    assert (seen["host"], seen["port"], seen["serverId"], seen["description"]) == ("127.0.0.1", bank.port, "NEWID", "d")
+    assert run(api, "NEW")["diagnostic"] == "3-304"
+    assert api.ask("PUT", S + "/NEW", {"port": 1}).json["port"] == 1 and api.ask("DELETE", S + "/NEW").status == 204
+    assert api.get(S + "/NEW").status == 404 and api.get("/api/v1/config/partners").status == 404
