@@ -391,7 +391,8 @@ static void describe(GVariantDict *status, gpointer data)
     entrances_describe(self->entrances, &listeners);
     g_variant_dict_insert(status, "state", "s", self->stopping ? "stopping" : "running");
     g_variant_dict_insert(status, "version", "s", PESITFS_VERSION);
-    g_variant_dict_insert(status, "node", "s", self->config->node_name);
+    g_variant_dict_insert(status, "node", "s",
+                          self->config->node_name != NULL ? self->config->node_name : "");
     g_variant_dict_insert(status, "pid", "u", (guint32)getpid());
     g_variant_dict_insert(status, "started_us", "x", self->started_us);
     g_variant_dict_insert(status, "config", "s", self->path);

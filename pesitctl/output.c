@@ -221,7 +221,7 @@ void print_status(GVariant *status, bool json)
 {
     json_t *values = variant_to_json(status);
     json_t *listeners, *listener;
-    const char *restart;
+    const char *restart, *node = json_string_value(json_object_get(values, "node"));
     size_t i;
 
     if (json) {
@@ -229,7 +229,7 @@ void print_status(GVariant *status, bool json)
         return;
     }
     printf("%s: %s, version %s, process %lld, %s\n",
-           json_string_value(json_object_get(values, "node")),
+           node != NULL && node[0] != '\0' ? node : "a node without a name",
            json_string_value(json_object_get(values, "state")),
            json_string_value(json_object_get(values, "version")),
            (long long)json_integer_value(json_object_get(values, "pid")),

@@ -50,6 +50,15 @@ def edit(node, old, new):
 # the configuration
 
 
+def test_without_name_and_partners_it_starts_and_tells_its_state(node):
+    edit(node, 'node = "BANK1";', "")
+    node.start()
+    assert node.control("status")["node"] == ""
+    said = subprocess.run([BUILD / "pesitctl/pesitctl", "--socket", node.folder / "door", "status"], capture_output=True, text=True, timeout=30,
+                          check=True).stdout
+    assert said.startswith("a node without a name: running, version ")
+
+
 def test_no_configuration(node):
     node.config.unlink()
     assert start(node) == (WRONG, "pesitd: configuration '%s' cannot be read: No such file or directory" % node.config)
