@@ -34,7 +34,7 @@ static const char *const VERSIONS[] = {"1.2", "1.3", NULL};
 
 /* clang-format off */
 static const ConfigKey ROOT_KEYS[] = {
-    { "node", KEY_TEXT, 1, 24, NULL, "", false, C(node_name), NULL, "our own name; default of local_identifier" },
+    { "node", KEY_TEXT, 1, 24, NULL, "", true, C(node_name), NULL, "our own name; default of local_identifier" },
     { "paths.spool", KEY_PATH, 0, 0, "/var/lib/pesitfs/spool", "", false, C(spool_path), NULL, "files in transit" },
     { "paths.inbox", KEY_PATH, 0, 0, "/var/lib/pesitfs/inbox", "", false, C(inbox_path), NULL, "complete received files, on the spool's filesystem" },
     { "paths.socket", KEY_PATH, 0, 0, "/run/pesitd/pesitd.sock", "", false, C(socket_path), NULL, "the local door of pesitfs and pesitctl" },

@@ -223,17 +223,31 @@ def test_an_address_that_made_way_in_vain(bank, running):
 
 def test_what_needs_a_restart(bank, running):
     text = bank.config.read_text()
-    bank.config.write_text(text.replace('"BANK1"', '"BANK2"', 1).replace('"spool"', '"elsewhere"').replace('"store.db"', '"other.db"')
+    bank.config.write_text(text.replace('"spool"', '"elsewhere"').replace('"store.db"', '"other.db"')
                            + 'limits: { spool_reserve_mb = 1; connections = 9; };')
     line = logged(bank, "needs a restart")
-    assert 'KEYS="node, paths.spool, store.path, limits.spool_reserve_mb"' in line
+    assert 'KEYS="paths.spool, store.path, limits.spool_reserve_mb"' in line
     status = bank.control("status")
-    assert status["needs_restart"] == "node, paths.spool, store.path, limits.spool_reserve_mb"
-    assert status["node"] == "BANK1"
-    assert answers(bank.port)  # still under the name that it had
+    assert status["needs_restart"] == "paths.spool, store.path, limits.spool_reserve_mb"
+    assert answers(bank.port)
     assert not (bank.folder / "elsewhere").exists()
     bank.config.write_text(text)
     eventually(lambda: bank.control("status")["needs_restart"] == "")
+
+
+def test_a_node_gets_its_name_and_another_one(bank, running, tmp_path):
+    """After an installation there is none; partners without local_identifier need it."""
+    empty = Bare(tmp_path / "empty", "NONE", "")
+    named = empty.config.read_text()
+    empty.config.write_text(named.replace('node = "NONE";', ""))
+    empty.start()
+    for name in ("COMPANY", "OTHER"):
+        empty.config.write_text(named.replace("NONE", name) + COMPANY % (bank.port, ""))
+        eventually(lambda name=name: empty.control("status")["node"] == name, told=empty.log)
+        send(empty, tmp_path, "out/" + name)
+        assert ended(empty)["state"] == ("done" if name == "COMPANY" else "failed")  # OTHER is nobody there
+    assert empty.control("status")["needs_restart"] == ""
+    empty.stop()
 
 
 def test_a_wrong_file_changes_nothing(bank, running):
