@@ -113,6 +113,13 @@ void transfers_receive(Request *request);
 /* listeners.c */
 
 void listeners_list(Request *request);
+void listeners_show(Request *request);
+void listeners_status(Request *request);
+void listeners_create(Request *request);
+void listeners_update(Request *request);
+void listeners_remove(Request *request);
+void listeners_start(Request *request);
+void listeners_stop(Request *request);
 void service_reload(Request *request);
 void service_status(Request *request);
 

@@ -90,6 +90,19 @@ static bool read_file_name(Draft *self, const char *field, GVariant *value, GErr
     return true;
 }
 
+static bool read_listener_name(Draft *self, const char *field, GVariant *value, GError **error)
+{
+    g_autofree char *name = NULL;
+
+    if (!take_text(&name, field, value, error))
+        return false;
+    if (self->pattern != NULL && strcmp(self->pattern, name) != 0)
+        return complain(field, "a name does not change: make a new one", error);
+    g_free(self->pattern);
+    self->pattern = g_steal_pointer(&name);
+    return true;
+}
+
 static bool read_access(Draft *self, const char *field, GVariant *value, GError **error)
 {
     g_auto(GStrv) words = NULL;
@@ -209,6 +222,15 @@ static const Row FILE_ROWS[] = {
     { "receiveDirectory" }, { "sendDirectory" }, { "receiveFilenamePattern" }, { "filenamePattern" }, { "localPath" },
     { "settings" }, { "source" }, { "version" }, { "updatedAt" }, { "createdAt" }, { "ignored" }, { NULL },
 };
+static const Row LISTENER[] = {
+    { "serverId", NULL, read_listener_name }, { "id", NULL, read_listener_name }, { "name", NULL, read_listener_name },
+    { "bindAddress", "address", NULL },
+    { "protocolVersion" }, { "connectionTimeout" }, { "readTimeout" }, { "receiveDirectory" }, { "sendDirectory" },
+    { "maxEntitySize" }, { "syncPointsEnabled" }, { "syncIntervalKb" }, { "resyncEnabled" }, { "strictPartnerCheck" },
+    { "strictFileCheck" }, { "tlsEnabled" }, { "status" }, { "running" }, { "activeConnections" }, { "error" },
+    { "settings" }, { "source" }, { "version" }, { "createdAt" }, { "updatedAt" }, { "ignored" }, { NULL },
+};
+static const Row *const ROWS[] = { [DRAFT_PARTNER] = PARTNER, [DRAFT_FILE] = FILE_ROWS, [DRAFT_LISTENER] = LISTENER };
 /* clang-format on */
 
 /* "maxConnections" is max_connections. Returns new. */
@@ -227,7 +249,7 @@ static char *dup_key(const char *field)
 static bool read_field(const char *field, GVariant *value, gpointer data, GError **error)
 {
     Draft *self = data;
-    const Row *row = self->kind == DRAFT_PARTNER ? PARTNER : FILE_ROWS;
+    const Row *row = ROWS[self->kind];
     g_autofree char *key = NULL;
 
     while (row->field != NULL &&
@@ -279,6 +301,28 @@ static bool settle_file(Draft *self, GError **error)
     return true;
 }
 
+static bool settle_listener(Draft *self, bool is_new, GError **error)
+{
+    if (self->pattern == NULL || self->pattern[0] == '\0')
+        return complain("serverId", "it is missing", error);
+    if (is_new && !g_variant_dict_contains(&self->settings, "auto_start"))
+        set(self, "auto_start", "autoStart", g_variant_new_boolean(FALSE));
+    return true;
+}
+
+static bool settle(Draft *self, bool is_new, GError **error)
+{
+    switch (self->kind) {
+    case DRAFT_PARTNER:
+        return settle_partner(self, is_new, error);
+    case DRAFT_FILE:
+        return settle_file(self, error);
+    case DRAFT_LISTENER:
+        return settle_listener(self, is_new, error);
+    }
+    return false;
+}
+
 Draft *draft_read(Request *request, DraftKind kind, const char *name, const char *pattern)
 {
     g_autoptr(Json) json = request_read_json(request, NULL);
@@ -289,15 +333,13 @@ Draft *draft_read(Request *request, DraftKind kind, const char *name, const char
         return NULL;
     self = g_new0(Draft, 1);
     self->kind = kind;
-    self->partner = g_strdup(name);
+    self->partner = g_strdup(kind == DRAFT_LISTENER ? "" : name);
     self->pattern = g_strdup(pattern);
     g_variant_dict_init(&self->settings, NULL);
     self->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->written = g_ptr_array_new_with_free_func(g_free);
     self->ignored = g_ptr_array_new_with_free_func(g_free);
-    if (!json_each(json, read_field, self, &error) ||
-        !(kind == DRAFT_PARTNER ? settle_partner(self, name == NULL, &error)
-                                : settle_file(self, &error))) {
+    if (!json_each(json, read_field, self, &error) || !settle(self, name == NULL, &error)) {
         request_fail(request, error);
         return NULL;
     }
@@ -328,7 +370,7 @@ const char *draft_partner(const Draft *self)
 
 const char *draft_pattern(const Draft *self)
 {
-    return self->kind == DRAFT_FILE ? self->pattern : NULL;
+    return self->kind != DRAFT_PARTNER ? self->pattern : NULL;
 }
 
 GVariant *draft_settings(const Draft *self)
@@ -358,4 +400,69 @@ void draft_write_ignored(const Draft *self, GString *out, const char *key)
 {
     if (self->ignored->len > 0)
         write_names(self->ignored, out, key);
+}
+
+/* answers */
+
+void draft_add_etag(Request *request, int64_t version)
+{
+    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
+
+    if (version > 0)
+        request_add_header(request, "ETag", etag);
+}
+
+static bool is_matched(const char *header, int64_t version)
+{
+    g_auto(GStrv) tags = g_strsplit(header, ",", 16);
+    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
+
+    for (size_t i = 0; tags[i] != NULL; i++) {
+        if (strcmp(g_strstrip(tags[i]), "*") == 0 || (version > 0 && strcmp(tags[i], etag) == 0))
+            return true;
+    }
+    return false;
+}
+
+bool draft_check_match(Request *request, int64_t version)
+{
+    if (request->if_match == NULL || is_matched(request->if_match, version))
+        return true;
+    request_problem(request, 412, "precondition", "If-Match",
+                    "it was changed: its version is %" G_GINT64_FORMAT, version);
+    return false;
+}
+
+void draft_note(Request *request, const Draft *draft, const GString *before, const GString *after)
+{
+    GString *out = g_string_new("{");
+
+    json_raw(out, "before", before != NULL && before->len > 0 ? before->str : "null");
+    json_raw(out, "after", after != NULL && after->len > 0 ? after->str : "null");
+    if (draft != NULL)
+        draft_write_fields(draft, out, "fields");
+    request->change = g_string_free(out, FALSE);
+}
+
+void draft_answer(Request *request, unsigned status, const Draft *draft, const char *one)
+{
+    GString *out = request_answer(request, status);
+
+    g_string_append(out, one);
+    g_string_truncate(out, out->len - 1);
+    draft_write_ignored(draft, out, "ignored");
+    json_close(out, '}');
+}
+
+bool draft_define(Request *request, const Draft *draft, int64_t version)
+{
+    g_autoptr(DoorAnswer) answer = NULL;
+
+    request->fields = draft_fields(draft);
+    answer = request_ask(request, "Define",
+                         g_variant_new("(ss@a{sv}x)", draft->partner,
+                                       draft->kind != DRAFT_PARTNER ? draft->pattern : "",
+                                       draft_settings(draft), version));
+    request->fields = NULL;
+    return answer != NULL;
 }

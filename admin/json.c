@@ -312,6 +312,21 @@ void json_variant(GString *out, const char *key, GVariant *value)
         write_items(out, key, value);
 }
 
+void json_settings(GString *out, const char *key, GVariant *settings)
+{
+    GVariantIter iterator;
+    const char *name;
+    GVariant *value;
+
+    json_open(out, key, '{');
+    g_variant_iter_init(&iterator, settings);
+    while (g_variant_iter_next(&iterator, "{&sv}", &name, &value)) {
+        json_variant(out, name, value);
+        g_variant_unref(value);
+    }
+    json_close(out, '}');
+}
+
 void json_raw(GString *out, const char *key, const char *value)
 {
     begin(out, key);

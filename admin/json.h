@@ -49,5 +49,7 @@ void json_bool(GString *out, const char *key, bool value);
 void json_time(GString *out, const char *key, int64_t wall_us); /* ISO 8601; 0: null */
 /* s, x, b, as, ax. */
 void json_variant(GString *out, const char *key, GVariant *value);
+/* An object of a{sv} with such values. */
+void json_settings(GString *out, const char *key, GVariant *settings);
 /* JSON that is ready. */
 void json_raw(GString *out, const char *key, const char *value);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listeners, and the daemon as a whole, as they are now. */
-#include "admin/admin-private.h"
+/* Listeners, as they are, started and stopped, and written into the store by the daemon; and the daemon as a whole. */
+#include "admin/draft.h"
 
 #include <string.h>
 
@@ -11,51 +11,255 @@ static GVariant *get_status(Request *request)
     return answer != NULL ? g_variant_get_child_value(answer->value, 0) : NULL;
 }
 
-static void write_listener(GString *out, GVariant *listener, const char *state, guint32 connections)
-{
-    const char *address = "";
-    guint32 port = 0;
-    gboolean tls = FALSE;
-    g_autofree char *id = NULL;
+/* PeSIT listeners */
 
-    g_variant_lookup(listener, "address", "&s", &address);
-    g_variant_lookup(listener, "port", "u", &port);
-    g_variant_lookup(listener, "tls", "b", &tls);
-    id = g_strdup_printf("%s:%u", address, port);
+static const char *text_of(GVariant *values, const char *key)
+{
+    const char *text = NULL;
+
+    g_variant_lookup(values, key, "&s", &text);
+    return text;
+}
+
+static bool flag_of(GVariant *values, const char *key)
+{
+    gboolean flag = FALSE;
+
+    g_variant_lookup(values, key, "b", &flag);
+    return flag;
+}
+
+static int64_t number_of(GVariant *values, const char *key)
+{
+    gint64 number = 0;
+
+    g_variant_lookup(values, key, "x", &number);
+    return number;
+}
+
+static guint32 count_of(GVariant *values, const char *key)
+{
+    guint32 count = 0;
+
+    g_variant_lookup(values, key, "u", &count);
+    return count;
+}
+
+static const char *state_of(GVariant *listener)
+{
+    const char *failure = text_of(listener, "failure");
+
+    return flag_of(listener, "running")            ? "RUNNING"
+           : failure != NULL && failure[0] != '\0' ? "ERROR"
+                                                   : "STOPPED";
+}
+
+static void write_state(GString *out, GVariant *listener)
+{
+    const char *failure = text_of(listener, "failure");
+
+    json_text(out, "serverId", text_of(listener, "id"));
+    json_number(out, "port", count_of(listener, "port"));
+    json_text(out, "status", state_of(listener));
+    json_bool(out, "running", flag_of(listener, "running"));
+    json_number(out, "activeConnections", count_of(listener, "connections"));
+    json_text(out, "error", failure != NULL && failure[0] != '\0' ? failure : NULL);
+}
+
+static void write_listener(GString *out, GVariant *listener)
+{
+    g_autoptr(GVariant) settings = g_variant_lookup_value(listener, "settings", NULL);
+    int64_t version = number_of(listener, "version");
+
     json_open(out, NULL, '{');
-    json_text(out, "serverId", id);
-    json_text(out, "bindAddress", address);
-    json_number(out, "port", port);
-    json_bool(out, "tls", tls);
-    json_text(out, "status", strcmp(state, "running") == 0 ? "RUNNING" : "STOPPING");
-    json_bool(out, "running", strcmp(state, "running") == 0);
-    json_number(out, "activeConnections", connections);
+    write_state(out, listener);
+    json_text(out, "bindAddress", text_of(listener, "address"));
+    json_bool(out, "tls", flag_of(listener, "tls"));
+    json_bool(out, "autoStart", flag_of(settings, "auto_start"));
+    json_number(out, "maxConnections", number_of(settings, "max_connections"));
+    json_text(out, "description", text_of(settings, "description"));
+    json_text(out, "source", version > 0 ? "store" : "file");
+    json_number(out, "version", version);
+    json_settings(out, "settings", settings);
     json_close(out, '}');
+}
+
+/* NULL: answered. Returns new. */
+static GVariant *get_listeners(Request *request)
+{
+    g_autoptr(GVariant) status = get_status(request);
+
+    return status != NULL ? g_variant_lookup_value(status, "listeners", G_VARIANT_TYPE("aa{sv}"))
+                          : NULL;
 }
 
 void listeners_list(Request *request)
 {
-    g_autoptr(GVariant) status = get_status(request);
-    g_autoptr(GVariantIter) iterator = NULL;
-    const char *state = "";
-    guint32 connections = 0;
-    GVariant *listener;
+    g_autoptr(GVariant) listeners = get_listeners(request);
     GString *out;
 
-    if (status == NULL)
+    if (listeners == NULL)
         return;
-    g_variant_lookup(status, "state", "&s", &state);
-    g_variant_lookup(status, "connections", "u", &connections);
     out = request_answer(request, 200);
     json_open(out, NULL, '[');
-    if (g_variant_lookup(status, "listeners", "aa{sv}", &iterator)) {
-        while ((listener = g_variant_iter_next_value(iterator)) != NULL) {
-            write_listener(out, listener, state, connections);
-            g_variant_unref(listener);
-        }
+    for (gsize i = 0; i < g_variant_n_children(listeners); i++) {
+        g_autoptr(GVariant) listener = g_variant_get_child_value(listeners, i);
+
+        write_listener(out, listener);
     }
     json_close(out, ']');
 }
+
+/* The one that is named. NULL: answered. Returns new. */
+static GVariant *get_listener(Request *request, const char *id)
+{
+    g_autoptr(GVariant) listeners = get_listeners(request);
+
+    if (listeners == NULL)
+        return NULL;
+    for (gsize i = 0; i < g_variant_n_children(listeners); i++) {
+        GVariant *listener = g_variant_get_child_value(listeners, i);
+
+        if (g_strcmp0(text_of(listener, "id"), id) == 0)
+            return listener;
+        g_variant_unref(listener);
+    }
+    request_problem(request, 404, "not-found", "id", "no listener '%s'", id);
+    return NULL;
+}
+
+void listeners_show(Request *request)
+{
+    g_autoptr(GVariant) listener = get_listener(request, request->parameters[0]);
+
+    if (listener == NULL)
+        return;
+    write_listener(request_answer(request, 200), listener);
+    draft_add_etag(request, number_of(listener, "version"));
+}
+
+static void answer_state(Request *request)
+{
+    g_autoptr(GVariant) listener = get_listener(request, request->parameters[0]);
+    GString *out;
+
+    if (listener == NULL)
+        return;
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    write_state(out, listener);
+    json_close(out, '}');
+}
+
+void listeners_status(Request *request)
+{
+    answer_state(request);
+}
+
+static void listen_or_not(Request *request, gboolean start)
+{
+    g_autoptr(DoorAnswer) answer =
+            request_ask(request, "Listen", g_variant_new("(sb)", request->parameters[0], start));
+
+    if (answer != NULL)
+        answer_state(request);
+}
+
+void listeners_start(Request *request)
+{
+    listen_or_not(request, TRUE);
+}
+
+void listeners_stop(Request *request)
+{
+    listen_or_not(request, FALSE);
+}
+
+/* writing */
+
+void listeners_create(Request *request)
+{
+    g_autoptr(Draft) draft = draft_read(request, DRAFT_LISTENER, NULL, NULL);
+    g_autoptr(GVariant) listener = NULL;
+    g_autoptr(GString) after = g_string_new(NULL);
+    g_autofree char *escaped = NULL, *where = NULL;
+
+    if (draft == NULL || !draft_define(request, draft, 0))
+        return;
+    listener = get_listener(request, draft_pattern(draft));
+    if (listener == NULL)
+        return;
+    write_listener(after, listener);
+    draft_note(request, draft, NULL, after);
+    draft_answer(request, 201, draft, after->str);
+    escaped = g_uri_escape_string(draft_pattern(draft), NULL, FALSE);
+    where = g_strconcat(request->path, "/", escaped, NULL);
+    request_add_header(request, "Location", where);
+    draft_add_etag(request, number_of(listener, "version"));
+}
+
+/* As it is, when it may be written as the caller thinks. NULL: answered. Returns new. */
+static GVariant *get_writable(Request *request)
+{
+    g_autoptr(GVariant) listener = get_listener(request, request->parameters[0]);
+
+    if (listener == NULL || !draft_check_match(request, number_of(listener, "version")))
+        return NULL;
+    if (number_of(listener, "version") > 0)
+        return g_steal_pointer(&listener);
+    request_problem(
+            request, 409, "conflict", "id",
+            "listener '%s' is defined in the configuration file: change it there, then reload",
+            request->parameters[0]);
+    return NULL;
+}
+
+/* The version that a change is based on: what the caller named, else any. */
+static int64_t base_version(const Request *request, GVariant *listener)
+{
+    return request->if_match != NULL ? number_of(listener, "version") : -1;
+}
+
+void listeners_update(Request *request)
+{
+    g_autoptr(GVariant) listener = get_writable(request), changed = NULL;
+    g_autoptr(GString) before = g_string_new(NULL), after = g_string_new(NULL);
+    g_autoptr(Draft) draft = NULL;
+
+    if (listener == NULL)
+        return;
+    draft = draft_read(request, DRAFT_LISTENER, "", request->parameters[0]);
+    if (draft == NULL || !draft_define(request, draft, base_version(request, listener)))
+        return;
+    changed = get_listener(request, request->parameters[0]);
+    if (changed == NULL)
+        return;
+    write_listener(before, listener);
+    write_listener(after, changed);
+    draft_note(request, draft, before, after);
+    draft_answer(request, 200, draft, after->str);
+    draft_add_etag(request, number_of(changed, "version"));
+}
+
+void listeners_remove(Request *request)
+{
+    g_autoptr(GVariant) listener = get_writable(request);
+    g_autoptr(GString) before = g_string_new(NULL);
+    g_autoptr(DoorAnswer) answer = NULL;
+
+    if (listener == NULL)
+        return;
+    answer = request_ask(
+            request, "Undefine",
+            g_variant_new("(ssx)", "", request->parameters[0], base_version(request, listener)));
+    if (answer == NULL)
+        return;
+    write_listener(before, listener);
+    draft_note(request, NULL, before, NULL);
+    (void)request_answer(request, 204);
+}
+
+/* the daemon */
 
 void service_status(Request *request)
 {

@@ -39,21 +39,6 @@ static int64_t number_of(GVariant *settings, const char *key)
     return number;
 }
 
-static void write_settings(GString *out, GVariant *settings)
-{
-    GVariantIter iterator;
-    const char *key;
-    GVariant *value;
-
-    json_open(out, "settings", '{');
-    g_variant_iter_init(&iterator, settings);
-    while (g_variant_iter_next(&iterator, "{&sv}", &key, &value)) {
-        json_variant(out, key, value);
-        g_variant_unref(value);
-    }
-    json_close(out, '}');
-}
-
 static void write_origin(GString *out, GVariant *described)
 {
     json_text(out, "source", text_of(described, "source"));
@@ -89,7 +74,7 @@ static void write_file(GString *out, const char *partner, GVariant *file)
     json_number(out, "recordLength", number_of(settings, "record_length"));
     json_number(out, "waitSeconds", number_of(settings, "wait_s"));
     write_origin(out, file);
-    write_settings(out, settings);
+    json_settings(out, "settings", settings);
     json_close(out, '}');
 }
 
@@ -139,7 +124,7 @@ static void write_partner(GString *out, GVariant *partner, bool with_files)
     json_bool(out, "tlsEnabled", flag_of(settings, "tls.enabled"));
     json_variant(out, "secrets", secrets);
     write_origin(out, partner);
-    write_settings(out, settings);
+    json_settings(out, "settings", settings);
     if (with_files) {
         json_open(out, "virtualFiles", '[');
         (void)write_files(out, partner, NULL); /* none is fine */
@@ -380,35 +365,6 @@ static bool get_one(Request *request, const char *name, const char *pattern, GSt
     return false;
 }
 
-static void add_etag(Request *request, int64_t version)
-{
-    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
-
-    if (version > 0)
-        request_add_header(request, "ETag", etag);
-}
-
-static bool is_matched(const char *header, int64_t version)
-{
-    g_auto(GStrv) tags = g_strsplit(header, ",", 16);
-    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
-
-    for (size_t i = 0; tags[i] != NULL; i++) {
-        if (strcmp(g_strstrip(tags[i]), "*") == 0 || (version > 0 && strcmp(tags[i], etag) == 0))
-            return true;
-    }
-    return false;
-}
-
-static bool check_match(Request *request, int64_t version)
-{
-    if (request->if_match == NULL || is_matched(request->if_match, version))
-        return true;
-    request_problem(request, 412, "precondition", "If-Match",
-                    "it was changed: its version is %" G_GINT64_FORMAT, version);
-    return false;
-}
-
 /* What the path names: a partner, or "PARTNER/PATTERN". ret_pattern: NULL for a partner. False: answered. */
 static bool read_target(Request *request, bool is_file, char **ret_name, char **ret_pattern)
 {
@@ -434,7 +390,7 @@ static void show(Request *request, bool is_file)
         !get_one(request, name, pattern, one, &version))
         return;
     g_string_append(request_answer(request, 200), one->str);
-    add_etag(request, version);
+    draft_add_etag(request, version);
 }
 
 void partners_show(Request *request)
@@ -449,42 +405,6 @@ void files_show(Request *request)
 
 /* writing */
 
-static void note_change(Request *request, const Draft *draft, const GString *before,
-                        const GString *after)
-{
-    GString *out = g_string_new("{");
-
-    json_raw(out, "before", before != NULL && before->len > 0 ? before->str : "null");
-    json_raw(out, "after", after != NULL && after->len > 0 ? after->str : "null");
-    if (draft != NULL)
-        draft_write_fields(draft, out, "fields");
-    request->change = g_string_free(out, FALSE);
-}
-
-/* One more field for the answer: what had no effect. */
-static void answer_written(Request *request, unsigned status, const Draft *draft, const char *one)
-{
-    GString *out = request_answer(request, status);
-
-    g_string_append(out, one);
-    g_string_truncate(out, out->len - 1);
-    draft_write_ignored(draft, out, "ignored");
-    json_close(out, '}');
-}
-
-static bool define(Request *request, const Draft *draft, const char *name, const char *pattern,
-                   int64_t version)
-{
-    g_autoptr(DoorAnswer) answer = NULL;
-
-    request->fields = draft_fields(draft);
-    answer = request_ask(request, "Define",
-                         g_variant_new("(ss@a{sv}x)", name, pattern != NULL ? pattern : "",
-                                       draft_settings(draft), version));
-    request->fields = NULL;
-    return answer != NULL;
-}
-
 static void create(Request *request, DraftKind kind)
 {
     g_autoptr(Draft) draft = draft_read(request, kind, NULL, NULL);
@@ -497,16 +417,15 @@ static void create(Request *request, DraftKind kind)
         return;
     name = draft_partner(draft);
     pattern = draft_pattern(draft);
-    if (!define(request, draft, name, pattern, 0) ||
-        !get_one(request, name, pattern, after, &version))
+    if (!draft_define(request, draft, 0) || !get_one(request, name, pattern, after, &version))
         return;
-    note_change(request, draft, NULL, after);
+    draft_note(request, draft, NULL, after);
     id = pattern != NULL ? g_strconcat(name, "/", pattern, NULL) : g_strdup(name);
     escaped = g_uri_escape_string(id, NULL, FALSE);
     where = g_strconcat(request->path, "/", escaped, NULL);
-    answer_written(request, 201, draft, after->str);
+    draft_answer(request, 201, draft, after->str);
     request_add_header(request, "Location", where);
-    add_etag(request, version);
+    draft_add_etag(request, version);
 }
 
 void partners_create(Request *request)
@@ -527,16 +446,15 @@ static void update(Request *request, DraftKind kind)
     int64_t version = 0;
 
     if (!read_target(request, kind == DRAFT_FILE, &name, &pattern) ||
-        !get_one(request, name, pattern, before, &version) || !check_match(request, version))
+        !get_one(request, name, pattern, before, &version) || !draft_check_match(request, version))
         return;
     draft = draft_read(request, kind, name, pattern);
-    if (draft == NULL ||
-        !define(request, draft, name, pattern, request->if_match != NULL ? version : -1) ||
+    if (draft == NULL || !draft_define(request, draft, request->if_match != NULL ? version : -1) ||
         !get_one(request, name, pattern, after, &version))
         return;
-    note_change(request, draft, before, after);
-    answer_written(request, 200, draft, after->str);
-    add_etag(request, version);
+    draft_note(request, draft, before, after);
+    draft_answer(request, 200, draft, after->str);
+    draft_add_etag(request, version);
 }
 
 void partners_update(Request *request)
@@ -557,14 +475,14 @@ static void remove_one(Request *request, bool is_file)
     int64_t version = 0;
 
     if (!read_target(request, is_file, &name, &pattern) ||
-        !get_one(request, name, pattern, before, &version) || !check_match(request, version))
+        !get_one(request, name, pattern, before, &version) || !draft_check_match(request, version))
         return;
     answer = request_ask(request, "Undefine",
                          g_variant_new("(ssx)", name, pattern != NULL ? pattern : "",
                                        request->if_match != NULL ? version : (gint64)-1));
     if (answer == NULL)
         return;
-    note_change(request, NULL, before, NULL);
+    draft_note(request, NULL, before, NULL);
     (void)request_answer(request, 204);
 }
 

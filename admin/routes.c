@@ -43,6 +43,13 @@ const Route ROUTES[] = {
     { "GET", "/api/v1/audit/verify", ALL, ROLE_ADMIN, BODY_NONE, audit_verify, "verifyAudit", "Whether the trail is whole" },
 
     { "GET", "/api/servers", SERVER, ROLE_VIEWER, BODY_NONE, listeners_list, "listeners", "PeSIT listeners" },
+    { "POST", "/api/servers", SERVER, ROLE_ADMIN, BODY_JSON, listeners_create, "createListener", "A new listener, in the store" },
+    { "GET", "/api/servers/{id}", SERVER, ROLE_VIEWER, BODY_NONE, listeners_show, "listener", "One listener" },
+    { "PUT", "/api/servers/{id}", SERVER, ROLE_ADMIN, BODY_JSON, listeners_update, "updateListener", "Changes the fields that are given" },
+    { "DELETE", "/api/servers/{id}", SERVER, ROLE_ADMIN, BODY_NONE, listeners_remove, "removeListener", "The listener is gone" },
+    { "GET", "/api/servers/{id}/status", SERVER, ROLE_VIEWER, BODY_NONE, listeners_status, "listenerStatus", "Whether it listens" },
+    { "POST", "/api/servers/{id}/start", SERVER, ROLE_OPERATOR, BODY_NONE, listeners_start, "startListener", "Opens its socket" },
+    { "POST", "/api/servers/{id}/stop", SERVER, ROLE_OPERATOR, BODY_NONE, listeners_stop, "stopListener", "Closes its socket; connections stay" },
     { "GET", "/api/v1/config/partners", SERVER, ROLE_VIEWER, BODY_NONE, partners_list, "partners", "Partners with their virtual files" },
     { "GET", "/api/partners", SERVER, ROLE_VIEWER, BODY_NONE, partners_list, "partners", "Alias" },
     { "POST", "/api/v1/config/partners", SERVER, ROLE_ADMIN, BODY_JSON, partners_create, "createPartner", "A new partner, in the store" },

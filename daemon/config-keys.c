@@ -77,6 +77,10 @@ static const ConfigKey ROOT_KEYS[] = {
 static const ConfigKey LISTENER_KEYS[] = {
     { "address", KEY_TEXT, 1, 64, "0.0.0.0", "", true, L(address), NULL, "to bind" },
     { "port", KEY_U16, 0, 65535, "5000", "", true, L(port), NULL, "0: any free one" },
+    { "name", KEY_TEXT, 1, 64, NULL, "", true, L(name), NULL, "its serverId in the API; default: address and port" },
+    { "description", KEY_TEXT, 0, 255, NULL, "", true, L(description), NULL, "for people" },
+    { "auto_start", KEY_BOOL, 0, 0, "true", "", true, L(auto_start), NULL, "false: it is opened when somebody starts it" },
+    { "max_connections", KEY_U32, 0, 100000, "0", "", true, L(max_connections), NULL, "of those that came by it; 0: limits.connections alone" },
     { "tls.certificate", KEY_PATH, 0, 0, NULL, "", true, L(tls.certificate), NULL, "our chain in PEM; makes the listener TLS" },
     { "tls.key", KEY_PATH, 0, 0, NULL, "", true, L(tls.key), NULL, "its key in PEM" },
     { "tls.authorities", KEY_PATH, 0, 0, NULL, "", true, L(tls.authorities), NULL, "who may sign client certificates" },

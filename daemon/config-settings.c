@@ -21,6 +21,7 @@ static const ConfigScope *scope_of(SettingsKind kind)
     static const ConfigScope *const SCOPES[] = {
             [SETTINGS_PARTNER] = &CONFIG_PARTNER,
             [SETTINGS_FILE] = &CONFIG_FILE,
+            [SETTINGS_LISTENER] = &CONFIG_LISTENER,
     };
 
     return SCOPES[kind];

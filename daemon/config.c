@@ -338,6 +338,8 @@ static void listener_free(gpointer data)
     ListenerConfig *listener = data;
 
     tls_settings_clear(&listener->tls);
+    g_free(listener->name);
+    g_free(listener->description);
     g_free(listener->address);
     g_free(listener);
 }
@@ -363,6 +365,29 @@ static bool check_tls(const Reader *self, const config_setting_t *group, const T
            check_readable(self, group, "tls.authorities", tls->authorities, error);
 }
 
+static bool check_listener(const Reader *self, const Config *config, const config_setting_t *group,
+                           const ListenerConfig *listener, GError **error)
+{
+    if (listener->name != NULL &&
+        strspn(listener->name,
+               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:[]-") !=
+                strlen(listener->name))
+        return complain(self, group, error,
+                        "'name' is \"%s\": letters, digits, '.', ':', '_' and '-' only",
+                        listener->name);
+    for (guint i = 0; i + 1 < config->listeners->len; i++) {
+        const ListenerConfig *other = g_ptr_array_index(config->listeners, i);
+
+        if (listener->name != NULL && g_strcmp0(other->name, listener->name) == 0)
+            return complain(self, group, error, "'name': two listeners are \"%s\"", listener->name);
+        if (listener->port != 0 && other->port == listener->port &&
+            strcmp(other->address, listener->address) == 0)
+            return complain(self, group, error, "'port': two listeners have %s port %u",
+                            listener->address, listener->port);
+    }
+    return check_tls(self, group, &listener->tls, error);
+}
+
 static bool read_listener(const Reader *self, Config *config, const config_setting_t *group,
                           GError **error)
 {
@@ -372,7 +397,7 @@ static bool read_listener(const Reader *self, Config *config, const config_setti
     if (!read_scope(self, &CONFIG_LISTENER, group, listener, error))
         return false;
     listener->tls.enabled = listener->tls.certificate != NULL;
-    return check_tls(self, group, &listener->tls, error);
+    return check_listener(self, config, group, listener, error);
 }
 
 static void admin_listener_free(gpointer data)
@@ -694,10 +719,27 @@ static bool parse_definition(const Reader *self, config_t *text, const Definitio
     return config_setting_set_string(setting, name) == CONFIG_TRUE;
 }
 
+static bool is_listener(const Definition *definition)
+{
+    return definition->partner[0] == '\0';
+}
+
+static bool read_listener_of_store(const Reader *self, Config *config, const Definition *definition,
+                                   const config_setting_t *group, GError **error)
+{
+    ListenerConfig *listener;
+
+    if (!read_listener(self, config, group, error))
+        return false;
+    listener = g_ptr_array_index(config->listeners, config->listeners->len - 1);
+    listener->version = definition->version;
+    return true;
+}
+
 static bool read_definition(Reader *self, Config *config, const Definition *definition,
                             GError **error)
 {
-    bool is_file = definition->pattern != NULL;
+    bool listens = is_listener(definition), is_file = definition->pattern != NULL && !listens;
     Partner *partner = is_file ? find_partner(config, definition->partner) : NULL;
     config_t text;
     bool read;
@@ -706,11 +748,22 @@ static bool read_definition(Reader *self, Config *config, const Definition *defi
         return complain(self, NULL, error, "there is no partner of this name");
     config_init(&text);
     read = parse_definition(self, &text, definition, is_file ? "pattern" : "name",
-                            is_file ? definition->pattern : definition->partner, error) &&
-           (is_file ? read_file(self, partner, config_root_setting(&text), error)
-                    : read_partner(self, config, config_root_setting(&text), error));
+                            definition->pattern != NULL ? definition->pattern : definition->partner,
+                            error) &&
+           (listens   ? read_listener_of_store(self, config, definition, config_root_setting(&text),
+                                               error)
+            : is_file ? read_file(self, partner, config_root_setting(&text), error)
+                      : read_partner(self, config, config_root_setting(&text), error));
     config_destroy(&text);
     return read;
+}
+
+/* Returns new. */
+char *config_name_definition(const char *partner, const char *pattern)
+{
+    return pattern == NULL      ? g_strdup_printf("partner '%s'", partner)
+           : partner[0] != '\0' ? g_strdup_printf("virtual file '%s' of '%s'", pattern, partner)
+                                : g_strdup_printf("listener '%s'", pattern);
 }
 
 static bool read_definitions(Reader *self, Config *config, const GPtrArray *definitions,
@@ -721,11 +774,8 @@ static bool read_definitions(Reader *self, Config *config, const GPtrArray *defi
 
     for (guint i = 0; read && definitions != NULL && i < definitions->len; i++) {
         const Definition *definition = g_ptr_array_index(definitions, i);
-        g_autofree char *where =
-                definition->pattern == NULL
-                        ? g_strdup_printf("store, partner '%s'", definition->partner)
-                        : g_strdup_printf("store, virtual file '%s' of '%s'", definition->pattern,
-                                          definition->partner);
+        g_autofree char *name = config_name_definition(definition->partner, definition->pattern);
+        g_autofree char *where = g_strconcat("store, ", name, NULL);
 
         self->path = where;
         read = read_definition(self, config, definition, error);

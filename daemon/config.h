@@ -12,8 +12,13 @@
 #include "daemon/transfer/partner.h"
 
 typedef struct {
-    char *address; /* to bind */
-    uint16_t port; /* 0: any free one */
+    char *name;               /* serverId of the API, or NULL: address and port are */
+    char *description;        /* for people, or NULL */
+    char *address;            /* to bind */
+    uint16_t port;            /* 0: any free one */
+    bool auto_start;          /* false: until somebody starts it */
+    uint32_t max_connections; /* of those that came by it; 0: no limit of its own */
+    int64_t version;          /* of its definition in the store, 0: of the file */
     TlsSettings tls;
 } ListenerConfig;
 
@@ -74,8 +79,8 @@ typedef struct {
 /* Reads and checks a file. INVALID: "FILE:LINE: …" names the key and the nearest known one.
  * Returns new, one reference. */
 Config *config_load(const char *path, GError **error);
-/* The same with the partners and virtual files of the store after those of the file: under the same rules, and
- * nothing may be in both. definitions: of Definition, partners first; NULL: none. */
+/* The same with the partners, virtual files and listeners of the store after those of the file: under the same rules,
+ * and nothing may be in both. definitions: of Definition, partners first; NULL: none. */
 Config *config_load_with(const char *path, const GPtrArray *definitions, GError **error);
 /* The same for a daemon that runs: keys that need a restart stay as running has them, and those that would have
  * changed are named in restart_keys. */
@@ -94,14 +99,17 @@ const Partner *config_find_partner_by_identifier(const Config *config, const cha
 bool config_is_partner_changed(const Config *before, const Config *after, const char *name);
 /* settings of the store */
 
-typedef enum { SETTINGS_PARTNER, SETTINGS_FILE } SettingsKind;
+typedef enum { SETTINGS_PARTNER, SETTINGS_FILE, SETTINGS_LISTENER } SettingsKind;
 
+/* "partner 'X'", for complaints: those of config_load_with about a definition begin with "store, " and this. Returns
+ * new. */
+char *config_name_definition(const char *partner, const char *pattern);
 /* Lays changes over the settings of a definition. changes: a dictionary of paths of keys ("tls.enabled") and values:
  * s, b, x, as, ax, a text of any of them, or () to remove the key. Clear passwords are sealed, or become verifiers
  * where they are only compared. INVALID: "KEY: …". Values are not looked at: see config_load_with. Returns new. */
 char *config_change_settings(const Config *running, SettingsKind kind, const char *settings,
                              GVariant *changes, GError **error);
-/* All keys of a Partner or VirtualFile that have a value, a{sv} as above; no secret. Floating. */
+/* All keys of a Partner, VirtualFile or ListenerConfig that have a value, a{sv} as above; no secret. Floating. */
 GVariant *config_describe_settings(SettingsKind kind, const void *object);
 /* Names of those secrets that are set, as. Floating. */
 GVariant *config_list_secrets(SettingsKind kind, const void *object);

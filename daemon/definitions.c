@@ -264,27 +264,46 @@ void definitions_describe(Definitions *self, DoorCall *call, GVariant *parameter
 
 /* checking */
 
+static bool is_file_in_file(const Partner *partner, const char *pattern)
+{
+    for (guint i = 0; partner != NULL && i < partner->files->len; i++) {
+        const VirtualFile *file = g_ptr_array_index(partner->files, i);
+
+        if (strcmp(file->pattern, pattern) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_listener_in_file(const Config *config, const char *name)
+{
+    for (guint i = 0; i < config->listeners->len; i++) {
+        const ListenerConfig *listener = g_ptr_array_index(config->listeners, i);
+
+        if (g_strcmp0(listener->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the configuration has it, and not from the store. */
 static bool is_in_file(const Definitions *self, const Change *change)
 {
     const Config *config = self->host.config(self->host.data);
     const Partner *partner = config_find_partner(config, change->partner);
 
-    if (partner == NULL || change->pattern == NULL)
-        return partner != NULL && find(self, change->partner, NULL) == NULL;
-    for (guint i = 0; i < partner->files->len; i++) {
-        const VirtualFile *file = g_ptr_array_index(partner->files, i);
-
-        if (strcmp(file->pattern, change->pattern) == 0)
-            return find(self, change->partner, change->pattern) == NULL;
-    }
-    return false;
+    if (find(self, change->partner, change->pattern) != NULL)
+        return false;
+    if (change->partner[0] == '\0' && change->pattern != NULL)
+        return is_listener_in_file(config, change->pattern);
+    return change->pattern == NULL ? partner != NULL : is_file_in_file(partner, change->pattern);
 }
 
-static char *dup_name(const Change *change)
+static SettingsKind kind_of(const Change *change)
 {
-    return change->pattern == NULL
-                   ? g_strdup_printf("partner '%s'", change->partner)
-                   : g_strdup_printf("virtual file '%s' of '%s'", change->pattern, change->partner);
+    return change->pattern == NULL      ? SETTINGS_PARTNER
+           : change->partner[0] != '\0' ? SETTINGS_FILE
+                                        : SETTINGS_LISTENER;
 }
 
 /* Another partner that has the identifier which this one is to have. */
@@ -303,7 +322,7 @@ static const Partner *find_namesake(const Definitions *self, const Change *chang
 static bool check_present(const Definitions *self, const Change *change, const Definition *found,
                           GError **error)
 {
-    g_autofree char *name = dup_name(change);
+    g_autofree char *name = config_name_definition(change->partner, change->pattern);
     bool in_file = is_in_file(self, change);
     const Partner *namesake = find_namesake(self, change);
 
@@ -328,12 +347,8 @@ static bool check_present(const Definitions *self, const Change *change, const D
 /* "store, partner 'X':3: 'port' is 0: …" as "port: 'port' is 0: …"; what is wrong elsewhere is told as it is. */
 static void explain(const Change *change, GError **error)
 {
-    g_autofree char *place =
-            change->pattern == NULL
-                    ? g_strdup_printf("store, partner '%s':", change->partner)
-                    : g_strdup_printf("store, virtual file '%s' of '%s':", change->pattern,
-                                      change->partner);
-    SettingsKind kind = change->pattern == NULL ? SETTINGS_PARTNER : SETTINGS_FILE;
+    g_autofree char *name = config_name_definition(change->partner, change->pattern);
+    g_autofree char *place = g_strdup_printf("store, %s:", name);
     const char *text = (*error)->message, *quote;
     g_autofree char *key = NULL, *fresh = NULL;
 
@@ -348,8 +363,8 @@ static void explain(const Change *change, GError **error)
     quote = strchr(text, '\'');
     if (quote != NULL)
         key = g_strndup(quote + 1, strcspn(quote + 1, "'"));
-    fresh = key != NULL && config_is_key(kind, key) ? g_strconcat(key, ": ", text, NULL)
-                                                    : g_strdup(text);
+    fresh = key != NULL && config_is_key(kind_of(change), key) ? g_strconcat(key, ": ", text, NULL)
+                                                               : g_strdup(text);
     g_clear_error(error);
     g_set_error_literal(error, BASE_ERROR, BASE_ERROR_INVALID, fresh);
 }
@@ -369,9 +384,9 @@ static bool make_list(const Definitions *self, Change *change, const Definition 
 
     change->after = list_new();
     if (change->settings != NULL) {
-        settings = config_change_settings(
-                config, change->pattern == NULL ? SETTINGS_PARTNER : SETTINGS_FILE,
-                found != NULL ? found->settings : "", change->settings, error);
+        settings = config_change_settings(config, kind_of(change),
+                                          found != NULL ? found->settings : "", change->settings,
+                                          error);
         if (settings == NULL)
             return false;
         change->changed = definition_new(change->partner, change->pattern, settings);
@@ -454,7 +469,7 @@ static void submit_definition(Change *change)
             g_variant_lookup_value(change->settings, PASSWORD_RECEIVED, NULL);
 
     submit(change, store_request_define(change->changed, change->changed->version));
-    if (password != NULL)
+    if (password != NULL && change->pattern == NULL)
         submit(change, store_request_set_secret(change->partner, PASSWORD_RECEIVED, NULL));
 }
 

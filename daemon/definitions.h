@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Partners and virtual files of the store: read at the start and when somebody changes them, and changed from here.
+ * Partners, virtual files and listeners of the store: read at the start and when somebody changes them, and changed from here.
  * A change is checked together with the configuration file, stored, and in force when it is answered; changes are
  * made one after the other. Main loop only.
  */

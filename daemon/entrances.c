@@ -6,6 +6,7 @@
  */
 #include "daemon/entrances.h"
 
+#include "base/error.h"
 #include "base/log.h"
 #include "daemon/net/listener.h"
 
@@ -16,7 +17,11 @@ typedef struct {
     Config *config;
     const ListenerConfig *settings; /* in config */
     TlsContext *tls;                /* NULL: plain */
-    Listener *listener;             /* NULL: in other hands */
+    Listener *listener;             /* NULL: in other hands, or stopped */
+    char *id;                       /* its name, or address and port; NULL: the port is not known */
+    uint16_t port;                  /* the last one that was bound, 0: never */
+    bool stopped;                   /* nobody has started it, or somebody stopped it */
+    char *failure;                  /* why it could not be opened, or NULL */
 } Entrance;
 
 struct Entrances {
@@ -32,6 +37,8 @@ static void entrance_free(gpointer data)
     listener_close(entrance->listener);
     tls_context_unref(entrance->tls);
     config_unref(entrance->config);
+    g_free(entrance->id);
+    g_free(entrance->failure);
     g_free(entrance);
 }
 
@@ -65,39 +72,110 @@ void entrances_free(Entrances *self)
 static void on_accept(Listener *listener, int fd, const char *address, gpointer data)
 {
     const Entrances *self = data;
-    TlsContext *tls = NULL;
+    EntranceInfo info = {"", 0, NULL};
 
     for (guint i = 0; i < self->list->len; i++) {
         const Entrance *entrance = g_ptr_array_index(self->list, i);
 
         if (entrance->listener == listener)
-            tls = entrance->tls;
+            info = (EntranceInfo){entrance->id, entrance->settings->max_connections, entrance->tls};
     }
-    self->on_accept(fd, address, tls, self->data);
+    self->on_accept(fd, address, &info, self->data);
+}
+
+/* opening and closing one */
+
+static bool make_tls(Entrance *entrance, GError **error)
+{
+    const TlsSettings *settings = &entrance->settings->tls;
+
+    if (settings->enabled && entrance->tls == NULL)
+        entrance->tls = tls_context_new_server(settings, error);
+    return entrance->tls != NULL || !settings->enabled;
+}
+
+static void note_port(Entrance *entrance)
+{
+    const ListenerConfig *settings = entrance->settings;
+
+    entrance->port = listener_port(entrance->listener);
+    g_clear_pointer(&entrance->failure, g_free);
+    if (entrance->id == NULL)
+        entrance->id = settings->name != NULL
+                               ? g_strdup(settings->name)
+                               : g_strdup_printf("%s:%u", settings->address, entrance->port);
+}
+
+static bool open_socket(Entrances *self, Entrance *entrance, GError **error)
+{
+    entrance->listener = listener_open(entrance->settings, on_accept, self, error);
+    if (entrance->listener == NULL)
+        return false;
+    note_port(entrance);
+    return true;
+}
+
+static void close_socket(Entrance *entrance)
+{
+    log_entrance(LOG_NOT_LISTENING, entrance);
+    g_clear_pointer(&entrance->listener, listener_close);
+}
+
+/* What is of the store is told as it is, and keeps nothing else from being in force. */
+static bool forgive(Entrance *entrance, GError **error)
+{
+    if (entrance->settings->version == 0)
+        return false;
+    log_event(LOG_LISTEN_FAILED, "REASON", (*error)->message, NULL);
+    g_free(entrance->failure);
+    entrance->failure = g_strdup((*error)->message);
+    g_clear_error(error);
+    return true;
 }
 
 /* making the fresh list */
 
-static bool add_entrance(GPtrArray *list, Config *config, const ListenerConfig *settings,
-                         GError **error)
+static bool is_place_of(const ListenerConfig *wanted, const Entrance *old)
 {
+    return strcmp(old->settings->address, wanted->address) == 0 &&
+           (wanted->port == old->settings->port || wanted->port == old->port);
+}
+
+/* The one that a fresh one takes the place of: of its name, or without a name of its place. */
+static const Entrance *find_former(const Entrances *self, const ListenerConfig *settings)
+{
+    for (guint i = 0; i < self->list->len; i++) {
+        const Entrance *old = g_ptr_array_index(self->list, i);
+
+        if (g_strcmp0(old->settings->name, settings->name) == 0 &&
+            (settings->name != NULL || is_place_of(settings, old)))
+            return old;
+    }
+    return NULL;
+}
+
+static bool add_entrance(const Entrances *self, GPtrArray *list, Config *config,
+                         const ListenerConfig *settings, GError **error)
+{
+    const Entrance *former = find_former(self, settings);
     Entrance *entrance = g_new0(Entrance, 1);
 
     g_ptr_array_add(list, entrance);
     entrance->config = config_ref(config);
     entrance->settings = settings;
-    if (settings->tls.enabled)
-        entrance->tls = tls_context_new_server(&settings->tls, error);
-    return entrance->tls != NULL || !settings->tls.enabled;
+    entrance->stopped = former != NULL ? former->stopped : !settings->auto_start;
+    if (settings->name != NULL)
+        entrance->id = g_strdup(settings->name);
+    else if (former != NULL)
+        entrance->id = g_strdup(former->id);
+    else if (settings->port != 0)
+        entrance->id = g_strdup_printf("%s:%u", settings->address, settings->port);
+    if (former != NULL)
+        entrance->port = former->port;
+    return entrance->stopped || make_tls(entrance, error) || forgive(entrance, error);
 }
 
-static bool is_place_of(const ListenerConfig *wanted, const Entrance *old)
-{
-    return strcmp(old->settings->address, wanted->address) == 0 &&
-           (wanted->port == old->settings->port || wanted->port == listener_port(old->listener));
-}
-
-/* The old entrance of each fresh one, NULL where the place is new; each old one once. */
+/* The old entrance of each fresh one whose socket it takes, NULL where there is none; each old one once. */
 static GPtrArray *match(const GPtrArray *old, const GPtrArray *fresh)
 {
     GPtrArray *matches = g_ptr_array_new();
@@ -109,7 +187,8 @@ static GPtrArray *match(const GPtrArray *old, const GPtrArray *fresh)
         for (guint j = 0; j < old->len && found == NULL; j++) {
             Entrance *entrance = g_ptr_array_index(old, j);
 
-            if (entrance->listener != NULL && is_place_of(wanted->settings, entrance) &&
+            if (entrance->listener != NULL && !wanted->stopped && wanted->failure == NULL &&
+                is_place_of(wanted->settings, entrance) &&
                 !g_ptr_array_find(matches, entrance, NULL))
                 found = entrance;
         }
@@ -129,27 +208,31 @@ static bool make_way(const Entrances *self, const GPtrArray *matches, uint16_t p
         if (entrance->listener == NULL || listener_port(entrance->listener) != port ||
             g_ptr_array_find((GPtrArray *)(uintptr_t)matches, entrance, NULL))
             continue;
-        log_entrance(LOG_NOT_LISTENING, entrance);
-        g_clear_pointer(&entrance->listener, listener_close);
+        close_socket(entrance);
         made = true;
     }
     return made;
+}
+
+/* Where an old one is in the way it goes first. */
+static bool open_one(Entrances *self, const GPtrArray *matches, Entrance *entrance, GError **error)
+{
+    if (open_socket(self, entrance, error))
+        return true;
+    if (!make_way(self, matches, entrance->settings->port))
+        return false;
+    g_clear_error(error);
+    return open_socket(self, entrance, error);
 }
 
 static bool open_new(Entrances *self, GPtrArray *fresh, const GPtrArray *matches, GError **error)
 {
     for (guint i = 0; i < fresh->len; i++) {
         Entrance *entrance = g_ptr_array_index(fresh, i);
-        const ListenerConfig *settings = entrance->settings;
 
-        if (g_ptr_array_index(matches, i) != NULL)
+        if (g_ptr_array_index(matches, i) != NULL || entrance->stopped || entrance->failure != NULL)
             continue;
-        entrance->listener = listener_open(settings, on_accept, self, error);
-        if (entrance->listener == NULL && make_way(self, matches, settings->port)) {
-            g_clear_error(error);
-            entrance->listener = listener_open(settings, on_accept, self, error);
-        }
-        if (entrance->listener == NULL)
+        if (!open_one(self, matches, entrance, error) && !forgive(entrance, error))
             return false;
     }
     return true;
@@ -162,10 +245,9 @@ static void come_back(Entrances *self)
         Entrance *entrance = g_ptr_array_index(self->list, i);
         g_autoptr(GError) error = NULL;
 
-        if (entrance->listener != NULL)
+        if (entrance->listener != NULL || entrance->stopped || entrance->failure != NULL)
             continue;
-        entrance->listener = listener_open(entrance->settings, on_accept, self, &error);
-        if (entrance->listener == NULL)
+        if (!open_socket(self, entrance, &error))
             log_event(LOG_LISTEN_FAILED, "REASON", error->message, NULL);
         else
             log_entrance(LOG_LISTENING, entrance);
@@ -177,9 +259,12 @@ static void change_hands(GPtrArray *fresh, const GPtrArray *matches)
     for (guint i = 0; i < fresh->len; i++) {
         Entrance *entrance = g_ptr_array_index(fresh, i), *old = g_ptr_array_index(matches, i);
 
-        if (old != NULL)
+        if (old != NULL) {
             entrance->listener = g_steal_pointer(&old->listener);
-        if (old == NULL || (old->tls == NULL) != (entrance->tls == NULL))
+            note_port(entrance);
+        }
+        if (entrance->listener != NULL &&
+            (old == NULL || (old->tls == NULL) != (entrance->tls == NULL)))
             log_entrance(LOG_LISTENING, entrance);
     }
 }
@@ -200,7 +285,7 @@ bool entrances_apply(Entrances *self, Config *config, GError **error)
     g_autoptr(GPtrArray) matches = NULL;
 
     for (guint i = 0; i < config->listeners->len; i++) {
-        if (!add_entrance(fresh, config, g_ptr_array_index(config->listeners, i), error))
+        if (!add_entrance(self, fresh, config, g_ptr_array_index(config->listeners, i), error))
             return false;
     }
     matches = match(self->list, fresh);
@@ -216,18 +301,79 @@ bool entrances_apply(Entrances *self, Config *config, GError **error)
     return true;
 }
 
-void entrances_describe(const Entrances *self, GVariantBuilder *list)
+/* by order */
+
+static Entrance *find(const Entrances *self, const char *id, GError **error)
+{
+    for (guint i = 0; i < self->list->len; i++) {
+        Entrance *entrance = g_ptr_array_index(self->list, i);
+
+        if (g_strcmp0(entrance->id, id) == 0)
+            return entrance;
+    }
+    g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no listener '%s'", id);
+    return NULL;
+}
+
+bool entrances_start(Entrances *self, const char *id, GError **error)
+{
+    Entrance *entrance = find(self, id, error);
+
+    if (entrance == NULL)
+        return false;
+    if (entrance->listener != NULL)
+        return true;
+    if (!make_tls(entrance, error))
+        return false;
+    if (!open_socket(self, entrance, error)) {
+        (*error)->code = BASE_ERROR_CONFLICT; /* somebody has the place, or it is none of ours */
+        return false;
+    }
+    entrance->stopped = false;
+    log_entrance(LOG_LISTENING, entrance);
+    return true;
+}
+
+bool entrances_stop(Entrances *self, const char *id, GError **error)
+{
+    Entrance *entrance = find(self, id, error);
+
+    if (entrance == NULL)
+        return false;
+    if (entrance->listener != NULL)
+        close_socket(entrance);
+    entrance->stopped = true;
+    g_clear_pointer(&entrance->failure, g_free);
+    return true;
+}
+
+static GVariant *describe(const Entrance *entrance, unsigned connections)
+{
+    const ListenerConfig *settings = entrance->settings;
+    GVariantDict d;
+
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "id", "s", entrance->id != NULL ? entrance->id : "");
+    g_variant_dict_insert(&d, "address", "s", settings->address);
+    g_variant_dict_insert(&d, "port", "u",
+                          (guint32)(entrance->listener != NULL ? entrance->port : settings->port));
+    g_variant_dict_insert(&d, "tls", "b", (gboolean)settings->tls.enabled);
+    g_variant_dict_insert(&d, "running", "b", (gboolean)(entrance->listener != NULL));
+    g_variant_dict_insert(&d, "failure", "s", entrance->failure != NULL ? entrance->failure : "");
+    g_variant_dict_insert(&d, "connections", "u", (guint32)connections);
+    g_variant_dict_insert(&d, "version", "x", settings->version);
+    g_variant_dict_insert_value(&d, "settings",
+                                config_describe_settings(SETTINGS_LISTENER, settings));
+    return g_variant_dict_end(&d);
+}
+
+void entrances_describe(const Entrances *self, EntranceCounter count, gpointer data,
+                        GVariantBuilder *list)
 {
     for (guint i = 0; i < self->list->len; i++) {
         const Entrance *entrance = g_ptr_array_index(self->list, i);
-        GVariantDict d;
 
-        if (entrance->listener == NULL)
-            continue;
-        g_variant_dict_init(&d, NULL);
-        g_variant_dict_insert(&d, "address", "s", entrance->settings->address);
-        g_variant_dict_insert(&d, "port", "u", (guint32)listener_port(entrance->listener));
-        g_variant_dict_insert(&d, "tls", "b", (gboolean)(entrance->tls != NULL));
-        g_variant_builder_add_value(list, g_variant_dict_end(&d));
+        g_variant_builder_add_value(
+                list, describe(entrance, entrance->id != NULL ? count(entrance->id, data) : 0));
     }
 }

@@ -55,6 +55,7 @@ struct Service {
     ConnectionServices services;
     Entrances *entrances;
     GPtrArray *connections; /* Connection *: those that called in */
+    GHashTable *origins;    /* Connection * → id of the entrance by which it came */
     Queue *queue;
     Desk *desk;
     Watch *watch;
@@ -122,6 +123,7 @@ static void close_connection(Service *self, Connection *connection)
 {
     gate_remove(self->gate, connection);
     g_ptr_array_remove_fast(self->connections, connection);
+    g_hash_table_remove(self->origins, connection);
     connection_free(connection);
     queue_take_room(self->queue);
 }
@@ -238,21 +240,48 @@ static void make_room(Service *self, const char *address)
     }
 }
 
-static void on_accept(int fd, const char *address, TlsContext *tls, gpointer data)
+static unsigned count_by_entrance(const char *id, gpointer data)
+{
+    const Service *self = data;
+    GHashTableIter iterator;
+    gpointer origin;
+    unsigned count = 0;
+
+    g_hash_table_iter_init(&iterator, self->origins);
+    while (g_hash_table_iter_next(&iterator, NULL, &origin))
+        count += strcmp(origin, id) == 0 ? 1 : 0;
+    return count;
+}
+
+/* Why nobody else is let in by an entrance, NULL: he is. */
+static const char *find_refusal(Service *self, const char *address, const EntranceInfo *entrance)
+{
+    if (self->stopping)
+        return "stopping";
+    if (entrance->max_connections != 0 &&
+        count_by_entrance(entrance->id, self) >= entrance->max_connections)
+        return "too many connections by this listener";
+    return gate_enter(self->gate, self->config, address) ? NULL
+                                                         : "too many connections before CONNECT";
+}
+
+static void on_accept(int fd, const char *address, const EntranceInfo *entrance, gpointer data)
 {
     Service *self = data;
+    const char *refusal = find_refusal(self, address, entrance);
     Connection *connection;
 
-    if (self->stopping || !gate_enter(self->gate, self->config, address)) {
-        log_event(LOG_CONNECTION_REFUSED, "ADDRESS", address, "REASON",
-                  self->stopping ? "stopping" : "too many connections before CONNECT", NULL);
+    if (refusal != NULL) {
+        log_event(LOG_CONNECTION_REFUSED, "ADDRESS", address, "REASON", refusal, NULL);
         fd_clear(&fd);
         return;
     }
     make_room(self, address);
-    connection = connection_start_incoming(&self->services, self->config, fd, address, tls);
+    connection =
+            connection_start_incoming(&self->services, self->config, fd, address, entrance->tls);
     gate_add(self->gate, connection, address);
     g_ptr_array_add(self->connections, connection);
+    g_hash_table_insert(self->origins, connection, g_strdup(entrance->id));
 }
 
 /* signals */
@@ -388,7 +417,7 @@ static void describe(GVariantDict *status, gpointer data)
     GVariantBuilder listeners;
 
     g_variant_builder_init(&listeners, G_VARIANT_TYPE("aa{sv}"));
-    entrances_describe(self->entrances, &listeners);
+    entrances_describe(self->entrances, count_by_entrance, (gpointer)(uintptr_t)self, &listeners);
     g_variant_dict_insert(status, "state", "s", self->stopping ? "stopping" : "running");
     g_variant_dict_insert(status, "version", "s", PESITFS_VERSION);
     g_variant_dict_insert(status, "node", "s",
@@ -494,6 +523,14 @@ static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
     Service *self = data;
 
     probes_test(self->probes, self->config, call, parameters);
+}
+
+static bool listen_or_not(const char *id, bool start, GError **error, gpointer data)
+{
+    const Service *self = data;
+
+    return start ? entrances_start(self->entrances, id, error)
+                 : entrances_stop(self->entrances, id, error);
 }
 
 static void on_tested(DoorCall *call, GVariant *value, gpointer data)
@@ -612,7 +649,8 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
         if (strcmp(table, "transfer_history") == 0)
             store_submit(self->store, store_request_get(g_ascii_strtoll(text, NULL, 10)),
                          on_other_transfer, self);
-        else if (strcmp(table, "partners") == 0 || strcmp(table, "virtual_files") == 0)
+        else if (strcmp(table, "partners") == 0 || strcmp(table, "virtual_files") == 0 ||
+                 strcmp(table, "pesitwizard_server_configs") == 0)
             definitions_refresh(self->definitions);
         break;
     }
@@ -628,6 +666,7 @@ static bool open_parts(Service *self, GError **error)
                            .define = define,
                            .undefine = undefine,
                            .test_partner = test_partner,
+                           .listen = listen_or_not,
                            .data = self};
     const Config *config = self->config;
 
@@ -676,6 +715,7 @@ Service *service_start(const char *path, Config *config, GError **error)
     atomic_init(&self->heartbeat_us, clock_now_us());
     self->entrances = entrances_new(on_accept, self);
     self->connections = g_ptr_array_new();
+    self->origins = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     self->loop = g_main_loop_new(NULL, FALSE);
     if (!open_parts(self, error)) {
         service_stop(self);
@@ -744,6 +784,7 @@ void service_stop(Service *self)
     spool_close(self->spool);
     gate_free(self->gate);
     g_ptr_array_unref(self->connections);
+    g_hash_table_unref(self->origins);
     g_main_loop_unref(self->loop);
     config_unref(self->config);
     g_free(self->path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Partners and virtual files in the store: requests to list, create, change and remove them. A change names
+ * Partners, virtual files and listeners in the store: requests to list, create, change and remove them. A change names
  * the version that it is based on. What the settings say is not looked at here.
  */
 #include "daemon/store-private.h"
@@ -68,9 +68,29 @@ StoreRequest *store_request_definitions(void)
     return store_request_new(start_definitions, finish_definitions);
 }
 
-static const char *table_of(const StoreRequest *self)
+typedef struct {
+    const char *name, *table;
+    SqlStatement insert, update, remove;
+    bool has_partner, has_pattern; /* which parts of the key its rows have */
+} Kind;
+
+static const Kind KINDS[] = {
+        {"partner", "partners", SQL_PARTNER_INSERT, SQL_PARTNER_UPDATE, SQL_PARTNER_DELETE, true,
+         false},
+        {"virtual file", "virtual_files", SQL_FILE_INSERT, SQL_FILE_UPDATE, SQL_FILE_DELETE, true,
+         true},
+        {"listener", "pesitwizard_server_configs", SQL_LISTENER_INSERT, SQL_LISTENER_UPDATE,
+         SQL_LISTENER_DELETE, false, true},
+};
+
+static const Kind *kind_of(const char *partner, const char *pattern)
 {
-    return self->texts[1] == NULL ? "partner" : "virtual file";
+    return pattern == NULL ? &KINDS[0] : partner[0] != '\0' ? &KINDS[1] : &KINDS[2];
+}
+
+static const Kind *kind_of_request(const StoreRequest *self)
+{
+    return kind_of(self->texts[0], self->texts[1]);
 }
 
 static void finish_change(const StoreRequest *self, Db *db, StoreResult *result)
@@ -81,29 +101,37 @@ static void finish_change(const StoreRequest *self, Db *db, StoreResult *result)
     if (step == DB_ROW)
         result->number = (uint64_t)db_number(db, 0);
     else if (step == DB_DONE && self->numbers[0] == 0)
-        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_EXISTS, "%s '%s' exists", table_of(self),
-                    name);
+        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_EXISTS, "%s '%s' exists",
+                    kind_of_request(self)->name, name);
     else if (step == DB_DONE)
         g_set_error(&result->error, BASE_ERROR, BASE_ERROR_CONFLICT,
-                    "%s '%s' is not there, or was changed meanwhile", table_of(self), name);
+                    "%s '%s' is not there, or was changed meanwhile", kind_of_request(self)->name,
+                    name);
+}
+
+/* Binds the parts of the key that the rows have. Returns the next position. */
+static unsigned bind_key(const StoreRequest *self, Db *db)
+{
+    const Kind *kind = kind_of_request(self);
+    unsigned at = 1;
+
+    if (kind->has_partner)
+        db_bind_text(db, at++, self->texts[0]);
+    if (kind->has_pattern)
+        db_bind_text(db, at++, self->texts[1]);
+    return at;
 }
 
 /* The key, then settings and time where the statement has them. */
 static bool start_change(const StoreRequest *self, Db *db, GError **error)
 {
-    bool is_file = self->texts[1] != NULL;
+    const Kind *kind = kind_of_request(self);
     bool creates = self->numbers[0] == 0;
-    unsigned at = 1;
+    unsigned at;
 
-    if (!db_start(db,
-                  creates   ? is_file ? SQL_FILE_INSERT : SQL_PARTNER_INSERT
-                  : is_file ? SQL_FILE_UPDATE
-                            : SQL_PARTNER_UPDATE,
-                  error))
+    if (!db_start(db, creates ? kind->insert : kind->update, error))
         return false;
-    db_bind_text(db, at++, self->texts[0]);
-    if (is_file)
-        db_bind_text(db, at++, self->texts[1]);
+    at = bind_key(self, db);
     db_bind_text(db, at++, self->texts[2]);
     db_bind_number(db, at++, clock_wall_us());
     if (!creates)
@@ -119,7 +147,7 @@ static StoreRequest *new_change(StoreStart start, const Definition *definition, 
     self->texts[1] = g_strdup(definition->pattern);
     self->texts[2] = g_strdup(definition->settings);
     self->numbers[0] = version;
-    self->tells = definition->pattern != NULL ? "virtual_files" : "partners";
+    self->tells = kind_of(definition->partner, definition->pattern)->table;
     return self;
 }
 
@@ -130,15 +158,9 @@ StoreRequest *store_request_define(const Definition *definition, int64_t version
 
 static bool start_removal(const StoreRequest *self, Db *db, GError **error)
 {
-    bool is_file = self->texts[1] != NULL;
-    unsigned at = 1;
-
-    if (!db_start(db, is_file ? SQL_FILE_DELETE : SQL_PARTNER_DELETE, error))
+    if (!db_start(db, kind_of_request(self)->remove, error))
         return false;
-    db_bind_text(db, at++, self->texts[0]);
-    if (is_file)
-        db_bind_text(db, at++, self->texts[1]);
-    db_bind_number(db, at, self->numbers[0]);
+    db_bind_number(db, bind_key(self, db), self->numbers[0]);
     return true;
 }
 

@@ -128,11 +128,11 @@ void store_watch(Store *self, StoreWatcher on_change, gpointer data);
 void store_close(Store *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 
-/* A partner or a virtual file that is in the store: the keys of its group in the configuration file, as text
- * ('address = "bank.example"; port = 5000;'). Its name, or its pattern, is not among them. Strings are owned. */
+/* A partner, a virtual file or a listener that is in the store: the keys of its group in the configuration file, as
+ * text ('address = "bank.example"; port = 5000;'). Its name, or its pattern, is not among them. Strings are owned. */
 typedef struct {
-    char *partner;
-    char *pattern; /* of the virtual file; NULL: this is the partner itself */
+    char *partner; /* "": this is a listener */
+    char *pattern; /* of the virtual file, name of the listener; NULL: this is the partner itself */
     char *settings;
     int64_t version;                /* 1, and one more with each change */
     int64_t created_us, updated_us; /* wall */
@@ -227,9 +227,9 @@ StoreRequest *store_request_audit_append(const AuditEntry *entry);
 StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit);
 StoreRequest *store_request_audit_last(void);
 
-/* partners and virtual files; check a change with config_load before it is made */
+/* partners, virtual files and listeners; check a change with config_load before it is made */
 
-/* All of them, partners first, by name; result: definitions. */
+/* All of them, partners first, listeners last, by name; result: definitions. */
 StoreRequest *store_request_definitions(void);
 /* Creates (version 0) or changes the one that has this version. definition: copied. Result: number, the new
  * version. EXISTS, CONFLICT. The watcher hears of the change, here and in every daemon on the schema. */

@@ -235,10 +235,13 @@ void print_status(GVariant *status, bool json)
            (long long)json_integer_value(json_object_get(values, "pid")),
            json_string_value(json_object_get(values, "config")));
     listeners = json_object_get(values, "listeners");
-    json_array_foreach(listeners, i, listener) printf(
-            "listens on %s port %lld%s\n", json_string_value(json_object_get(listener, "address")),
-            (long long)json_integer_value(json_object_get(listener, "port")),
-            json_is_true(json_object_get(listener, "tls")) ? " (TLS)" : "");
+    json_array_foreach(listeners, i, listener)
+            printf("%s %s port %lld%s\n",
+                   json_is_false(json_object_get(listener, "running")) ? "does not listen on"
+                                                                       : "listens on",
+                   json_string_value(json_object_get(listener, "address")),
+                   (long long)json_integer_value(json_object_get(listener, "port")),
+                   json_is_true(json_object_get(listener, "tls")) ? " (TLS)" : "");
     restart = json_string_value(json_object_get(values, "needs_restart"));
     if (restart != NULL && restart[0] != '\0')
         printf("needs a restart: %s\n", restart);

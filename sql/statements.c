@@ -113,11 +113,12 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "value = excluded.value",
     [SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE partner = $1 AND kind = $2",
     [SQL_SECRET_GET] = "SELECT value FROM secrets WHERE partner = $1 AND kind = $2",
-    /* partners first, each list in its order */
+    /* partners, virtual files, listeners; each list in its order */
     [SQL_DEFINITION_LIST] =
         "SELECT name AS partner, NULL AS pattern, settings, version, created_us, updated_us, 0 AS kind FROM partners "
         "UNION ALL SELECT partner, pattern, settings, version, created_us, updated_us, 1 AS kind FROM virtual_files "
-        "ORDER BY kind, partner, pattern",
+        "UNION ALL SELECT '' AS partner, server_id AS pattern, settings, version, created_us, updated_us, 2 AS kind "
+        "FROM pesitwizard_server_configs ORDER BY kind, partner, pattern",
     [SQL_PARTNER_INSERT] =
         "INSERT INTO partners (name, settings, version, created_us, updated_us) VALUES ($1, $2, 1, $3, $3) "
         "ON CONFLICT (name) DO NOTHING RETURNING version",
@@ -134,5 +135,13 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "WHERE partner = $1 AND pattern = $2 AND version = $5 RETURNING version",
     [SQL_FILE_DELETE] =
         "DELETE FROM virtual_files WHERE partner = $1 AND pattern = $2 AND version = $3 RETURNING version",
+    [SQL_LISTENER_INSERT] =
+        "INSERT INTO pesitwizard_server_configs (server_id, settings, version, created_us, updated_us) "
+        "VALUES ($1, $2, 1, $3, $3) ON CONFLICT (server_id) DO NOTHING RETURNING version",
+    [SQL_LISTENER_UPDATE] =
+        "UPDATE pesitwizard_server_configs SET settings = $2, version = version + 1, updated_us = $3 "
+        "WHERE server_id = $1 AND version = $4 RETURNING version",
+    [SQL_LISTENER_DELETE] =
+        "DELETE FROM pesitwizard_server_configs WHERE server_id = $1 AND version = $2 RETURNING version",
 };
 /* clang-format on */

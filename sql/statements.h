@@ -47,6 +47,9 @@ typedef enum {
     SQL_FILE_INSERT,
     SQL_FILE_UPDATE,
     SQL_FILE_DELETE,
+    SQL_LISTENER_INSERT,
+    SQL_LISTENER_UPDATE,
+    SQL_LISTENER_DELETE,
     SQL_COUNT,
 } SqlStatement;
 

@@ -472,6 +472,20 @@ static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
     self->host.test_partner(call, parameters, self->host.data);
 }
 
+static void listen_or_not(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+    g_autoptr(GError) error = NULL;
+    gboolean start;
+    const char *id;
+
+    g_variant_get(parameters, "(&sb)", &id, &start);
+    if (self->host.listen(id, start, &error, self->host.data))
+        door_call_return(call, NULL, NULL, 0);
+    else
+        door_call_fail(call, error);
+}
+
 void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply)
 {
     door_call_inside(self->door, method, parameters, reply);
@@ -602,6 +616,7 @@ static const DoorMethod METHODS[] = {
         {"Define", define},
         {"Undefine", undefine},
         {"Test", test_partner},
+        {"Listen", listen_or_not},
         {NULL, NULL},
 };
 

@@ -28,6 +28,8 @@ typedef struct {
     void (*undefine)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Calls a partner, without a file. Must end the call later. */
     void (*test_partner)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* Opens or closes a listener. */
+    bool (*listen)(const char *id, bool start, GError **error, gpointer data);
     gpointer data;
 } DeskHost;
 
