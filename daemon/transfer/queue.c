@@ -18,11 +18,20 @@
 #define PRIORITY_FIRST 0   /* PI 17 */
 #define LOOK_AGAIN_S   600 /* the clock may be set while we wait for an hour of the day */
 
+/* Place of an entry among those that a connection may take. */
+typedef struct {
+    const char *partner; /* the entry's */
+    uint8_t priority;
+    int64_t id;
+} Turn;
+
 typedef struct {
     Queue *queue;
     Transfer *transfer;
     Progress *progress; /* while a connection has it, else NULL */
     bool cancelling;
+    bool ready; /* it has a turn */
+    Turn turn;
     bool held;        /* until its partner may be called: its error says why */
     uint8_t priority; /* of its virtual file: 0 before 1 before 2 */
     guint timer;      /* of a retry, 0 none */
@@ -42,6 +51,7 @@ struct Queue {
     QueueCallback on_change;
     gpointer data;
     GTree *entries; /* id → Entry, in order */
+    GTree *ready;   /* Turn → Entry: those that a connection may take */
     GPtrArray *links;
     GHashTable *tls; /* partner's name → TlsContext, of this configuration */
     guint opening;   /* source: when the next partner's hours begin; 0 none */
@@ -65,10 +75,52 @@ static int compare_ids(gconstpointer a, gconstpointer b, gpointer data)
     return left < right ? -1 : left > right;
 }
 
+static int compare_turns(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const Turn *left = a, *right = b;
+    int order = strcmp(left->partner, right->partner);
+
+    if (order == 0)
+        order = (int)left->priority - (int)right->priority;
+    return order != 0 ? order : compare_ids(&left->id, &right->id, data);
+}
+
+/* Puts it among those that a connection may take, or takes it out; whenever what decides that has changed. */
+static void place(Entry *entry)
+{
+    const Transfer *transfer = entry->transfer;
+    bool ready = transfer->state == TRANSFER_QUEUED && entry->progress == NULL;
+
+    if (entry->ready)
+        g_tree_remove(entry->queue->ready, &entry->turn);
+    entry->ready = ready;
+    if (!ready)
+        return;
+    entry->turn = (Turn){transfer->partner, entry->priority, transfer->id};
+    g_tree_insert(entry->queue->ready, &entry->turn, entry);
+}
+
+static GTreeNode *find_first_ready(const Queue *self, const char *partner)
+{
+    Turn before_all = {partner, PRIORITY_FIRST, INT64_MIN};
+
+    return g_tree_lower_bound(self->ready, &before_all);
+}
+
+/* From one of a partner's to its next: NULL behind the last. */
+static Entry *get_entry_of(GTreeNode *node, const char *partner)
+{
+    Entry *entry = node != NULL ? g_tree_node_value(node) : NULL;
+
+    return entry != NULL && strcmp(entry->transfer->partner, partner) == 0 ? entry : NULL;
+}
+
 static void entry_free(gpointer data)
 {
     Entry *entry = data;
 
+    if (entry->ready)
+        g_tree_remove(entry->queue->ready, &entry->turn);
     if (entry->timer != 0)
         g_source_remove(entry->timer);
     transfer_free(entry->transfer);
@@ -113,6 +165,7 @@ Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallba
     self->data = data;
     self->recordings = g_hash_table_new_full(NULL, NULL, recording_free, NULL);
     self->entries = g_tree_new_full(compare_ids, NULL, g_free, entry_free);
+    self->ready = g_tree_new_full(compare_turns, NULL, NULL, NULL);
     self->links = g_ptr_array_new_with_free_func(link_free);
     self->tls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unref_tls);
     return self;
@@ -125,6 +178,7 @@ void queue_free(Queue *self)
     if (self->opening != 0)
         g_source_remove(self->opening);
     g_tree_unref(self->entries);
+    g_tree_unref(self->ready);
     g_hash_table_unref(self->recordings);
     g_ptr_array_unref(self->links);
     g_hash_table_unref(self->tls);
@@ -214,6 +268,7 @@ static gboolean on_retry_time(gpointer data)
     entry->timer = 0;
     entry->transfer->state = TRANSFER_QUEUED;
     entry->transfer->next_retry_us = 0;
+    place(entry);
     pump(self, partner);
     return G_SOURCE_REMOVE;
 }
@@ -223,6 +278,7 @@ static void wait_for_retry(Queue *self, Entry *entry, uint32_t delay_s)
     Transfer *transfer = entry->transfer;
 
     transfer->state = TRANSFER_WAITING;
+    place(entry);
     transfer->next_retry_us = clock_wall_us() + (int64_t)delay_s * USEC_PER_SEC;
     log_transfer(LOG_TRANSFER_WAITING, transfer);
     record(self, transfer);
@@ -377,6 +433,7 @@ static void give(Queue *self, Link *link, Entry *entry, const Partner *partner,
     job = job_new(self->config, partner, file, transfer_copy(entry->transfer));
     entry->progress = progress_ref(job->progress);
     entry->transfer->state = TRANSFER_RUNNING;
+    place(entry);
     log_transfer(LOG_TRANSFER_STARTED, entry->transfer);
     if (link == NULL) {
         link = g_new0(Link, 1);
@@ -438,25 +495,6 @@ static StartResult start(Queue *self, Entry *entry)
     return START_DONE;
 }
 
-typedef struct {
-    const char *partner;
-    Entry *found;
-} Search;
-
-static gboolean is_next(gpointer key, gpointer value, gpointer data)
-{
-    Entry *entry = value;
-    Search *search = data;
-
-    (void)key;
-    if (entry->transfer->state != TRANSFER_QUEUED || entry->progress != NULL ||
-        strcmp(entry->transfer->partner, search->partner) != 0 ||
-        (search->found != NULL && search->found->priority <= entry->priority))
-        return FALSE;
-    search->found = entry;
-    return entry->priority == PRIORITY_FIRST;
-}
-
 /* holding */
 
 static void pump_all(Queue *self);
@@ -497,35 +535,30 @@ static char *dup_obstacle(Queue *self, const Partner *partner, int64_t *ret_unti
                            partner->active_hours);
 }
 
-typedef struct {
-    Queue *queue;
-    const char *partner, *reason;
-    int64_t until_us;
-} Hold;
-
-static gboolean hold(gpointer key, gpointer value, gpointer data)
+static void hold(Queue *self, Entry *entry, const char *reason, int64_t until_us)
 {
-    const Hold *order = data;
-    Entry *entry = value;
     Transfer *transfer = entry->transfer;
 
-    (void)key;
-    if (transfer->state != TRANSFER_QUEUED || entry->progress != NULL ||
-        strcmp(transfer->partner, order->partner) != 0)
-        return FALSE;
-    if (entry->held && strcmp(transfer->error, order->reason) == 0 &&
-        transfer->next_retry_us == order->until_us)
-        return FALSE;
+    if (entry->held && strcmp(transfer->error, reason) == 0 && transfer->next_retry_us == until_us)
+        return;
     entry->held = true;
     g_free(transfer->error);
-    transfer->error = g_strdup(order->reason);
+    transfer->error = g_strdup(reason);
     transfer->diag_type = 0;
     transfer->diag_code = 0;
     transfer->cause = 0;
-    transfer->next_retry_us = order->until_us;
+    transfer->next_retry_us = until_us;
     log_transfer(LOG_TRANSFER_HELD, transfer);
-    record(order->queue, transfer);
-    return FALSE;
+    record(self, transfer);
+}
+
+static void hold_all(Queue *self, const char *partner, const char *reason, int64_t until_us)
+{
+    Entry *entry;
+
+    for (GTreeNode *node = find_first_ready(self, partner);
+         (entry = get_entry_of(node, partner)) != NULL; node = g_tree_node_next(node))
+        hold(self, entry, reason, until_us);
 }
 
 static void pump(Queue *self, const char *partner)
@@ -533,15 +566,13 @@ static void pump(Queue *self, const char *partner)
     const Partner *settings = config_find_partner(self->config, partner);
     int64_t until_us = 0;
     g_autofree char *obstacle = settings != NULL ? dup_obstacle(self, settings, &until_us) : NULL;
-    Hold order = {self, partner, obstacle, until_us};
 
     if (obstacle != NULL && !self->finishing)
-        g_tree_foreach(self->entries, hold, &order);
+        hold_all(self, partner, obstacle, until_us);
     while (obstacle == NULL && !self->finishing) {
-        Search search = {.partner = partner};
+        Entry *first = get_entry_of(find_first_ready(self, partner), partner);
 
-        g_tree_foreach(self->entries, is_next, &search);
-        if (search.found == NULL || start(self, search.found) == START_FULL)
+        if (first == NULL || start(self, first) == START_FULL)
             return;
     }
 }
@@ -579,8 +610,11 @@ static void set_priority(const Queue *self, Entry *entry)
 
 static gboolean set_priority_anew(gpointer key, gpointer value, gpointer data)
 {
+    Entry *entry = value;
+
     (void)key;
-    set_priority(data, value);
+    set_priority(data, entry);
+    place(entry);
     return FALSE;
 }
 
@@ -618,6 +652,7 @@ static gboolean end_wait(gpointer key, gpointer value, gpointer data)
     entry->timer = 0;
     entry->transfer->state = TRANSFER_QUEUED;
     entry->transfer->next_retry_us = 0;
+    place(entry);
     return FALSE;
 }
 
@@ -676,6 +711,7 @@ void queue_add(Queue *self, Transfer *transfer)
     set_priority(self, entry);
     transfer->state = TRANSFER_QUEUED;
     g_tree_insert(self->entries, id, entry);
+    place(entry);
     log_transfer(LOG_TRANSFER_QUEUED, transfer);
     pump(self, partner);
 }
@@ -699,8 +735,10 @@ bool queue_take_notice(Queue *self, Notice *notice)
         if (entry != NULL)
             take_outcome(self, entry, notice->job);
         entry = find_entry(self, id); /* gone when it was finished */
-        if (entry != NULL)
+        if (entry != NULL) {
             g_clear_pointer(&entry->progress, progress_unref);
+            place(entry);
+        }
     } else {
         connection_free(link->connection);
         g_ptr_array_remove(self->links, link);
