@@ -336,15 +336,15 @@ static void insert(Committing *committing)
     Desk *self = committing->desk;
     Transfer *transfer = committing->transfer;
     g_autoptr(GError) error = NULL;
-    int folders[2];
-    size_t count = 0;
+    int folder_fd;
 
     transfer->spool_name = g_strdup_printf("%" G_GINT64_FORMAT, committing->staging_id);
-    if (!spool_commit_staged(self->spool, committing->staging_id, folders, &count, &error)) {
+    folder_fd = spool_commit_staged(self->spool, committing->staging_id, &error);
+    if (folder_fd < 0) {
         fail_commit(committing, error);
         return;
     }
-    store_submit(self->store, store_request_insert(transfer, folders, count), on_committed,
+    store_submit(self->store, store_request_insert(transfer, &folder_fd, 1), on_committed,
                  committing);
 }
 

@@ -169,7 +169,7 @@ static bool keep_file(Exchange *self, Receiver *receiver)
         exchange_interrupt(self, diag, PESIT_END_ERROR);
         return false;
     }
-    folder_fd = spool_open_unsynced(self->connection->services->spool, self->transfer->spool_name);
+    folder_fd = spool_dup_unsynced(self->connection->services->spool);
     self->transfer->end_sent = true;
     self->transfer->data_kept = true;
     self->transfer->mtime_us = clock_wall_us();

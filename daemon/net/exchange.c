@@ -293,14 +293,12 @@ bool exchange_open_file(Exchange *self, PesitFpduType start, PesitFpduType start
 
 bool exchange_open_journal(Exchange *self, bool again, GError **error)
 {
-    g_auto(Fd) folder_fd = spool_open_transfer(self->connection->services->spool,
-                                               self->transfer->spool_name, error);
+    Spool *spool = self->connection->services->spool;
+    const char *name = self->transfer->spool_name;
 
-    if (folder_fd < 0)
-        return false;
-    self->context = again ? context_open(folder_fd, NULL) : NULL;
+    self->context = again ? spool_open_context(spool, name, NULL) : NULL;
     if (self->context == NULL)
-        self->context = context_create(folder_fd, error);
+        self->context = spool_create_context(spool, name, error);
     return self->context != NULL;
 }
 

@@ -221,14 +221,12 @@ static PesitDiag check_create(Incoming *self, const PesitFpdu *fpdu, char **ret_
 static bool open_target(Incoming *self, GError **error)
 {
     Spool *spool = self->connection->services->spool;
-    g_auto(Fd) folder_fd = -1;
 
     self->transfer->spool_name = g_strdup_printf("%" G_GINT64_FORMAT, spool_next_name(spool));
     self->fd = spool_create(spool, self->transfer->spool_name, error);
-    folder_fd = self->fd < 0 ? -1 : spool_open_transfer(spool, self->transfer->spool_name, error);
-    if (folder_fd < 0)
+    if (self->fd < 0)
         return false;
-    self->context = context_create(folder_fd, error);
+    self->context = spool_create_context(spool, self->transfer->spool_name, error);
     return self->context != NULL;
 }
 
@@ -288,12 +286,10 @@ bool incoming_take_create(Incoming *self, const PesitFpdu *fpdu)
 /* After an interruption that allows it: what came before counts for nothing. */
 static bool start_over(Incoming *self, GError **error)
 {
-    g_auto(Fd) folder_fd = spool_open_transfer(self->connection->services->spool,
-                                               self->transfer->spool_name, error);
-
     g_clear_pointer(&self->receiver, receiver_free);
     g_clear_pointer(&self->context, context_close);
-    self->context = folder_fd < 0 ? NULL : context_create(folder_fd, error);
+    self->context = spool_create_context(self->connection->services->spool,
+                                         self->transfer->spool_name, error);
     if (self->context == NULL)
         return false;
     if (ftruncate(self->fd, 0) != 0) {

@@ -186,8 +186,7 @@ static StoreRequest *new_end(Incoming *self)
     int folder_fd = -1;
 
     if (!self->serving && self->transfer->state == TRANSFER_DONE)
-        folder_fd =
-                spool_open_unsynced(self->connection->services->spool, self->transfer->spool_name);
+        folder_fd = spool_dup_unsynced(self->connection->services->spool);
     if (self->transfer->id == 0)
         return store_request_insert(self->transfer, &folder_fd, folder_fd >= 0 ? 1 : 0);
     return store_request_update(self->transfer, 1u << TRANSFER_RUNNING, &folder_fd,

@@ -16,7 +16,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define CONTEXT_FILE "context"
 #define RECORD_BYTES 32
 #define FILL_BYTES   65536
 #define FILE_MODE    0600
@@ -34,7 +33,8 @@ typedef struct {
 _Static_assert(sizeof(Record) == RECORD_BYTES, "journal record");
 
 struct Context {
-    Fd folder_fd;
+    int folder_fd; /* the spool's */
+    char *name;
     Fd fd; /* -1 until the first point: most files are small and never have one */
     int64_t filled_bytes;
     uint32_t last_point;
@@ -67,42 +67,39 @@ static bool read_record(Context *self, uint32_t point, Record *ret_record)
 
 static bool open_file(Context *self, int flags, const char *doing, GError **error)
 {
-    self->fd = openat(self->folder_fd, CONTEXT_FILE, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
-                      FILE_MODE);
+    self->fd =
+            openat(self->folder_fd, self->name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (self->fd < 0)
         error_set_errno(error, errno, "%s", doing);
     return self->fd >= 0;
 }
 
-static Context *context_new(int folder_fd, GError **error)
+static Context *context_new(int folder_fd, const char *name)
 {
     Context *self = g_new0(Context, 1);
 
     self->fd = -1;
-    self->folder_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
-    if (self->folder_fd >= 0)
-        return self;
-    error_set_errno(error, errno, "duplicate descriptor of a spool folder");
-    context_close(self);
-    return NULL;
+    self->folder_fd = folder_fd;
+    self->name = g_strdup(name);
+    return self;
 }
 
-Context *context_create(int folder_fd, GError **error)
+Context *context_create(int folder_fd, const char *name, GError **error)
 {
-    if (unlinkat(folder_fd, CONTEXT_FILE, 0) != 0 && errno != ENOENT) {
+    if (unlinkat(folder_fd, name, 0) != 0 && errno != ENOENT) {
         error_set_errno(error, errno, "remove an old restart journal");
         return NULL;
     }
-    return context_new(folder_fd, error);
+    return context_new(folder_fd, name);
 }
 
-Context *context_open(int folder_fd, GError **error)
+Context *context_open(int folder_fd, const char *name, GError **error)
 {
-    g_autoptr(Context) self = context_new(folder_fd, error);
+    g_autoptr(Context) self = context_new(folder_fd, name);
     struct stat stat;
     Record record;
 
-    if (self == NULL || !open_file(self, 0, "open restart journal", error))
+    if (!open_file(self, 0, "open restart journal", error))
         return NULL;
     if (fstat(self->fd, &stat) != 0) {
         error_set_errno(error, errno, "stat restart journal");
@@ -119,7 +116,7 @@ void context_close(Context *self)
     if (self == NULL)
         return;
     fd_clear(&self->fd);
-    fd_clear(&self->folder_fd);
+    g_free(self->name);
     g_free(self);
 }
 

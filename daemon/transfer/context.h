@@ -20,10 +20,10 @@ typedef struct {
 
 typedef struct Context Context;
 
-/* Starts a new journal in the folder of a transfer; its file is there from the first point on. */
-Context *context_create(int folder_fd, GError **error);
+/* Starts a new journal of this name in a folder, which must stay open; its file is there from the first point on. */
+Context *context_create(int folder_fd, const char *name, GError **error);
 /* Opens the journal left by an earlier attempt; NOT_FOUND when there is none. */
-Context *context_open(int folder_fd, GError **error);
+Context *context_open(int folder_fd, const char *name, GError **error);
 void context_close(Context *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Context, context_close)
 

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -22,8 +23,7 @@
 #include <unistd.h>
 
 #define LOCK_FILE         "lock"
-#define DATA_FILE         "data"
-#define CONTEXT_FILE      "context"
+#define CONTEXT_SUFFIX    ".context"
 #define FOLDER_MODE       0700
 #define INBOX_FOLDER_MODE 0750
 #define INBOX_FILE_MODE   0640
@@ -99,8 +99,8 @@ static bool check_same_filesystem(Spool *self, const char *inbox_path, GError **
     return true;
 }
 
-/* Where the sync of a new file brings its name and those of new folders above it: by the one journal, and ext4
- * without a journal syncs new folders itself. */
+/* Where the sync of a new file brings its name too: by the one journal, and ext4 without a journal syncs the folder
+ * of a new file itself. */
 static bool do_names_follow(int fd)
 {
     struct statfs stat;
@@ -145,34 +145,13 @@ static void format_name(int64_t name, char text[NAME_BYTES])
     (void)snprintf(text, NAME_BYTES, "%" PRId64, name); /* always fits */
 }
 
-/* Creates FOLDER/data below a tree and opens it. */
 static int create_data(int tree_fd, const char *name, GError **error)
 {
-    g_auto(Fd) folder_fd = -1;
-    int fd;
+    int fd = openat(tree_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, INBOX_FILE_MODE);
 
-    if (mkdirat(tree_fd, name, FOLDER_MODE) != 0) {
-        error_set_errno(error, errno, "create spool folder '%s'", name);
-        return -1;
-    }
-    folder_fd = openat(tree_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    fd = folder_fd < 0 ? -1
-                       : openat(folder_fd, DATA_FILE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC,
-                                INBOX_FILE_MODE);
     if (fd < 0)
-        error_set_errno(error, errno, "create data of spool folder '%s'", name);
+        error_set_errno(error, errno, "create '%s' in the spool", name);
     return fd;
-}
-
-static void remove_folder(int tree_fd, const char *name)
-{
-    g_auto(Fd) folder_fd = openat(tree_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-    if (folder_fd < 0)
-        return;
-    (void)unlinkat(folder_fd, DATA_FILE, 0);     /* may be published or gone */
-    (void)unlinkat(folder_fd, CONTEXT_FILE, 0);  /* may never have been written */
-    (void)unlinkat(tree_fd, name, AT_REMOVEDIR); /* what cannot go now goes at the next start */
 }
 
 int spool_stage(Spool *self, int64_t name, GError **error)
@@ -193,11 +172,9 @@ int spool_stage(Spool *self, int64_t name, GError **error)
 int spool_open_staged(Spool *self, int64_t name, GError **error)
 {
     char text[NAME_BYTES];
-    g_autofree char *path = NULL;
 
     format_name(name, text);
-    path = g_strconcat(text, "/" DATA_FILE, NULL);
-    return file_open_beneath(self->staging_fd, path, O_RDONLY, 0, error);
+    return file_open_beneath(self->staging_fd, text, O_RDONLY, 0, error);
 }
 
 void spool_discard_staged(Spool *self, int64_t name)
@@ -205,32 +182,23 @@ void spool_discard_staged(Spool *self, int64_t name)
     char text[NAME_BYTES];
 
     format_name(name, text);
-    remove_folder(self->staging_fd, text);
+    (void)unlinkat(self->staging_fd, text, 0); /* what cannot go now goes at the next start */
 }
 
-bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], size_t *ret_count,
-                         GError **error)
+int spool_commit_staged(Spool *self, int64_t name, GError **error)
 {
     char text[NAME_BYTES];
-    g_auto(Fd) folder_fd = -1;
-    g_auto(Fd) tree_fd = -1;
+    int folder_fd;
 
     format_name(name, text);
     if (renameat(self->staging_fd, text, self->transfers_fd, text) != 0) {
         error_set_errno(error, errno, "commit staged file '%s'", text);
-        return false;
+        return -1;
     }
-    tree_fd = fcntl(self->transfers_fd, F_DUPFD_CLOEXEC, 0);
-    if (tree_fd < 0) {
+    folder_fd = fcntl(self->transfers_fd, F_DUPFD_CLOEXEC, 0);
+    if (folder_fd < 0)
         error_set_errno(error, errno, "duplicate descriptor of the spool");
-        return false;
-    }
-    folder_fd = spool_open_unsynced(self, text);
-    ret_folders[0] = tree_fd;
-    ret_folders[1] = folder_fd;
-    *ret_count = folder_fd >= 0 ? 2 : 1;
-    folder_fd = tree_fd = -1;
-    return true;
+    return folder_fd;
 }
 
 int spool_create(Spool *self, const char *name, GError **error)
@@ -246,27 +214,45 @@ int spool_create(Spool *self, const char *name, GError **error)
     return create_data(self->transfers_fd, name, error);
 }
 
-int spool_open_transfer(Spool *self, const char *name, GError **error)
+int spool_dup_unsynced(Spool *self)
 {
-    return file_open_beneath(self->transfers_fd, name, O_DIRECTORY | O_RDONLY, 0, error);
-}
-
-int spool_open_unsynced(Spool *self, const char *name)
-{
-    return self->names_follow ? -1 : spool_open_transfer(self, name, NULL);
+    return self->names_follow ? -1 : fcntl(self->transfers_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 int spool_open_data(Spool *self, const char *name, int flags, GError **error)
 {
-    g_autofree char *path = g_build_filename(name, DATA_FILE, NULL);
+    return file_open_beneath(self->transfers_fd, name, flags, 0, error);
+}
 
-    return file_open_beneath(self->transfers_fd, path, flags, 0, error);
+static Context *use_context(Spool *self, const char *name,
+                            Context *(*use)(int folder_fd, const char *name, GError **error),
+                            GError **error)
+{
+    g_autofree char *journal = g_strconcat(name, CONTEXT_SUFFIX, NULL);
+
+    return use(self->transfers_fd, journal, error);
+}
+
+Context *spool_create_context(Spool *self, const char *name, GError **error)
+{
+    return use_context(self, name, context_create, error);
+}
+
+Context *spool_open_context(Spool *self, const char *name, GError **error)
+{
+    return use_context(self, name, context_open, error);
 }
 
 void spool_remove(Spool *self, const char *name)
 {
-    if (name != NULL && name[0] != '\0')
-        remove_folder(self->transfers_fd, name);
+    g_autofree char *journal = NULL;
+
+    if (name == NULL || name[0] == '\0')
+        return;
+    journal = g_strconcat(name, CONTEXT_SUFFIX, NULL);
+    /* what cannot go now goes at the next start; the bytes may be published, the journal never written */
+    (void)unlinkat(self->transfers_fd, name, 0);
+    (void)unlinkat(self->transfers_fd, journal, 0);
 }
 
 static GPtrArray *list_folder(int tree_fd)
@@ -288,7 +274,26 @@ static GPtrArray *list_folder(int tree_fd)
 
 GPtrArray *spool_list(Spool *self)
 {
-    return list_folder(self->transfers_fd);
+    g_autoptr(GPtrArray) files = list_folder(self->transfers_fd);
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iterator;
+    gpointer name;
+
+    for (guint i = 0; i < files->len; i++) {
+        const char *file = g_ptr_array_index(files, i);
+        size_t length = strlen(file);
+
+        if (g_str_has_suffix(file, CONTEXT_SUFFIX))
+            length -= sizeof CONTEXT_SUFFIX - 1;
+        g_hash_table_add(names, g_strndup(file, length));
+    }
+    g_hash_table_iter_init(&iterator, names);
+    while (g_hash_table_iter_next(&iterator, &name, NULL)) {
+        g_hash_table_iter_steal(&iterator);
+        g_ptr_array_add(list, name);
+    }
+    return list;
 }
 
 unsigned spool_clear_staging(Spool *self)
@@ -296,7 +301,7 @@ unsigned spool_clear_staging(Spool *self)
     g_autoptr(GPtrArray) names = list_folder(self->staging_fd);
 
     for (guint i = 0; i < names->len; i++)
-        remove_folder(self->staging_fd, g_ptr_array_index(names, i));
+        (void)unlinkat(self->staging_fd, g_ptr_array_index(names, i), 0); /* at the next start */
     return names->len;
 }
 
@@ -347,13 +352,11 @@ bool spool_publish(Spool *self, const char *name, const char *partner, const cha
 {
     g_autofree char *target = inbox_path(partner, path);
     g_autofree char *leaf = g_path_get_basename(target);
-    g_autofree char *source = g_build_filename(name, DATA_FILE, NULL);
     g_auto(Fd) folder_fd = make_inbox_folder(self, target, error);
 
     if (folder_fd < 0)
         return false;
-    if (renameat2(self->transfers_fd, source, folder_fd, leaf, replace ? 0 : RENAME_NOREPLACE) !=
-        0) {
+    if (renameat2(self->transfers_fd, name, folder_fd, leaf, replace ? 0 : RENAME_NOREPLACE) != 0) {
         error_set_errno(error, errno, "publish '%s'", target);
         return false;
     }

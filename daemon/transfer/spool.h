@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where files in transit live, and how they become visible: staging/NAME/data while an application
- * writes, transfers/NAME/{data,context} once committed or while a partner sends, inbox/PARTNER/PATH
- * when complete. A file moves by rename only; folders are synced by whoever commits its row.
+ * Where files in transit live, and how they become visible: staging/NAME while an application writes,
+ * transfers/NAME once committed or while a partner sends, with its restart journal NAME.context beside it,
+ * inbox/PARTNER/PATH when complete. A file moves by rename only; folders are synced by whoever commits its
+ * row. No folder of its own for each file: to make and to remove it would cost more than all the rest of a small one.
  * Never logs, never deletes what a row may need. Any thread.
  */
 #pragma once
 
 #include "base/file.h"
+#include "daemon/transfer/context.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -31,24 +33,24 @@ int spool_stage(Spool *self, int64_t name, GError **error);
 /* Another descriptor of a staged file, for reading. */
 int spool_open_staged(Spool *self, int64_t name, GError **error);
 void spool_discard_staged(Spool *self, int64_t name);
-/* Moves a staged file, whose bytes are synced, among the transfers. ret_folders: descriptors to sync before
- * its row commits, one or two. */
-bool spool_commit_staged(Spool *self, int64_t name, int ret_folders[2], size_t *ret_count,
-                         GError **error);
+/* Moves a staged file, whose bytes are synced, among the transfers. Returns the descriptor of a folder to sync before
+ * its row commits, the caller's; -1 on an error. */
+int spool_commit_staged(Spool *self, int64_t name, GError **error);
 
 /* transfers */
 
-/* New folder with an empty file, open for reading and writing, for bytes from a partner. */
+/* New empty file, open for reading and writing, for bytes from a partner. */
 int spool_create(Spool *self, const char *name, GError **error);
 int spool_open_data(Spool *self, const char *name, int flags, GError **error);
-/* Descriptor of the folder of a transfer (for the journal), or -1. */
-int spool_open_transfer(Spool *self, const char *name, GError **error);
-/* Descriptor of the folder of a transfer when it must be synced too for a synced file in it to be found after
- * a power cut; -1 when the filesystem does that with the file, or on an error. */
-int spool_open_unsynced(Spool *self, const char *name);
-/* Removes the folder and what is in it; nothing when it is not there. */
+/* The restart journal of a transfer: a new one, or what an earlier attempt left. The spool must outlive it. */
+Context *spool_create_context(Spool *self, const char *name, GError **error);
+Context *spool_open_context(Spool *self, const char *name, GError **error);
+/* Descriptor of the folder that must be synced too for a new synced file to be found after a power cut, the
+ * caller's; -1 when the filesystem does that with the file, or on an error. */
+int spool_dup_unsynced(Spool *self);
+/* Removes the bytes and the journal; nothing when they are not there. */
 void spool_remove(Spool *self, const char *name);
-/* Names of all folders among the transfers. Returns new array of char *. */
+/* Names of all transfers that have bytes or a journal. Returns new array of char *. */
 GPtrArray *spool_list(Spool *self);
 /* Removes all that is staged: at start nobody is writing. Returns how many. */
 unsigned spool_clear_staging(Spool *self);
@@ -59,7 +61,7 @@ unsigned spool_clear_staging(Spool *self);
  * over a link. */
 bool spool_check_inbox(Spool *self, const char *partner, const char *path, GError **error);
 /* Publishes the bytes of a transfer under inbox/PARTNER/PATH. ret_folder_fd: to sync, then to close; only then
- * its folder in the spool may be removed. EXISTS: the target is there and replace is false. */
+ * what else the spool has of it may be removed. EXISTS: the target is there and replace is false. */
 bool spool_publish(Spool *self, const char *name, const char *partner, const char *path,
                    bool replace, int *ret_folder_fd, GError **error);
 bool spool_inbox_has(Spool *self, const char *partner, const char *path);

@@ -586,7 +586,7 @@ def source_vanished(world):
     bank(world).offer("dispo/H195", FILE[5:])
     peer = caller(world)
     peer.reading("H195", 1)
-    place = bank(world).folder / "spool/transfers" / newest_data(bank(world), FILE[5:]) / "data"
+    place = bank(world).folder / "spool/transfers" / newest_data(bank(world), FILE[5:])
     place.unlink()
     answer = peer.ask("ORF")
     if answer.diag == "2/211":
@@ -598,7 +598,7 @@ def source_vanished(world):
 
 
 def newest_data(node, content):
-    return next(p.parent.name for p in (node.folder / "spool/transfers").glob("*/data")
+    return next(p.name for p in (node.folder / "spool/transfers").iterdir()
                 if p.stat().st_size == len(content) and p.read_bytes() == content)
 
 

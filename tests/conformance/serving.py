@@ -68,7 +68,7 @@ class Bank(node.Bare):
 
     def spooled(self):
         """Names of what lies in the spool, half-received files among them."""
-        return sorted(p.name for p in (self.folder / "spool/transfers").iterdir())
+        return sorted(p.name for p in (self.folder / "spool/transfers").iterdir() if p.suffix != ".context")
 
     def row(self, name, **more):
         """The last transfer of a PI 12, as the store tells it; None when there is none."""

@@ -181,12 +181,12 @@ static Transfer *commit(Node *node, TransferDirection direction, const char *par
     g_autoptr(StoreResult) result = NULL;
     int64_t name = spool_next_name(node->spool);
     g_auto(Fd) fd = spool_stage(node->spool, name, &error);
-    int folders[2];
-    size_t count = 0;
+    int folder_fd;
 
     g_assert_no_error(error);
     g_assert_true(file_write_at(fd, bytes, length, 0, NULL));
-    g_assert_true(spool_commit_staged(node->spool, name, folders, &count, &error));
+    folder_fd = spool_commit_staged(node->spool, name, &error);
+    g_assert_no_error(error);
     transfer->direction = direction;
     transfer->state = TRANSFER_QUEUED;
     transfer->partner = g_strdup(partner);
@@ -195,7 +195,7 @@ static Transfer *commit(Node *node, TransferDirection direction, const char *par
     transfer->mtime_us = clock_wall_us();
     transfer->spool_name = g_strdup_printf("%" G_GINT64_FORMAT, name);
     transfer->data_kept = true;
-    result = store_execute(node->store, store_request_insert(transfer, folders, count));
+    result = store_execute(node->store, store_request_insert(transfer, &folder_fd, 1));
     g_assert_no_error(result->error);
     return g_steal_pointer(&result->transfer);
 }
@@ -328,7 +328,7 @@ static void test_fetch(Pair *pair, gconstpointer data)
     exchange(pair, make_fetch(pair), false);
     g_assert_cmpint(pair->company.done->outcome, ==, OUTCOME_DONE);
     fetched = pair->company.done->transfer;
-    data_path = g_build_filename("spool", "transfers", fetched->spool_name, "data", NULL);
+    data_path = g_build_filename("spool", "transfers", fetched->spool_name, NULL);
     assert_file(pair->company.folder, data_path, bytes, length);
     g_assert_cmpint(bank_state(pair, DIRECTION_SERVE), ==, TRANSFER_DONE);
 }

@@ -50,7 +50,7 @@ static void create(Fixture *self, const char *name, const char *bytes)
 
 static void assert_data(const Fixture *self, const char *name, const char *expected)
 {
-    g_autofree char *path = g_build_filename(self->path, "transfers", name, "data", NULL);
+    g_autofree char *path = g_build_filename(self->path, "transfers", name, NULL);
     g_autofree char *text = NULL;
 
     if (expected == NULL) {
@@ -64,8 +64,8 @@ static void assert_data(const Fixture *self, const char *name, const char *expec
 /* Nothing of a removed transfer is left, for the next one or for itself. */
 static void test_removed(Fixture *self, gconstpointer data)
 {
-    g_autofree char *journal = g_build_filename(self->path, "transfers", "1", "context", NULL);
-    g_autofree char *left = g_build_filename(self->path, "transfers", "2", "context", NULL);
+    g_autofree char *journal = g_build_filename(self->path, "transfers", "1.context", NULL);
+    g_autofree char *left = g_build_filename(self->path, "transfers", "2.context", NULL);
     g_autoptr(GPtrArray) names = NULL;
 
     (void)data;
