@@ -362,12 +362,14 @@ static void on_signal(GDBusConnection *connection, const char *sender, const cha
     Client *self = data;
 
     (void)connection, (void)sender, (void)path, (void)interface;
-    if (strcmp(signal, "EntryChanged") == 0 &&
-        g_variant_is_of_type(parameters, G_VARIANT_TYPE("(ss)"))) {
+    if (strcmp(signal, "EntriesChanged") == 0 &&
+        g_variant_is_of_type(parameters, G_VARIANT_TYPE("(a(ss))"))) {
+        g_autoptr(GVariantIter) entries = NULL;
         const char *partner, *changed;
 
-        g_variant_get(parameters, "(&s&s)", &partner, &changed);
-        self->on_change(partner, changed, self->data);
+        g_variant_get(parameters, "(a(ss))", &entries);
+        while (g_variant_iter_next(entries, "(&s&s)", &partner, &changed))
+            self->on_change(partner, changed, self->data);
     } else {
         self->on_change(NULL, NULL, self->data);
     }

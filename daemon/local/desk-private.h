@@ -17,6 +17,8 @@ struct Desk {
     GHashTable *writers;  /* "PARTNER/path" being written, declared names only */
     GPtrArray *waiters;   /* Waiter *, desk-wait.c */
     guint sweeper;        /* timer */
+    GHashTable *changes;  /* set of "PARTNER/path", not told yet; desk-change.c */
+    guint moment;         /* timer, while changes are gathered */
     GHashTable *fetching; /* "PARTNER/path" → int64_t id of its transfer, 0 while it is inserted */
 };
 
@@ -48,4 +50,5 @@ void desk_fail(DoorCall *call, BaseError code, const char *format, ...) G_GNUC_P
 int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error);
 /* Known and enabled, or NULL. */
 const Partner *desk_find_partner(const Desk *self, const char *name, GError **error);
+/* Somebody may look at what stands at this path. */
 void desk_emit_change(Desk *self, const char *partner, const char *path);

@@ -111,11 +111,6 @@ int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error)
     return -1;
 }
 
-void desk_emit_change(Desk *self, const char *partner, const char *path)
-{
-    door_emit(self->door, "EntryChanged", g_variant_new("(ss)", partner, path));
-}
-
 /* questions to the store: one call, one request */
 
 typedef struct {
@@ -194,7 +189,8 @@ static void find(DoorCall *call, GVariant *parameters, gpointer data)
 
     g_variant_get(parameters, "(&s&s)", &partner, &path);
     canonical = canonical_path(data, partner, path);
-    ask(data, call, store_request_find_path(partner, canonical), answer_transfer);
+    ask(data, call, store_request_set_glance(store_request_find_path(partner, canonical)),
+        answer_transfer);
 }
 
 static void list(DoorCall *call, GVariant *parameters, gpointer data)
@@ -204,8 +200,9 @@ static void list(DoorCall *call, GVariant *parameters, gpointer data)
 
     g_variant_get(parameters, "(&s&s&su)", &partner, &folder, &after, &limit);
     ask(data, call,
-        store_request_list_folder(partner, folder, ALL_STATES, after[0] != '\0' ? after : NULL,
-                                  MIN(limit, MAX_ROWS)),
+        store_request_set_glance(store_request_list_folder(partner, folder, ALL_STATES,
+                                                           after[0] != '\0' ? after : NULL,
+                                                           MIN(limit, MAX_ROWS))),
         answer_transfers);
 }
 
@@ -641,6 +638,7 @@ Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue
     self->writers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->waiters = g_ptr_array_new_with_free_func(desk_waiter_free);
     self->fetching = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->changes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->door = door_open(config->socket_path, config->socket_mode, METHODS, self,
                            desk_drop_staged, error);
     if (self->door == NULL) {
@@ -657,11 +655,14 @@ void desk_close(Desk *self)
         return;
     if (self->sweeper != 0)
         g_source_remove(self->sweeper);
+    if (self->moment != 0)
+        g_source_remove(self->moment);
     g_ptr_array_unref(self->waiters);
     door_close(self->door);
     g_hash_table_unref(self->staged);
     g_hash_table_unref(self->writers);
     g_hash_table_unref(self->fetching);
+    g_hash_table_unref(self->changes);
     config_unref(self->config);
     g_free(self);
 }
