@@ -18,6 +18,7 @@ struct StoreRequest {
     bool inserts;      /* a row that must go when the caller was told that it is not there */
     const char *tells; /* our own main loop hears of a change of this table; NULL: it does not */
     bool patient;      /* waits for the database for ever */
+    bool glance;       /* only reads, and need not see what was asked for before it */
     bool alone;        /* not in a group: one of its group failed */
     bool started;      /* its statement is with the database */
     const char *owner; /* set by the store: who we are; borrowed */

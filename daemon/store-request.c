@@ -176,6 +176,12 @@ StoreRequest *store_request_set_patient(StoreRequest *request)
     return request;
 }
 
+StoreRequest *store_request_set_glance(StoreRequest *request)
+{
+    request->glance = !request->writes;
+    return request;
+}
+
 static bool start_hide_path(const StoreRequest *self, Db *db, GError **error)
 {
     if (!db_start(db, SQL_TRANSFER_HIDE_PATH, error))

@@ -2,7 +2,7 @@
 /*
  * The store's thread: takes all requests that wait, runs them in one transaction, syncs the folders they
  * name, commits once, and only then answers each. What comes while a commit is under way makes the next
- * group. When the database goes away the group waits for it, with what comes meanwhile, and is run again
+ * group. Glances are answered before the group that they came with: they do not wait for its commit. When the database goes away the group waits for it, with what comes meanwhile, and is run again
  * unless its commit turns out to have happened. When the database's disk is full, patient writes are put off, in
  * their order, and tried again until there is room. Architecture §4 and §5.
  */
@@ -482,11 +482,13 @@ static gpointer store_main(gpointer data)
 
     while ((request = wait_for_request(self)) != NULL) {
         g_autoptr(GPtrArray) group = g_ptr_array_new();
+        g_autoptr(GPtrArray) glances = g_ptr_array_new();
         bool alone = request->alone;
 
         do {
-            g_ptr_array_add(group, request);
+            g_ptr_array_add(request->glance ? glances : group, request);
         } while (!alone && group->len < GROUP_MAX && (request = take_request(self)) != NULL);
+        serve(self, glances);
         serve(self, group);
         take_notices(self);
     }

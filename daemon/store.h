@@ -242,6 +242,9 @@ StoreRequest *store_request_undefine(const char *partner, const char *pattern, i
 /* The request waits for a database that is away, or for room on its disk, however long; others fail with
  * UNREACHABLE after wait_ms, with NO_SPACE at once. Returns request. */
 StoreRequest *store_request_set_patient(StoreRequest *request);
+/* A question about what is there now: it sees all whose answer was delivered, and does not wait for other writes that are
+ * under way. Takes and returns request. */
+StoreRequest *store_request_set_glance(StoreRequest *request);
 
 /* Runs a request and waits for it. request: taken. Returns new, never NULL. Not on the main loop. */
 StoreResult *store_execute(Store *self, StoreRequest *request);

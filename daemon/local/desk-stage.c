@@ -181,26 +181,36 @@ static void give_file(Desk *self, DoorCall *call, char *key)
     (void)close(fd);
 }
 
-static void on_stage_looked_up(StoreResult *result, gpointer data)
+/* before: what stands there, or NULL. staging: taken. */
+static void stage_after(Staging *staging, const VirtualFile *file, const Transfer *before,
+                        const GError *failure)
 {
-    Staging *staging = data;
     Desk *self = staging->desk;
-    g_autoptr(GError) error = NULL;
-    const Partner *partner = NULL;
-    const VirtualFile *file = find_rule(self, staging->partner, staging->path, &partner, &error);
+    g_autoptr(GError) error = failure != NULL ? g_error_copy(failure) : NULL;
 
-    if (error == NULL && result->error != NULL && result->error->code != BASE_ERROR_NOT_FOUND)
-        error = g_error_copy(result->error);
-    else if (file != NULL && result->error == NULL)
-        (void)may_follow(self, file, result->transfer, &error);
+    if (error == NULL && before != NULL)
+        (void)may_follow(self, file, before, &error);
     if (error != NULL) {
         g_hash_table_remove(self->writers, staging->key);
         door_call_fail(staging->call, error);
     } else {
         give_file(self, staging->call, g_steal_pointer(&staging->key));
     }
-    store_result_free(result);
     staging_free(staging);
+}
+
+static void on_stage_looked_up(StoreResult *result, gpointer data)
+{
+    Staging *staging = data;
+    g_autoptr(GError) error = NULL;
+    const Partner *partner = NULL;
+    const VirtualFile *file =
+            find_rule(staging->desk, staging->partner, staging->path, &partner, &error);
+
+    if (error == NULL && result->error != NULL && result->error->code != BASE_ERROR_NOT_FOUND)
+        error = g_error_copy(result->error);
+    stage_after(staging, file, result->transfer, error);
+    store_result_free(result);
 }
 
 void desk_stage(DoorCall *call, GVariant *parameters, gpointer data)
@@ -238,8 +248,11 @@ void desk_stage(DoorCall *call, GVariant *parameters, gpointer data)
         staging_free(staging);
         return;
     }
-    store_submit(self->store, store_request_find_path(partner_name, path), on_stage_looked_up,
-                 staging);
+    if (file->mode == VIRTUAL_FILE_OFFER)
+        store_submit(self->store, store_request_find_path(partner_name, path), on_stage_looked_up,
+                     staging);
+    else /* what is not over is in the queue; the commit looks into the store, where other daemons' are too */
+        stage_after(staging, file, queue_find_path(self->queue, partner_name, path), NULL);
 }
 
 /* the file that a call names, when it is the caller's */

@@ -28,6 +28,7 @@ typedef struct {
 typedef struct {
     Queue *queue;
     Transfer *transfer;
+    char *key;          /* in by_path */
     Progress *progress; /* while a connection has it, else NULL */
     bool cancelling;
     bool ready; /* it has a turn */
@@ -50,8 +51,9 @@ struct Queue {
     Config *config;
     QueueCallback on_change;
     gpointer data;
-    GTree *entries; /* id → Entry, in order */
-    GTree *ready;   /* Turn → Entry: those that a connection may take */
+    GTree *entries;      /* id → Entry, in order */
+    GTree *ready;        /* Turn → Entry: those that a connection may take */
+    GHashTable *by_path; /* "PARTNER/path" → Entry, the newest */
     GPtrArray *links;
     GHashTable *tls; /* partner's name → TlsContext, of this configuration */
     guint opening;   /* source: when the next partner's hours begin; 0 none */
@@ -115,10 +117,18 @@ static Entry *get_entry_of(GTreeNode *node, const char *partner)
     return entry != NULL && strcmp(entry->transfer->partner, partner) == 0 ? entry : NULL;
 }
 
+static char *path_key(const char *partner, const char *path)
+{
+    return g_strconcat(partner, "/", path, NULL);
+}
+
 static void entry_free(gpointer data)
 {
     Entry *entry = data;
 
+    if (g_hash_table_lookup(entry->queue->by_path, entry->key) == entry)
+        g_hash_table_remove(entry->queue->by_path, entry->key);
+    g_free(entry->key);
     if (entry->ready)
         g_tree_remove(entry->queue->ready, &entry->turn);
     if (entry->timer != 0)
@@ -165,6 +175,7 @@ Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallba
     self->data = data;
     self->recordings = g_hash_table_new_full(NULL, NULL, recording_free, NULL);
     self->entries = g_tree_new_full(compare_ids, NULL, g_free, entry_free);
+    self->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->ready = g_tree_new_full(compare_turns, NULL, NULL, NULL);
     self->links = g_ptr_array_new_with_free_func(link_free);
     self->tls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unref_tls);
@@ -179,6 +190,7 @@ void queue_free(Queue *self)
         g_source_remove(self->opening);
     g_tree_unref(self->entries);
     g_tree_unref(self->ready);
+    g_hash_table_unref(self->by_path);
     g_hash_table_unref(self->recordings);
     g_ptr_array_unref(self->links);
     g_hash_table_unref(self->tls);
@@ -711,6 +723,8 @@ void queue_add(Queue *self, Transfer *transfer)
     set_priority(self, entry);
     transfer->state = TRANSFER_QUEUED;
     g_tree_insert(self->entries, id, entry);
+    entry->key = path_key(transfer->partner, transfer->path);
+    g_hash_table_replace(self->by_path, g_strdup(entry->key), entry);
     place(entry);
     log_transfer(LOG_TRANSFER_QUEUED, transfer);
     pump(self, partner);
@@ -757,6 +771,14 @@ const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress
     if (ret_progress_bytes != NULL)
         *ret_progress_bytes = entry->progress != NULL ? atomic_load(&entry->progress->bytes) : 0;
     return entry->transfer;
+}
+
+const Transfer *queue_find_path(const Queue *self, const char *partner, const char *path)
+{
+    g_autofree char *key = path_key(partner, path);
+    const Entry *entry = g_hash_table_lookup(self->by_path, key);
+
+    return entry != NULL ? entry->transfer : NULL;
 }
 
 bool queue_cancel(Queue *self, int64_t id, GError **error)

@@ -36,6 +36,8 @@ void queue_add(Queue *self, Transfer *transfer);
 bool queue_take_notice(Queue *self, Notice *notice);
 /* The newest known values, NULL when it is not here (final, or never queued). progress: bytes so far. Borrowed. */
 const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress_bytes);
+/* The newest that has not ended at a partner's path, or NULL; valid until the main loop turns. */
+const Transfer *queue_find_path(const Queue *self, const char *partner, const char *path);
 /* Cancels; a running transfer is interrupted first. NOT_FOUND. */
 bool queue_cancel(Queue *self, int64_t id, GError **error);
 /* A waiting transfer is tried at once. NOT_FOUND. */
