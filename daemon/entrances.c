@@ -25,6 +25,8 @@ typedef struct {
 } Entrance;
 
 struct Entrances {
+    Handed *handed;
+    bool is_leaving;
     EntranceCallback on_accept;
     gpointer data;
     GPtrArray *list; /* Entrance * */
@@ -51,10 +53,11 @@ static void log_entrance(LogEvent event, const Entrance *entrance)
               entrance->tls != NULL ? "yes" : "no", NULL);
 }
 
-Entrances *entrances_new(EntranceCallback on_accept, gpointer data)
+Entrances *entrances_new(Handed *handed, EntranceCallback on_accept, gpointer data)
 {
     Entrances *self = g_new0(Entrances, 1);
 
+    self->handed = handed;
     self->on_accept = on_accept;
     self->data = data;
     self->list = g_ptr_array_new_with_free_func(entrance_free);
@@ -108,7 +111,7 @@ static void note_port(Entrance *entrance)
 
 static bool open_socket(Entrances *self, Entrance *entrance, GError **error)
 {
-    entrance->listener = listener_open(entrance->settings, on_accept, self, error);
+    entrance->listener = listener_open(entrance->settings, self->handed, on_accept, self, error);
     if (entrance->listener == NULL)
         return false;
     note_port(entrance);
@@ -298,6 +301,8 @@ bool entrances_apply(Entrances *self, Config *config, GError **error)
     log_gone(self);
     g_ptr_array_unref(self->list);
     self->list = g_steal_pointer(&fresh);
+    if (self->is_leaving)
+        entrances_leave(self);
     return true;
 }
 
@@ -365,6 +370,17 @@ static GVariant *describe(const Entrance *entrance, unsigned connections)
     g_variant_dict_insert_value(&d, "settings",
                                 config_describe_settings(SETTINGS_LISTENER, settings));
     return g_variant_dict_end(&d);
+}
+
+void entrances_leave(Entrances *self)
+{
+    self->is_leaving = true;
+    for (guint i = 0; i < self->list->len; i++) {
+        Entrance *entrance = g_ptr_array_index(self->list, i);
+
+        if (entrance->listener != NULL && listener_is_handed(entrance->listener))
+            g_clear_pointer(&entrance->listener, listener_close);
+    }
 }
 
 void entrances_describe(const Entrances *self, EntranceCounter count, gpointer data,

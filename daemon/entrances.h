@@ -6,6 +6,7 @@
 #pragma once
 
 #include "daemon/config.h"
+#include "daemon/net/handed.h"
 #include "daemon/net/tls.h"
 
 typedef struct Entrances Entrances;
@@ -24,7 +25,8 @@ typedef void (*EntranceCallback)(int fd, const char *address, const EntranceInfo
 /* Connections that came by an entrance and are open. */
 typedef unsigned (*EntranceCounter)(const char *id, gpointer data);
 
-Entrances *entrances_new(EntranceCallback on_accept, gpointer data);
+/* handed: borrowed. */
+Entrances *entrances_new(Handed *handed, EntranceCallback on_accept, gpointer data);
 void entrances_free(Entrances *self);
 /* Makes them those of a configuration: an address and port that was there before keeps its socket, certificates are
  * read again; what was started or stopped stays so. One of the store that cannot be opened says so and is no
@@ -34,6 +36,9 @@ bool entrances_apply(Entrances *self, Config *config, GError **error);
  * cannot be opened; INVALID: its certificate. error: not NULL. */
 bool entrances_start(Entrances *self, const char *id, GError **error);
 bool entrances_stop(Entrances *self, const char *id, GError **error);
+/* The daemon is about to end: who calls a socket of the service manager from now on waits there for the next daemon. The
+ * others go on, so that callers hear why they are refused. */
+void entrances_leave(Entrances *self);
 /* Adds a dictionary for each, see Status in interface.xml. */
 void entrances_describe(const Entrances *self, EntranceCounter count, gpointer data,
                         GVariantBuilder *list);

@@ -65,6 +65,7 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
 /* the administration and the service, made known to each other */
 
 typedef struct {
+    Handed *handed;
     Service *service;
     Admin *admin;
     Front *front;
@@ -168,7 +169,7 @@ static bool start_admin(Daemon *self, GError **error)
     if (self->admin == NULL)
         return false;
     service_set_hooks(self->service, &hooks);
-    self->front = front_open(config, on_admin_connection, self, error);
+    self->front = front_open(config, self->handed, on_admin_connection, self, error);
     return self->front != NULL;
 }
 
@@ -183,17 +184,28 @@ static void stop_admin(Daemon *self)
     front_close(self->front);
 }
 
+/* Who calls there waits for nothing. */
+static void tell_unused(const Handed *handed)
+{
+    guint position = 0;
+
+    for (char *unused; (unused = handed_next_unused(handed, &position)) != NULL; g_free(unused))
+        log_event(LOG_SOCKET_UNUSED, "SOCKET", unused, NULL);
+}
+
 static bool start(Daemon *self, const char *path, Config *config, int ready_fd, GError **error)
 {
-    self->service = service_start(path, config, error);
-    return self->service != NULL && start_admin(self, error) &&
-           service_tell_ready(self->service, ready_fd, error);
+    self->service = service_start(path, config, self->handed, error);
+    if (self->service == NULL || !start_admin(self, error))
+        return false;
+    tell_unused(self->handed);
+    return service_tell_ready(self->service, ready_fd, error);
 }
 
 static int run(const char *path, Config *config, int ready_fd)
 {
     g_autoptr(GError) error = NULL;
-    Daemon self = {NULL};
+    Daemon self = {.handed = handed_take()};
     bool started;
 
     log_configure(config->log_level, config->log_format);
@@ -206,6 +218,7 @@ static int run(const char *path, Config *config, int ready_fd)
         fprintf(stderr, "pesitd: %s\n", error->message);
     stop_admin(&self);
     service_stop(self.service);
+    handed_free(self.handed);
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

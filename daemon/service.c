@@ -320,6 +320,7 @@ static gboolean on_terminate(gpointer data)
     self->stopping = true;
     log_event(LOG_STOPPING, NULL);
     notify_manager("STOPPING=1");
+    entrances_leave(self->entrances);
     for (guint i = 0; i < self->connections->len; i++)
         connection_order(g_ptr_array_index(self->connections, i), order_new(ORDER_FINISH));
     queue_finish(self->queue);
@@ -702,7 +703,7 @@ static void free_notice(gpointer message)
     notice_free(message);
 }
 
-Service *service_start(const char *path, Config *config, GError **error)
+Service *service_start(const char *path, Config *config, Handed *handed, GError **error)
 {
     Service *self = g_new0(Service, 1);
 
@@ -713,7 +714,7 @@ Service *service_start(const char *path, Config *config, GError **error)
     self->notices = mailbox_new(free_notice);
     self->errands = mailbox_new(errand_free);
     atomic_init(&self->heartbeat_us, clock_now_us());
-    self->entrances = entrances_new(on_accept, self);
+    self->entrances = entrances_new(handed, on_accept, self);
     self->connections = g_ptr_array_new();
     self->origins = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     self->loop = g_main_loop_new(NULL, FALSE);

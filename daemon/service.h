@@ -4,6 +4,7 @@
 
 #include "daemon/config.h"
 #include "daemon/local/door.h"
+#include "daemon/net/handed.h"
 #include "daemon/store.h"
 
 typedef struct Service Service;
@@ -19,8 +20,8 @@ typedef struct {
     gpointer data;
 } ServiceHooks;
 
-/* config: taken; path: of its file, read again by SIGHUP and when it changes. Returns new. */
-Service *service_start(const char *path, Config *config, GError **error);
+/* config: taken; path: of its file, read again by SIGHUP and when it changes; handed: borrowed. Returns new. */
+Service *service_start(const char *path, Config *config, Handed *handed, GError **error);
 /* Tells whoever waits that all is there. ready_fd: gets the line READY, -1: nobody waits there. */
 bool service_tell_ready(Service *self, int ready_fd, GError **error);
 /* Returns when the service was told to stop and has drained. */

@@ -34,6 +34,7 @@ typedef struct {
 
 struct Front {
     Config *config; /* the listeners' settings, also after a reload */
+    Handed *handed;
     FrontCallback on_connection;
     gpointer data;
     GPtrArray *gateways; /* Gateway * */
@@ -224,7 +225,7 @@ static bool open_gateway(Front *self, const AdminListener *settings, GError **er
         if (gateway->tls == NULL)
             return false;
     }
-    gateway->listener = listener_open(&settings->listener, on_accept, gateway, error);
+    gateway->listener = listener_open(&settings->listener, self->handed, on_accept, gateway, error);
     if (gateway->listener == NULL)
         return false;
     (void)snprintf(port, sizeof port, "%u", listener_port(gateway->listener)); /* fits */
@@ -233,10 +234,12 @@ static bool open_gateway(Front *self, const AdminListener *settings, GError **er
     return true;
 }
 
-Front *front_open(Config *config, FrontCallback on_connection, gpointer data, GError **error)
+Front *front_open(Config *config, Handed *handed, FrontCallback on_connection, gpointer data,
+                  GError **error)
 {
     Front *self = g_new0(Front, 1);
 
+    self->handed = handed;
     self->config = config_ref(config);
     self->on_connection = on_connection;
     self->data = data;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "daemon/config.h"
+#include "daemon/net/handed.h"
 
 #include <glib.h>
 
@@ -20,8 +21,9 @@ typedef struct {
 /* fd: taken. caller: borrowed for the call. Any thread. */
 typedef void (*FrontCallback)(int fd, const FrontCaller *caller, gpointer data);
 
-/* Listens on every address of admin.listeners. config: referenced. IO or INVALID names the culprit. Returns new. */
-Front *front_open(Config *config, FrontCallback on_connection, gpointer data, GError **error);
+/* Listens on every address of admin.listeners. config: referenced; handed: borrowed. IO or INVALID names the culprit. Returns new. */
+Front *front_open(Config *config, Handed *handed, FrontCallback on_connection, gpointer data,
+                  GError **error);
 /* Certificates as they are now in their files, for the connections that come. False: all stay as they were. */
 bool front_renew(Front *self, GError **error);
 /* No connection is accepted any more; those under TLS are cut. Before what the callback feeds goes. */

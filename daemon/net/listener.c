@@ -25,6 +25,7 @@ struct Listener {
     gpointer data;
     Fd fd;
     uint16_t port;
+    bool is_handed;
     guint source;
 };
 
@@ -88,17 +89,30 @@ static uint16_t read_port(int fd)
     return (uint16_t)g_ascii_strtoull(text, NULL, 10);
 }
 
-Listener *listener_open(const ListenerConfig *settings, ListenerCallback on_accept, gpointer data,
-                        GError **error)
+static int find_handed(Handed *handed, const struct addrinfo *list)
+{
+    int fd = -1;
+
+    for (const struct addrinfo *at = list; at != NULL && fd < 0; at = at->ai_next)
+        fd = handed_dup(handed, at);
+    return fd;
+}
+
+Listener *listener_open(const ListenerConfig *settings, Handed *handed, ListenerCallback on_accept,
+                        gpointer data, GError **error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     char port[PORT_BYTES];
     int failure = EADDRNOTAVAIL, fd = -1, status;
+    bool is_handed;
     Listener *self;
 
     (void)snprintf(port, sizeof port, "%u", settings->port); /* fits */
     status = getaddrinfo(settings->address, port, &hints, &list);
+    if (status == 0)
+        fd = find_handed(handed, list);
+    is_handed = fd >= 0;
     for (const struct addrinfo *at = status == 0 ? list : NULL; at != NULL && fd < 0;
          at = at->ai_next)
         fd = bind_address(at, &failure);
@@ -115,6 +129,7 @@ Listener *listener_open(const ListenerConfig *settings, ListenerCallback on_acce
     self->data = data;
     self->fd = fd;
     self->port = read_port(fd);
+    self->is_handed = is_handed;
     self->source = g_unix_fd_add(fd, G_IO_IN, on_readable, self);
     return self;
 }
@@ -126,6 +141,11 @@ void listener_close(Listener *self)
     g_source_remove(self->source);
     fd_clear(&self->fd);
     g_free(self);
+}
+
+bool listener_is_handed(const Listener *self)
+{
+    return self->is_handed;
 }
 
 uint16_t listener_port(const Listener *self)

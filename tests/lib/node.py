@@ -6,10 +6,12 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 import postgres
 
 PATHS = 'paths: { spool = "spool"; inbox = "inbox"; %s socket = "door"; };'
+HAND_OVER = pathlib.Path(__file__).with_name("hand_over.py")
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", "build"))
 FILES = '{ pattern = "in/*"; mode = "receive"; }, { pattern = "max/*"; mode = "receive"; file_type = 5; max_mb = 1; }'
 
@@ -45,13 +47,16 @@ class Bare:
         assert done.returncode == 0, (done.returncode, done.stderr, self.log())
         return json.loads(done.stdout) if done.stdout else None
 
-    def start(self):
+    def start(self, sockets=()):
+        """sockets: that a service manager would hand over, by name."""
         reader, writer = os.pipe()
         with open(self.log_path, "ab") as log:
             start = log.tell()
-            self.process = subprocess.Popen(
-                [BUILD / "daemon/pesitd", "--config", self.config, "--ready-fd", str(writer)],
-                stderr=log, pass_fds=[writer])
+            program, handed = [BUILD / "daemon/pesitd", "--config", self.config, "--ready-fd", str(writer)], dict(sockets)
+            if handed:
+                named = ["%s=%d" % (name, one.fileno()) for name, one in handed.items()]
+                program = [sys.executable, HAND_OVER, *named, "--", *program]
+            self.process = subprocess.Popen(program, stderr=log, pass_fds=[writer, *(one.fileno() for one in handed.values())])
         os.close(writer)
         with os.fdopen(reader, "rb") as ready:
             assert ready.readline() == b"READY\n", self.log()
