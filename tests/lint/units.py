@@ -60,6 +60,7 @@ def main(units, sources, *programs):
         folder = pathlib.Path(name)
         placed = [place(unit, folder, programs) for unit in sorted(pathlib.Path(units).glob("*.service"))]
         assert len(placed) == 2, placed
+        placed.append(place(pathlib.Path(sources) / "pesitd.socket", folder, ()))
         found = [line for path in placed for line in verify(path)]
         found += measure(folder / "pesitd.service")
         broken = folder / "broken.service"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of the packages on a fresh Debian, in the order of the tests: contents, installation, transfers, an upgrade over
-running transfers, removal, purge."""
+running transfers, restarts under callers, removal, purge."""
 import random
 import shutil
+import socket
 import stat
 import subprocess
 import threading
@@ -159,9 +160,37 @@ def test_an_upgrade_over_running_transfers_loses_and_doubles_nothing(machine, pa
     assert machine.path("/etc/pesitfs/pesitd.conf").read_text(encoding="utf-8").startswith("# written by the operator")
 
 
+def test_callers_wait_in_the_socket_unit_while_the_daemon_is_away(machine, bank, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    machine.path("/etc/systemd/system/pesitd.socket.d").mkdir()
+    machine.path("/etc/systemd/system/pesitd.socket.d/port.conf").write_text("[Socket]\nListenStream=\nListenStream=127.0.0.1:%d\n" % port, encoding="utf-8")
+    config = machine.path("/etc/pesitfs/pesitd.conf")
+    config.write_text(config.read_text(encoding="utf-8").replace('identifier = "BANK1";', 'identifier = "BANK1"; password_received = "secret";').replace(
+        '"{name}"; } ); }', '"{name}"; }, { pattern = "in/*"; mode = "receive"; } ); }') + 'listeners = ( { address = "127.0.0.1"; port = %d; } );' % port,
+        encoding="utf-8")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", "pesitd")
+    machine.run("systemctl", "enable", "--now", "pesitd.socket")
+    machine.run("systemctl", "start", "pesitd")
+    bank.configure("BANK1", BANK.replace("{ pattern", '{ pattern = "out/*"; mode = "send"; }, { pattern', 1).replace(
+        'password_received', 'address = "127.0.0.1"; port = %d; password_sent = "secret"; retry_attempts = 1; idle_s = 0; password_received' % port).replace(
+        "port = 0", "port = %d" % bank.port))
+    bank.control("reload")
+    processes = [pid(machine)]
+    for number, ends in enumerate((["stop"], ["kill", "--signal=KILL"], ["stop"])):
+        (tmp_path / str(number)).write_bytes(b"%d" % number * 5000)
+        machine.run("systemctl", *ends, "pesitd")
+        bank.control("send", "COMPANY", tmp_path / str(number), "out/%d" % number)
+        processes.append(pid(machine))
+    states = {row["path"]: row["state"] for row in bank.control("transfers", "--direction", "send")}
+    assert states == {"out/%d" % number: "done" for number in range(3)} and len(set(processes)) == 4
+    assert all(machine.path("/var/lib/pesitfs/inbox/BANK1/in/%d" % number).read_bytes() == b"%d" % number * 5000 for number in range(3))
+
+
 def test_a_removal_unmounts_and_keeps_everything_that_was_written(machine):
     machine.run("apt-get", "-qq", "-y", "remove", "pesitd", "pesitfs")
-    assert machine.run("systemctl", "is-active", "pesitd", "pesitfs@mnt-pesit", check=False).stdout.split() == ["inactive", "inactive"]
+    assert machine.run("systemctl", "is-active", "pesitd", "pesitd.socket", "pesitfs@mnt-pesit", check=False).stdout.split() == ["inactive"] * 3
     assert "/mnt/pesit" not in machine.run("cat", "/proc/mounts")
     assert stat.S_ISREG(machine.path("/etc/pesitfs/pesitd.conf").stat().st_mode) and machine.path("/var/lib/pesitfs/store.db").exists()
 
