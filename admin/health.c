@@ -107,16 +107,15 @@ void health_info(Request *request)
     json_close(out, '}');
 }
 
-static double oldest_age_s(const GPtrArray *transfers)
+static double oldest_age_s(const GPtrArray *sums)
 {
     int64_t oldest_us = clock_wall_us(), now_us = oldest_us;
 
-    for (guint i = 0; i < transfers->len; i++) {
-        const Transfer *transfer = g_ptr_array_index(transfers, i);
+    for (guint i = 0; i < sums->len; i++) {
+        const Transfer *sum = g_ptr_array_index(sums, i);
 
-        if (transfer->direction != DIRECTION_OFFER && ((1u << transfer->state) & UNFINISHED) != 0 &&
-            transfer->created_us < oldest_us)
-            oldest_us = transfer->created_us;
+        if (((1u << sum->state) & UNFINISHED) != 0)
+            oldest_us = MIN(oldest_us, sum->created_us);
     }
     return (double)(now_us - oldest_us) / 1e6;
 }
@@ -124,9 +123,9 @@ static double oldest_age_s(const GPtrArray *transfers)
 /* From the store: what it cannot say is left out, what is counted in memory is always there. */
 static void write_queue(Admin *admin, GString *out)
 {
-    g_autoptr(Reply) reply = store_begin(admin->host.store, store_request_unfinished());
+    g_autoptr(Reply) reply = store_begin(admin->host.store, store_request_queue());
     g_autoptr(StoreResult) result = NULL;
-    unsigned counts[TRANSFER_CANCELLED + 1] = {0};
+    double counts[TRANSFER_CANCELLED + 1] = {0};
     gpointer value = NULL;
 
     if (!reply_wait(reply, clock_now_us() + DEADLINE_US, &value))
@@ -135,10 +134,9 @@ static void write_queue(Admin *admin, GString *out)
     if (result->error != NULL)
         return;
     for (guint i = 0; i < result->transfers->len; i++) {
-        const Transfer *transfer = g_ptr_array_index(result->transfers, i);
+        const Transfer *sum = g_ptr_array_index(result->transfers, i);
 
-        if (transfer->direction != DIRECTION_OFFER)
-            counts[transfer->state]++;
+        counts[sum->state] = (double)sum->articles;
     }
     metric_write_gauge(out, "pesit_transfers_queued", "transfers that wait for a connection",
                        counts[TRANSFER_QUEUED]);

@@ -209,12 +209,11 @@ void transfers_list(Request *request)
         const Transfer *t = g_ptr_array_index(result->transfers, i);
 
         write_stored(out, NULL, t);
-        search.before_id = t->id;
     }
     json_close(out, ']');
     json_number(out, "size", result->transfers->len);
-    if (result->transfers->len == search.limit)
-        json_number(out, "next", search.before_id);
+    if (result->number != 0)
+        json_number(out, "next", (int64_t)result->number);
     json_close(out, '}');
 }
 

@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-#define ALL_BITS 0xFFFF
+#define ALL_BITS  0xFFFF
+#define LOOKED_AT 2000 /* rows, of a search for a text: what it costs is bounded by them */
+#define DAY_US    (24 * 3600 * (int64_t)USEC_PER_SEC)
 
 /* values */
 
@@ -77,32 +79,44 @@ void audit_entry_free(AuditEntry *entry)
 
 /* transfers */
 
-static bool start_search(const StoreRequest *self, Db *db, GError **error)
+/* texts: partner or NULL, pattern; numbers: states, directions, before, from, to */
+static bool start_page(const StoreRequest *self, Db *db, GError **error)
 {
-    if (!db_start(db, SQL_TRANSFER_SEARCH, error))
+    const char *pattern = self->texts[1];
+
+    if (!db_start(db, self->texts[0] != NULL ? SQL_TRANSFER_PAGE_OF_PARTNER : SQL_TRANSFER_PAGE,
+                  error))
         return false;
-    db_bind_text(db, 1, self->texts[0]);
-    db_bind_number(db, 2, self->numbers[0]);
-    db_bind_number(db, 3, self->numbers[1]);
-    db_bind_number(db, 4, self->numbers[2]);
-    db_bind_number(db, 5, self->numbers[3]);
-    db_bind_number(db, 6, self->numbers[4]);
-    db_bind_text(db, 7, self->texts[1]);
+    for (unsigned i = 0; i < G_N_ELEMENTS(self->numbers); i++)
+        db_bind_number(db, i + 1, self->numbers[i]);
+    db_bind_number(db, 6, pattern[0] != '\0' ? MAX(LOOKED_AT, self->limit) : self->limit);
+    db_bind_text(db, 7, pattern);
     db_bind_number(db, 8, self->limit);
+    if (self->texts[0] != NULL)
+        db_bind_text(db, 9, self->texts[0]);
     return true;
 }
 
-static void finish_transfers(const StoreRequest *self, Db *db, StoreResult *result)
+static void finish_page(const StoreRequest *self, Db *db, StoreResult *result)
 {
-    (void)self;
+    uint32_t looked_at = self->texts[1][0] != '\0' ? MAX(LOOKED_AT, self->limit) : self->limit;
+    int64_t last_id = 0;
+    bool more = false;
+
     result->transfers = g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
-    while (db_step(db, &result->error) == DB_ROW)
-        g_ptr_array_add(result->transfers, transfer_read(db));
+    while (db_step(db, &result->error) == DB_ROW) {
+        last_id = db_number(db, 0);
+        more = db_number(db, TRANSFER_COLUMNS + 1) == looked_at;
+        if (db_number(db, TRANSFER_COLUMNS) == 1)
+            g_ptr_array_add(result->transfers, transfer_read(db));
+    }
+    if (more || result->transfers->len == self->limit)
+        result->number = (uint64_t)last_id;
 }
 
 StoreRequest *store_request_search(const StoreSearch *search)
 {
-    StoreRequest *self = store_request_new(start_search, finish_transfers);
+    StoreRequest *self = store_request_new(start_page, finish_page);
     GString *pattern = g_string_new(NULL);
 
     if (search->text != NULL && search->text[0] != '\0') {
@@ -110,7 +124,8 @@ StoreRequest *store_request_search(const StoreSearch *search)
         store_append_literal(pattern, search->text);
         g_string_append_c(pattern, '%');
     }
-    self->texts[0] = g_strdup(search->partner != NULL ? search->partner : "");
+    if (search->partner != NULL && search->partner[0] != '\0')
+        self->texts[0] = g_strdup(search->partner);
     self->texts[1] = g_string_free(pattern, FALSE);
     self->numbers[0] = search->states != 0 ? search->states : ALL_BITS;
     self->numbers[1] = search->directions != 0 ? search->directions : ALL_BITS;
@@ -123,10 +138,15 @@ StoreRequest *store_request_search(const StoreSearch *search)
 
 static bool start_statistics(const StoreRequest *self, Db *db, GError **error)
 {
+    int64_t since_us = MAX(self->numbers[0], 0);
+    int64_t first_day = since_us / DAY_US + (since_us % DAY_US != 0 ? 1 : 0);
+
     if (!db_start(db, SQL_TRANSFER_STATISTICS, error))
         return false;
     db_bind_text(db, 1, self->texts[0]);
-    db_bind_number(db, 2, self->numbers[0]);
+    db_bind_number(db, 2, since_us);
+    db_bind_number(db, 3, first_day);
+    db_bind_number(db, 4, first_day * DAY_US);
     return true;
 }
 
@@ -152,6 +172,31 @@ StoreRequest *store_request_statistics(const char *partner, int64_t since_us)
     self->texts[0] = g_strdup(partner != NULL ? partner : "");
     self->numbers[0] = since_us;
     return self;
+}
+
+static bool start_queue(const StoreRequest *self, Db *db, GError **error)
+{
+    (void)self;
+    return db_start(db, SQL_TRANSFER_QUEUE, error);
+}
+
+static void finish_queue(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    (void)self;
+    result->transfers = g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
+    while (db_step(db, &result->error) == DB_ROW) {
+        Transfer *sum = transfer_new();
+
+        sum->state = (TransferState)db_number(db, 0);
+        sum->articles = (uint64_t)db_number(db, 1);
+        sum->created_us = db_number(db, 2);
+        g_ptr_array_add(result->transfers, sum);
+    }
+}
+
+StoreRequest *store_request_queue(void)
+{
+    return store_request_new(start_queue, finish_queue);
 }
 
 /* records */

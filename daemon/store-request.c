@@ -355,27 +355,16 @@ StoreRequest *store_request_find_received(const char *partner, const char *peer,
     return self;
 }
 
-static bool start_history(const StoreRequest *self, Db *db, GError **error)
-{
-    if (!db_start(db, SQL_TRANSFER_HISTORY, error))
-        return false;
-    db_bind_text(db, 1, self->texts[0] != NULL ? self->texts[0] : "");
-    for (unsigned i = 0; i < 4; i++)
-        db_bind_number(db, i + 2, self->numbers[i]);
-    return true;
-}
-
 StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
                                     int64_t before_id, uint32_t limit)
 {
-    StoreRequest *self = store_request_new(start_history, finish_all);
+    StoreSearch search = {.partner = partner,
+                          .states = states,
+                          .directions = directions,
+                          .before_id = before_id,
+                          .limit = limit};
 
-    self->texts[0] = g_strdup(partner);
-    self->numbers[0] = states != 0 ? states : ALL_BITS;
-    self->numbers[1] = directions != 0 ? directions : ALL_BITS;
-    self->numbers[2] = before_id > 0 ? before_id : INT64_MAX;
-    self->numbers[3] = limit;
-    return self;
+    return store_request_search(&search);
 }
 
 static bool start_unfinished(const StoreRequest *self, Db *db, GError **error)

@@ -187,7 +187,8 @@ StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
 StoreRequest *store_request_find_received(const char *partner, const char *peer, uint16_t file_type,
                                           const char *file_name, uint32_t transfer_id,
                                           const char *client, const char *bank);
-/* History, newest first: filters may be NULL / 0; before_id: keyset (0: newest). */
+/* History, newest first: filters may be NULL / 0; before_id: what is older than this transfer (0: the newest).
+ * Result: transfers; number: the before_id that goes on, 0: there is no more. */
 StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
                                     int64_t before_id, uint32_t limit);
 /* All rows that are not final (staged, queued, running, waiting): for the start. */
@@ -196,14 +197,15 @@ StoreRequest *store_request_unfinished(void);
 StoreRequest *store_request_count(const char *counter);
 /* Finished rows whose data may go: finished before a wall time and data_kept; at most limit. */
 StoreRequest *store_request_expired(int64_t before_us, uint32_t limit);
-/* Number of rows per state: result.number = count for one state of one direction mask. */
+/* Number of rows in some states of some directions (bit masks): result.number. */
 StoreRequest *store_request_tally(unsigned states, unsigned directions);
 /* Persisted secret text of a partner (changed passwords): set and get; result.transfer->error holds the
  * text on get. value NULL removes. */
 StoreRequest *store_request_set_secret(const char *partner, const char *kind, const char *value);
 StoreRequest *store_request_get_secret(const char *partner, const char *kind);
 
-/* As history, between two wall times (from inclusive, to exclusive; 0: open), text: part of path or PI 12. */
+/* As history, between two wall times (from inclusive, to exclusive; 0: open), text: part of path or PI 12. A search for a
+ * text looks at some thousand rows: its page may be short, even empty, and number says where to go on. */
 typedef struct {
     const char *partner, *text;
     unsigned states, directions;
@@ -212,8 +214,11 @@ typedef struct {
 } StoreSearch;
 StoreRequest *store_request_search(const StoreSearch *search);
 /* Per direction and state of what was created since: a Transfer whose articles is the number of rows and whose
- * size_bytes is their sum. partner: NULL for all. */
+ * size_bytes is their sum, 0 while they are not final. partner: NULL for all. */
 StoreRequest *store_request_statistics(const char *partner, int64_t since_us);
+/* Per state of what is not final, without offers: a Transfer whose articles is the number of rows and whose created_us is
+ * that of the oldest. */
+StoreRequest *store_request_queue(void);
 /* record: copied. insert: EXISTS when id or name is taken; update: NOT_FOUND. */
 StoreRequest *store_request_record_insert(const Record *record);
 StoreRequest *store_request_record_update(const Record *record);

@@ -514,6 +514,20 @@ static bool take_possession(PostgresDb *self, GError **error)
     return run_text(self, "RESET lock_timeout", NULL, NULL, error);
 }
 
+/* The triggers keep sums for each writer. And every statement of ours has an index in whose order it reads few rows: the
+ * planner, who does not know the parameters, is not to prefer reading a whole table. */
+static bool name_writer(PostgresDb *self, GError **error)
+{
+    return run_text(self, "SELECT set_config('pesitfs.writer', $1, false)", self->owner, NULL,
+                    error) &&
+           run_text(self,
+                    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = "
+                    "off; "
+                    "SET enable_bitmapscan = off; SET jit = off; SET plan_cache_mode = "
+                    "force_generic_plan",
+                    NULL, NULL, error);
+}
+
 static bool listen_to_others(PostgresDb *self, GError **error)
 {
     char *name = PQescapeIdentifier(self->connection, self->schema, strlen(self->schema));
@@ -530,7 +544,8 @@ static bool set_up_connection(PostgresDb *self, GError **error)
         set_error(self, NULL, "connect", error);
         return false;
     }
-    return use_schema(self, error) && take_possession(self, error) && listen_to_others(self, error);
+    return use_schema(self, error) && take_possession(self, error) && name_writer(self, error) &&
+           listen_to_others(self, error);
 }
 
 static void forget_connection(PostgresDb *self)

@@ -17,6 +17,45 @@
     "hidden = 0 AND state <> 6 AND direction <> 4 AND (direction NOT IN (1, 2) OR state = 4)"
 
 /* clang-format off */
+
+/*
+ * A page of the history, newest first. $1 states, $2 directions (bit masks); $3: older than this transfer, whether it is
+ * still there or not, or the greatest number; $4 and $5: created from and before; $6: so many are looked at, of which at
+ * most $8 are given that have $7 in a name; the last one that was looked at always comes, with matches 0 if it has not.
+ * edge: (created_us, id) below which the page begins. Each pair of a final state and a direction has its part of the index
+ * "ended" in the right order (CAST: SQLite would see that 4 is not below 4, and then look for the range), and the rows that are not final
+ * have "open" (|| '': not the index of the partner's rows): what comes out first is merged from them.
+ */
+#define EDGE                                                                                       \
+    "WITH bound AS (SELECT CASE WHEN $3 = 9223372036854775807 THEN 9223372036854775807 ELSE "      \
+    "coalesce((SELECT created_us FROM transfer_history WHERE id <= $3 ORDER BY id DESC LIMIT 1), 0) END AS us), " \
+    "edge AS (SELECT CASE WHEN $5 <= us THEN $5 ELSE us END AS us, CASE WHEN $5 <= us THEN 0 ELSE $3 END AS id FROM bound), "
+#define OLDER                                                                                      \
+    "(created_us, id) < ((SELECT us FROM edge), (SELECT id FROM edge)) AND created_us >= $4"
+#define NEWEST_FIRST " ORDER BY created_us DESC, id DESC"
+#define ENDED(who, direction, state)                                                               \
+    "SELECT found_id, found_us FROM (SELECT id AS found_id, created_us AS found_us FROM transfer_history WHERE " who "direction = " direction " AND state >= 4 AND state = CAST(" \
+    state " AS INTEGER) AND ((1 << " state ") & $1) <> 0 AND ((1 << " direction ") & $2) <> 0 AND " OLDER NEWEST_FIRST ") AS part UNION ALL "
+#define ENDED_STATES(who, direction)                                                               \
+    ENDED(who, direction, "4") ENDED(who, direction, "5") ENDED(who, direction, "6")
+#define PAGE(who, open)                                                                                  \
+    EDGE "found AS (SELECT found_id, found_us FROM (" ENDED_STATES(who, "0") ENDED_STATES(who, "1") ENDED_STATES(who, "2")         \
+    ENDED_STATES(who, "3") ENDED_STATES(who, "4")                                                  \
+    "SELECT found_id, found_us FROM (SELECT id AS found_id, created_us AS found_us FROM transfer_history WHERE " open "state < 4 AND ((1 << state) & $1) <> 0 AND " \
+    "((1 << direction) & $2) <> 0 AND " OLDER NEWEST_FIRST ") AS part) AS parts ORDER BY found_us DESC, found_id DESC LIMIT $6), "  \
+    "last AS (SELECT count(*) AS looked, "                                     \
+    "(SELECT found_id FROM found ORDER BY found_us, found_id LIMIT 1) AS id FROM found) "           \
+    "SELECT " COLUMNS ", CASE WHEN " NAMED " THEN 1 ELSE 0 END AS matches, (SELECT looked FROM last) AS looked " \
+    "FROM found CROSS JOIN transfer_history WHERE id = found_id AND (" NAMED " OR id = (SELECT id FROM last)) "  \
+    "ORDER BY found_us DESC, found_id DESC LIMIT $8"
+/* The final rows of a while, $2 to $4: also here each state of each direction for itself. */
+#define SELECT_ENDED(who)                                                                          \
+    "SELECT direction, state, 1, size_bytes FROM (SELECT 4 AS final UNION ALL SELECT 5 UNION ALL SELECT 6) AS finals " \
+    "CROSS JOIN (SELECT 0 AS way UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) AS ways " \
+    "CROSS JOIN transfer_history WHERE " who " AND direction = way AND state = final AND state >= 4 AND "          \
+    "created_us >= $2 AND created_us < $4"
+#define NAMED "($7 = '' OR path LIKE $7 ESCAPE '\\' OR file_name LIKE $7 ESCAPE '\\')"
+
 const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
@@ -70,22 +109,27 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "SELECT " COLUMNS " FROM transfer_history WHERE direction = 2 AND state = 4 AND partner = $1 AND file_name = $2 "
         "AND transfer_id = $3 AND peer = $4 AND file_type = $5 AND coalesce(client, '') = $6 AND "
         "coalesce(bank, '') = $7 ORDER BY id DESC LIMIT 1",
-    [SQL_TRANSFER_HISTORY] =
-        "SELECT " COLUMNS " FROM transfer_history WHERE ($1 = '' OR partner = $1) AND ((1 << state) & $2) <> 0 AND "
-        "((1 << direction) & $3) <> 0 AND id < $4 ORDER BY id DESC LIMIT $5",
-    [SQL_TRANSFER_UNFINISHED] = "SELECT " COLUMNS " FROM transfer_history WHERE owner = $1 AND state < 4 ORDER BY id",
+    [SQL_TRANSFER_UNFINISHED] = "SELECT " COLUMNS " FROM transfer_history WHERE owner = $1 AND state < 4 ORDER BY created_us, id",
     [SQL_TRANSFER_EXPIRED] =
         "SELECT " COLUMNS " FROM transfer_history WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
         "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",
+    /* the sums of all partners, and the rows that are not final */
     [SQL_TRANSFER_TALLY] =
-        "SELECT count(*) FROM transfer_history WHERE ((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0",
-    [SQL_TRANSFER_SEARCH] =
-        "SELECT " COLUMNS " FROM transfer_history WHERE ($1 = '' OR partner = $1) AND ((1 << state) & $2) <> 0 AND "
-        "((1 << direction) & $3) <> 0 AND id < $4 AND created_us >= $5 AND created_us < $6 AND "
-        "($7 = '' OR path LIKE $7 ESCAPE '\\' OR file_name LIKE $7 ESCAPE '\\') ORDER BY id DESC LIMIT $8",
+        "SELECT coalesce(sum(transfers), 0) FROM (SELECT transfers FROM transfer_sums WHERE partner = '' AND "
+        "((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0 UNION ALL SELECT count(*) AS transfers FROM "
+        "transfer_history WHERE state < 4 AND ((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0) AS parts",
+    [SQL_TRANSFER_PAGE] = PAGE("", ""),
+    [SQL_TRANSFER_PAGE_OF_PARTNER] = PAGE("partner = $9 AND ", "partner || '' = $9 AND "),
+    /* $1: partner, '' for all; $2: created since; $3, $4: the first whole day and its begin. The day before it is counted
+     * row by row in an index. */
     [SQL_TRANSFER_STATISTICS] =
-        "SELECT direction, state, count(*), coalesce(sum(size_bytes), 0) FROM transfer_history WHERE "
-        "($1 = '' OR partner = $1) AND created_us >= $2 GROUP BY direction, state ORDER BY direction, state",
+        "SELECT direction, state, sum(transfers), sum(bytes) FROM ("
+        "SELECT direction, state, transfers, bytes FROM transfer_sums WHERE partner = $1 AND day >= $3 UNION ALL "
+        SELECT_ENDED("$1 = ''") " UNION ALL " SELECT_ENDED("$1 <> '' AND partner = $1")
+        " UNION ALL SELECT direction, state, 1, 0 FROM transfer_history WHERE state < 4 AND created_us >= $2 AND "
+        "($1 = '' OR partner = $1)) AS parts GROUP BY direction, state HAVING sum(transfers) <> 0 ORDER BY direction, state",
+    [SQL_TRANSFER_QUEUE] =
+        "SELECT state, count(*), min(created_us) FROM transfer_history WHERE state < 4 AND direction <> 3 GROUP BY state",
     [SQL_RECORD_INSERT] =
         "INSERT INTO admin_records (kind, id, name, document, created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6)",
     [SQL_RECORD_UPDATE] =

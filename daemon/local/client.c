@@ -41,71 +41,74 @@ void client_transfer_free(ClientTransfer *transfer)
     g_free(transfer);
 }
 
-static char *take_text(GVariant *dictionary, const char *key)
+static char *take_text(GVariantDict *dictionary, const char *key)
 {
     char *text = NULL;
 
-    return g_variant_lookup(dictionary, key, "s", &text) ? text : g_strdup("");
+    return g_variant_dict_lookup(dictionary, key, "s", &text) ? text : g_strdup("");
 }
 
-static uint32_t take_u32(GVariant *dictionary, const char *key)
+static uint32_t take_u32(GVariantDict *dictionary, const char *key)
 {
     uint32_t value = 0;
 
-    return g_variant_lookup(dictionary, key, "u", &value) ? value : 0;
+    return g_variant_dict_lookup(dictionary, key, "u", &value) ? value : 0;
 }
 
-static uint64_t take_u64(GVariant *dictionary, const char *key)
+static uint64_t take_u64(GVariantDict *dictionary, const char *key)
 {
     uint64_t value = 0;
 
-    return g_variant_lookup(dictionary, key, "t", &value) ? value : 0;
+    return g_variant_dict_lookup(dictionary, key, "t", &value) ? value : 0;
 }
 
-static int64_t take_i64(GVariant *dictionary, const char *key)
+static int64_t take_i64(GVariantDict *dictionary, const char *key)
 {
     int64_t value = 0;
 
-    return g_variant_lookup(dictionary, key, "x", &value) ? value : 0;
+    return g_variant_dict_lookup(dictionary, key, "x", &value) ? value : 0;
 }
 
-static bool take_bool(GVariant *dictionary, const char *key)
+static bool take_bool(GVariantDict *dictionary, const char *key)
 {
     gboolean value = FALSE;
 
-    return g_variant_lookup(dictionary, key, "b", &value) && value;
+    return g_variant_dict_lookup(dictionary, key, "b", &value) && value;
 }
 
 /* dictionary: taken. */
 static ClientTransfer *take_transfer(GVariant *dictionary)
 {
     ClientTransfer *transfer = g_new0(ClientTransfer, 1);
+    GVariantDict all; /* a dictionary by itself is searched from its beginning for each key */
 
-    transfer->id = take_i64(dictionary, "id");
-    transfer->direction = take_text(dictionary, "direction");
-    transfer->state = take_text(dictionary, "state");
-    transfer->partner = take_text(dictionary, "partner");
-    transfer->path = take_text(dictionary, "path");
-    transfer->file_name = take_text(dictionary, "file_name");
-    transfer->file_type = take_u32(dictionary, "file_type");
-    transfer->transfer_id = take_u32(dictionary, "transfer_id");
-    transfer->size_bytes = take_u64(dictionary, "size_bytes");
-    transfer->wire_bytes = take_u64(dictionary, "wire_bytes");
-    transfer->articles = take_u64(dictionary, "articles");
-    transfer->progress_bytes = take_u64(dictionary, "progress_bytes");
-    transfer->mode = take_u32(dictionary, "mode");
-    transfer->mtime_us = take_i64(dictionary, "mtime_us");
-    transfer->created_us = take_i64(dictionary, "created_us");
-    transfer->updated_us = take_i64(dictionary, "updated_us");
-    transfer->finished_us = take_i64(dictionary, "finished_us");
-    transfer->attempts = take_u32(dictionary, "attempts");
-    transfer->next_retry_us = take_i64(dictionary, "next_retry_us");
-    transfer->diag = take_text(dictionary, "diag");
-    transfer->cause = take_text(dictionary, "cause");
-    transfer->error = take_text(dictionary, "error");
-    transfer->sha256 = take_text(dictionary, "sha256");
-    transfer->peer = take_text(dictionary, "peer");
-    transfer->data_kept = take_bool(dictionary, "data_kept");
+    g_variant_dict_init(&all, dictionary);
+    transfer->id = take_i64(&all, "id");
+    transfer->direction = take_text(&all, "direction");
+    transfer->state = take_text(&all, "state");
+    transfer->partner = take_text(&all, "partner");
+    transfer->path = take_text(&all, "path");
+    transfer->file_name = take_text(&all, "file_name");
+    transfer->file_type = take_u32(&all, "file_type");
+    transfer->transfer_id = take_u32(&all, "transfer_id");
+    transfer->size_bytes = take_u64(&all, "size_bytes");
+    transfer->wire_bytes = take_u64(&all, "wire_bytes");
+    transfer->articles = take_u64(&all, "articles");
+    transfer->progress_bytes = take_u64(&all, "progress_bytes");
+    transfer->mode = take_u32(&all, "mode");
+    transfer->mtime_us = take_i64(&all, "mtime_us");
+    transfer->created_us = take_i64(&all, "created_us");
+    transfer->updated_us = take_i64(&all, "updated_us");
+    transfer->finished_us = take_i64(&all, "finished_us");
+    transfer->attempts = take_u32(&all, "attempts");
+    transfer->next_retry_us = take_i64(&all, "next_retry_us");
+    transfer->diag = take_text(&all, "diag");
+    transfer->cause = take_text(&all, "cause");
+    transfer->error = take_text(&all, "error");
+    transfer->sha256 = take_text(&all, "sha256");
+    transfer->peer = take_text(&all, "peer");
+    transfer->data_kept = take_bool(&all, "data_kept");
+    g_variant_dict_clear(&all);
     g_variant_unref(dictionary);
     return transfer;
 }
@@ -163,29 +166,39 @@ static void free_partner(gpointer data)
     g_free(partner);
 }
 
+static ClientFile *take_file(GVariant *dictionary)
+{
+    ClientFile *file = g_new0(ClientFile, 1);
+    GVariantDict all;
+
+    g_variant_dict_init(&all, dictionary);
+    file->pattern = take_text(&all, "pattern");
+    file->mode = take_text(&all, "mode");
+    file->commit = take_text(&all, "commit");
+    file->ack = take_text(&all, "ack");
+    file->existing = take_text(&all, "existing");
+    file->wait_s = take_u32(&all, "wait_s");
+    file->max_bytes = take_u64(&all, "max_bytes");
+    file->allow_empty = take_bool(&all, "allow_empty");
+    g_variant_dict_clear(&all);
+    g_variant_unref(dictionary);
+    return file;
+}
+
 static ClientPartner *take_partner(GVariant *dictionary)
 {
     ClientPartner *partner = g_new0(ClientPartner, 1);
     g_autoptr(GVariant) files =
             g_variant_lookup_value(dictionary, "files", G_VARIANT_TYPE("aa{sv}"));
+    GVariantDict all;
 
-    partner->name = take_text(dictionary, "name");
-    partner->enabled = take_bool(dictionary, "enabled");
+    g_variant_dict_init(&all, dictionary);
+    partner->name = take_text(&all, "name");
+    partner->enabled = take_bool(&all, "enabled");
     partner->files = g_ptr_array_new_with_free_func(free_file);
-    for (gsize i = 0; files != NULL && i < g_variant_n_children(files); i++) {
-        g_autoptr(GVariant) row = g_variant_get_child_value(files, i);
-        ClientFile *file = g_new0(ClientFile, 1);
-
-        file->pattern = take_text(row, "pattern");
-        file->mode = take_text(row, "mode");
-        file->commit = take_text(row, "commit");
-        file->ack = take_text(row, "ack");
-        file->existing = take_text(row, "existing");
-        file->wait_s = take_u32(row, "wait_s");
-        file->max_bytes = take_u64(row, "max_bytes");
-        file->allow_empty = take_bool(row, "allow_empty");
-        g_ptr_array_add(partner->files, file);
-    }
+    for (gsize i = 0; files != NULL && i < g_variant_n_children(files); i++)
+        g_ptr_array_add(partner->files, take_file(g_variant_get_child_value(files, i)));
+    g_variant_dict_clear(&all);
     g_variant_unref(dictionary);
     return partner;
 }

@@ -9,11 +9,15 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import time
 from typing import Callable, Optional
 
+import admin
+import history
+import postgres
 from mounted import Mounted
 from node import BUILD, Bare
 
@@ -36,6 +40,7 @@ class Bench:
         self.folder, self.quick, self.pairs = folder, quick, pairs
         self.large = 16 * MIB if quick else GIB
         self.small_count = 200 if quick else 10_000
+        self.history_rows = 20_000 if quick else 10_000_000
         self.sources, self.notes, self.count = {}, [], 0
 
     def runs(self, case):
@@ -273,6 +278,55 @@ def sync_file(path):
     os.close(fd)
 
 
+# the history
+
+ADMIN = 'admin: { listeners = ( { port = 0; } ); first_key = "%s"; requests_per_s = 1000000; };' % admin.FIRST_KEY
+
+
+def history_sqlite(bench):
+    """Milliseconds of the slowest question."""
+    with bench.fresh() as folder:
+        node = Bare(folder / "node", "HISTORY", ADMIN, store="").start()
+        node.stop()
+        path = node.folder / "store.db"
+        history.fill_sqlite(path, bench.history_rows)
+        with contextlib.closing(sqlite3.connect(path)) as store:
+            counted = store.execute(history.COUNTED).fetchall()
+        bench.note("%d rows, %.0f MB" % (bench.history_rows, path.stat().st_size / MB))
+        return ask_all(bench, node, counted)
+
+
+def history_postgres(bench):
+    with bench.fresh() as folder:
+        server = postgres.Postgres("shared_buffers=512MB", "max_wal_size=4GB")
+        try:
+            node = Bare(folder / "node", "HISTORY", ADMIN, store=server.store("cluster_history")).start()
+            node.stop()
+            history.fill_postgres(server.conninfo, "cluster_history", bench.history_rows)
+            counted = [line.split("|") for line in
+                       history.psql(server.conninfo, "SET search_path TO cluster_history", history.COUNTED)]
+            return ask_all(bench, node, counted)
+        finally:
+            server.remove()
+
+
+def ask_all(bench, node, counted):
+    node.start()
+    try:
+        api = admin.Api(node, index=-1)
+        history.check_counts(api, counted)
+        found = history.measure(api, node, bench.quick)
+    finally:
+        node.stop()
+    times = sorted(found.values())
+    bench.note("%d questions: median %.1f ms, 99 %% below %.1f ms, %d above %d ms" % (
+        len(times), statistics.median(times), times[len(times) * 99 // 100], sum(t > history.AIM_MS for t in times),
+        history.AIM_MS))
+    slowest = max(found, key=found.get)
+    bench.note("slowest: " + slowest)
+    return found[slowest]
+
+
 # what it takes
 
 def peak_mib(process):
@@ -356,5 +410,7 @@ CASES = [
     Case("cp-latency", "ms", None, latency, latency_bare, more_is_better=False, runs=3),
     Case("sync-32k", "MB/s", 0.8, move_with_points, sync_bare, runs=3),
     Case("memory", "MiB", None, memory, runs=1),
+    Case("history-sqlite", "ms", None, history_sqlite, runs=1),
+    Case("history-postgres", "ms", None, history_postgres, runs=1),
     Case("connections", "s", None, connections, connections_bare, more_is_better=False, runs=1),
 ]

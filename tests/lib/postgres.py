@@ -19,19 +19,21 @@ _shared = []
 class Postgres:
     """One server in a folder below /tmp: a socket's path is short."""
 
-    def __init__(self):
+    def __init__(self, *settings):
+        """settings: those of the server, "NAME=VALUE"."""
+        self.settings = [word for setting in settings for word in ("-c", setting)]
         self.folder = tempfile.mkdtemp(prefix="pg-")
         self.conninfo = ""
         atexit.register(self.remove)
         self.start()
 
-    def run(self, action):
-        done = subprocess.run([SCRIPT, action, self.folder], check=True, stdout=subprocess.PIPE, text=True,
+    def run(self, action, *settings):
+        done = subprocess.run([SCRIPT, action, self.folder, *settings], check=True, stdout=subprocess.PIPE, text=True,
                               env={**os.environ, "POSTGRES_OWNER": str(os.getpid())})
         return done.stdout.strip()
 
     def start(self):
-        self.conninfo = self.run("start")
+        self.conninfo = self.run("start", *self.settings)
 
     def kill(self):
         """SIGKILL to the server, whose children see it and leave."""
