@@ -102,10 +102,18 @@ void openapi_show(Request *request);
 
 void transfer_write(GString *out, const char *key, GVariant *transfer);
 void transfers_list(Request *request);
+void transfers_list_active(Request *request);
+void transfers_list_status(Request *request);
+void transfers_list_partner(Request *request);
+void transfers_list_retryable(Request *request);
+void transfers_list_retries(Request *request);
 void transfers_show(Request *request);
 void transfers_statistics(Request *request);
 void transfers_cancel(Request *request);
 void transfers_retry(Request *request);
+void transfers_hold(Request *request);
+void transfers_release(Request *request);
+void transfers_replay(Request *request);
 void transfers_download(Request *request);
 void transfers_send(Request *request);
 void transfers_receive(Request *request);
@@ -152,6 +160,8 @@ void records_undeployable(Request *request);
 
 Upload *upload_new(Request *request);
 void upload_free(Upload *self);
+/* A staged file that nobody commits goes; nobody waits for that. */
+void upload_discard(Admin *admin, int64_t staging_id);
 /* Called by the server. False: the body is wrong, upload_check says why. Never waits. */
 bool upload_append(Upload *self, const char *bytes, size_t length);
 void upload_set_field(Upload *self, const char *name, const char *bytes, size_t length);

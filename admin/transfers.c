@@ -4,12 +4,15 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PAGE_MAX     1000
+#define COPY_BYTES   (1u << 30)
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
 
@@ -21,9 +24,20 @@ static const char *const STATUSES[] = {
         [TRANSFER_CANCELLED] = "CANCELLED",
 };
 
+#define STATUS_HELD "PAUSED"
+#define ACTIVE                                                                                     \
+    (1u << TRANSFER_STAGED | 1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING |                      \
+     1u << TRANSFER_WAITING)
+
 static bool is_sending(TransferDirection direction)
 {
     return direction != DIRECTION_FETCH && direction != DIRECTION_RECEIVE;
+}
+
+/* Until somebody releases it. */
+static bool is_held(const Transfer *t, TransferState state)
+{
+    return state == TRANSFER_WAITING && t->next_retry_us == TRANSFER_HELD_US;
 }
 
 static void write_fields(GString *out, const Transfer *t, TransferState state, uint64_t progress)
@@ -33,7 +47,8 @@ static void write_fields(GString *out, const Transfer *t, TransferState state, u
     (void)snprintf(diag, sizeof diag, "%u-%03u", t->diag_type, t->diag_code); /* fits */
     json_number(out, "transferId", t->id);
     json_text(out, "state", transfer_state_name(state));
-    json_text(out, "status", STATUSES[state]);
+    json_text(out, "status", is_held(t, state) ? STATUS_HELD : STATUSES[state]);
+    json_bool(out, "held", is_held(t, state));
     json_text(out, "mode", transfer_direction_name(t->direction));
     json_text(out, "direction", is_sending(t->direction) ? "SEND" : "RECEIVE");
     json_text(out, "partnerId", t->partner);
@@ -46,7 +61,7 @@ static void write_fields(GString *out, const Transfer *t, TransferState state, u
     json_time(out, "startedAt", t->created_us);
     json_time(out, "updatedAt", t->updated_us);
     json_time(out, "completedAt", t->finished_us);
-    json_time(out, "nextRetryAt", t->next_retry_us);
+    json_time(out, "nextRetryAt", is_held(t, state) ? 0 : t->next_retry_us);
     json_text(out, "errorCode", t->diag_code != 0 ? diag : NULL);
     json_text(out, "errorMessage", t->error);
     json_text(out, "checksum", t->sha256);
@@ -179,26 +194,93 @@ static const char *choose_partner(const Request *request, const char *wanted)
     return request->identity.role == ROLE_PARTNER ? request->identity.partner : wanted;
 }
 
-void transfers_list(Request *request)
-{
-    StoreSearch search = {.limit = 50};
-    g_autoptr(StoreResult) result = NULL;
-    int64_t limit = 50;
-    GString *out;
+/* What a list is of, beside what the query asks for. */
+typedef struct {
+    const char *partner;
+    unsigned states, directions;          /* masks; 0: all */
+    bool (*is_wanted)(const Transfer *t); /* of what the store finds; NULL: all of it */
+} Listing;
 
-    search.partner = choose_partner(request, query_either(request, "partner", "partnerId"));
-    search.text = query_either(request, "text", "filename");
-    if (!query_mask(request, "status", query_either(request, "status", "state"), parse_state,
-                    &search.states) ||
+static bool is_paused(const Transfer *t)
+{
+    return is_held(t, t->state);
+}
+
+static bool is_retryable(const Transfer *t)
+{
+    return t->direction == DIRECTION_FETCH || t->data_kept || t->state == TRANSFER_WAITING;
+}
+
+/* The words of a status; PAUSED are some of those that wait. */
+static bool query_status(Request *request, const char *text, Listing *listing)
+{
+    if (g_strcmp0(text, STATUS_HELD) == 0) {
+        listing->states = 1u << TRANSFER_WAITING;
+        listing->is_wanted = is_paused;
+        return true;
+    }
+    return text == NULL || query_mask(request, "status", text, parse_state, &listing->states);
+}
+
+/* There is one order: asked for, it is given; another is refused and not ignored. */
+static bool check_order(Request *request)
+{
+    const char *by = request_query(request, "sortBy"), *way = request_query(request, "sortDir");
+    int64_t page = 0;
+
+    if (!request_query_number(request, "page", 0, INT64_MAX, &page))
+        return false;
+    if (by != NULL && strcmp(by, "startedAt") != 0 && strcmp(by, "createdAt") != 0)
+        request_problem(request, 400, "invalid", "sortBy", "sortBy: it is always startedAt");
+    else if (way != NULL && g_ascii_strcasecmp(way, "desc") != 0)
+        request_problem(request, 400, "invalid", "sortDir",
+                        "sortDir: the newest come first; from and to choose");
+    else if (page > 0)
+        request_problem(request, 400, "invalid", "page",
+                        "page: pages are not numbered: what next says goes into before");
+    else
+        return true;
+    return false;
+}
+
+/* False: answered. */
+static bool read_search(Request *request, Listing *listing, StoreSearch *search)
+{
+    int64_t limit = 50;
+
+    search->partner = choose_partner(
+            request, listing->partner != NULL ? listing->partner
+                                              : query_either(request, "partner", "partnerId"));
+    search->text = query_either(request, "text", "filename");
+    if (!check_order(request) ||
+        (listing->states == 0 &&
+         !query_status(request, query_either(request, "status", "state"), listing)) ||
         !query_mask(request, "direction", request_query(request, "direction"), parse_direction,
-                    &search.directions) ||
-        !query_time(request, "from", query_either(request, "from", "startDate"), &search.from_us) ||
-        !query_time(request, "to", query_either(request, "to", "endDate"), &search.to_us) ||
-        !request_query_number(request, "before", 1, INT64_MAX, &search.before_id) ||
+                    &search->directions) ||
+        !query_time(request, "from", query_either(request, "from", "startDate"),
+                    &search->from_us) ||
+        !query_time(request, "to", query_either(request, "to", "endDate"), &search->to_us) ||
+        !request_query_number(request, "before", 1, INT64_MAX, &search->before_id) ||
         !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
         !request_query_number(request, "limit", 1, PAGE_MAX, &limit))
+        return false;
+    search->states = listing->states;
+    if (listing->directions != 0)
+        search->directions = search->directions != 0 ? search->directions & listing->directions
+                                                     : listing->directions;
+    search->limit = (uint32_t)limit;
+    return true;
+}
+
+static void list(Request *request, Listing listing)
+{
+    StoreSearch search = {.limit = 0};
+    g_autoptr(StoreResult) result = NULL;
+    int64_t count = 0;
+    GString *out;
+
+    if (!read_search(request, &listing, &search))
         return;
-    search.limit = (uint32_t)limit;
     result = request_store(request, store_request_search(&search));
     if (result == NULL)
         return;
@@ -208,13 +290,47 @@ void transfers_list(Request *request)
     for (guint i = 0; i < result->transfers->len; i++) {
         const Transfer *t = g_ptr_array_index(result->transfers, i);
 
+        if (listing.is_wanted != NULL && !listing.is_wanted(t))
+            continue;
         write_stored(out, NULL, t);
+        count++;
     }
     json_close(out, ']');
-    json_number(out, "size", result->transfers->len);
+    json_number(out, "size", count);
     if (result->number != 0)
         json_number(out, "next", (int64_t)result->number);
     json_close(out, '}');
+}
+
+void transfers_list(Request *request)
+{
+    list(request, (Listing){0});
+}
+
+void transfers_list_active(Request *request)
+{
+    list(request, (Listing){.states = ACTIVE});
+}
+
+void transfers_list_status(Request *request)
+{
+    Listing listing = {0};
+
+    if (query_status(request, request->parameters[0], &listing))
+        list(request, listing);
+}
+
+void transfers_list_partner(Request *request)
+{
+    list(request, (Listing){.partner = request->parameters[0]});
+}
+
+void transfers_list_retryable(Request *request)
+{
+    list(request, (Listing){.states = 1u << TRANSFER_WAITING | 1u << TRANSFER_FAILED |
+                                      1u << TRANSFER_CANCELLED,
+                            .directions = 1u << DIRECTION_SEND | 1u << DIRECTION_FETCH,
+                            .is_wanted = is_retryable});
 }
 
 static bool read_id(Request *request, int64_t *ret_id)
@@ -266,9 +382,43 @@ void transfers_show(Request *request)
         answer_transfer(request, 200, described);
 }
 
+/* What is known of its attempts. */
+void transfers_list_retries(Request *request)
+{
+    int64_t id;
+    g_autoptr(GVariant) described = get_transfer(request, &id);
+    guint32 attempts = 0;
+    gint64 next_us = 0;
+    const char *error = "", *state = "", *diag = "";
+    bool held;
+    GString *out;
+
+    if (described == NULL)
+        return;
+    g_variant_lookup(described, "attempts", "u", &attempts);
+    g_variant_lookup(described, "next_retry_us", "x", &next_us);
+    g_variant_lookup(described, "error", "&s", &error);
+    g_variant_lookup(described, "diag", "&s", &diag);
+    g_variant_lookup(described, "state", "&s", &state);
+    held = next_us == TRANSFER_HELD_US;
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    json_number(out, "transferId", id);
+    json_text(out, "state", state);
+    json_number(out, "attempts", attempts);
+    json_bool(out, "held", held);
+    json_time(out, "nextRetryAt", held ? 0 : next_us);
+    json_text(out, "errorCode", diag[0] != '\0' ? diag : NULL);
+    json_text(out, "errorMessage", error[0] != '\0' ? error : NULL);
+    json_close(out, '}');
+}
+
 void transfers_statistics(Request *request)
 {
-    const char *partner = choose_partner(request, query_either(request, "partner", "partnerId"));
+    const char *wanted = request->parameters[0] != NULL
+                                 ? request->parameters[0]
+                                 : query_either(request, "partner", "partnerId");
+    const char *partner = choose_partner(request, wanted);
     g_autoptr(StoreResult) result = NULL;
     int64_t from_us = 0, total = 0, bytes = 0, counts[TRANSFER_CANCELLED + 1] = {0};
     GString *out;
@@ -323,6 +473,26 @@ void transfers_cancel(Request *request)
 void transfers_retry(Request *request)
 {
     order(request, "Retry");
+}
+
+void transfers_hold(Request *request)
+{
+    order(request, "Hold");
+}
+
+void transfers_release(Request *request)
+{
+    int64_t id;
+    g_autoptr(GVariant) described = get_transfer(request, &id);
+    gint64 next_us = 0;
+
+    if (described == NULL)
+        return;
+    g_variant_lookup(described, "next_retry_us", "x", &next_us);
+    if (next_us == TRANSFER_HELD_US)
+        order(request, "Retry");
+    else
+        request_problem(request, 409, "conflict", NULL, "transfer %" PRId64 " is not held", id);
 }
 
 /* bytes out of the spool */
@@ -483,6 +653,102 @@ void transfers_send(Request *request)
         answer_transfer(request, 202, described);
     }
     settle(request, id);
+}
+
+/* sending again */
+
+static bool copy_bytes(Request *request, int from, int to)
+{
+    g_autoptr(GError) error = NULL;
+    ssize_t count;
+
+    do {
+        count = copy_file_range(from, NULL, to, NULL, COPY_BYTES,
+                                0); /* one spool, one filesystem */
+    } while (count > 0 || (count < 0 && errno == EINTR));
+    if (count == 0 && fsync(to) == 0)
+        return true;
+    error_set_errno(&error, errno, "copy the bytes");
+    request_fail(request, error);
+    return false;
+}
+
+/* A staged copy of the bytes of a transfer. False: answered. */
+static bool stage_copy(Request *request, int64_t id, const char *partner, const char *path,
+                       int64_t *ret_staging_id)
+{
+    g_autoptr(DoorAnswer) source = request_ask(request, "Open", g_variant_new("(x)", id));
+    g_autoptr(DoorAnswer) staged = NULL, discarded = NULL;
+    gint64 staging_id = 0;
+
+    if (source == NULL)
+        return false;
+    staged = request_ask(request, "Stage", g_variant_new("(ssb)", partner, path, FALSE));
+    if (staged == NULL)
+        return false;
+    g_variant_get(staged->value, "(xh)", &staging_id, NULL);
+    *ret_staging_id = staging_id;
+    if (copy_bytes(request, source->fds[0], staged->fds[0]))
+        return true;
+    upload_discard(request->admin, staging_id);
+    return false;
+}
+
+static DoorAnswer *commit_copy(Request *request, GVariant *described, int64_t staging_id,
+                               const char *partner, const char *path)
+{
+    GVariantBuilder attributes;
+    guint32 mode = 0;
+    gint64 mtime_us = 0;
+    DoorAnswer *answer;
+
+    g_variant_lookup(described, "mode", "u", &mode);
+    g_variant_lookup(described, "mtime_us", "x", &mtime_us);
+    g_variant_builder_init(&attributes, G_VARIANT_TYPE_VARDICT);
+    g_variant_builder_add(&attributes, "{sv}", "mode", g_variant_new_uint32(mode));
+    g_variant_builder_add(&attributes, "{sv}", "mtime_us", g_variant_new_int64(mtime_us));
+    answer = request_ask(request, "Commit",
+                         g_variant_new("(xssa{sv})", staging_id, partner, path, &attributes));
+    if (answer == NULL)
+        upload_discard(request->admin, staging_id);
+    return answer;
+}
+
+static void replay(Request *request, GVariant *described, int64_t id)
+{
+    const char *direction = "", *partner = "", *path = "";
+    g_autoptr(DoorAnswer) answer = NULL;
+    g_autoptr(GVariant) fresh = NULL;
+    int64_t staging_id = 0;
+
+    g_variant_lookup(described, "direction", "&s", &direction);
+    g_variant_lookup(described, "partner", "&s", &partner);
+    g_variant_lookup(described, "path", "&s", &path);
+    if (strcmp(direction, "send") != 0 && strcmp(direction, "offer") != 0) {
+        request_problem(request, 409, "conflict", NULL,
+                        "transfer %" PRId64 " is a %s: only what was sent from here is sent again",
+                        id, direction);
+        return;
+    }
+    if (!stage_copy(request, id, partner, path, &staging_id))
+        return;
+    answer = commit_copy(request, described, staging_id, partner, path);
+    if (answer == NULL)
+        return;
+    fresh = g_variant_get_child_value(answer->value, 0);
+    answer_transfer(request, 202, fresh);
+}
+
+void transfers_replay(Request *request)
+{
+    int64_t id;
+    g_autoptr(GVariant) described = get_transfer(request, &id);
+    g_autofree char *key = NULL;
+
+    if (described == NULL || !reserve(request, &key))
+        return;
+    replay(request, described, id);
+    settle(request, key);
 }
 
 void transfers_receive(Request *request)

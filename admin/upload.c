@@ -42,22 +42,21 @@ Upload *upload_new(Request *request)
     return self;
 }
 
-/* A staged file that nobody committed goes; nobody waits for that. */
-static void discard(Upload *self)
+void upload_discard(Admin *admin, int64_t staging_id)
 {
-    const AdminHost *host = &self->request->admin->host;
+    const AdminHost *host = &admin->host;
     g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
 
-    if (self->staging_id != 0)
-        (void)host->ask("Discard", g_variant_new("(x)", self->staging_id), reply, host->data);
-    self->staging_id = 0;
+    (void)host->ask("Discard", g_variant_new("(x)", staging_id), reply,
+                    host->data); /* the daemon ends */
 }
 
 void upload_free(Upload *self)
 {
     if (self == NULL)
         return;
-    discard(self);
+    if (self->staging_id != 0)
+        upload_discard(self->request->admin, self->staging_id);
     fd_clear(&self->fd);
     g_hash_table_unref(self->fields);
     g_byte_array_unref(self->gathered);

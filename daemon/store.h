@@ -75,6 +75,9 @@ bool transfer_state_parse(const char *text, TransferState *ret_state);
 bool transfer_direction_parse(const char *text, TransferDirection *ret_direction);
 bool transfer_state_is_final(TransferState state);
 
+/* next_retry_us of a transfer that waits until somebody releases it: the last second that can be written. */
+#define TRANSFER_HELD_US (INT64_C(253402300799) * 1000000)
+
 /* What the administration keeps, by kind. Strings are owned. */
 typedef struct {
     char *kind, *id; /* together unique */

@@ -370,6 +370,21 @@ static void retry(DoorCall *call, GVariant *parameters, gpointer data)
         ask(self, call, store_request_get(id), requeue);
 }
 
+static void hold(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Desk *self = data;
+    g_autoptr(GError) error = NULL;
+    gint64 id;
+
+    g_variant_get(parameters, "(x)", &id);
+    if (queue_hold(self->queue, id, &error)) {
+        door_call_return(call, NULL, NULL, 0);
+        return;
+    }
+    error->code = BASE_ERROR_CONFLICT; /* whether there is one is asked by Get */
+    door_call_fail(call, error);
+}
+
 static void answer_cancelled(StoreResult *result, gpointer data)
 {
     Question *question = data;
@@ -606,6 +621,7 @@ static const DoorMethod METHODS[] = {
         {"Get", get},
         {"Retry", retry},
         {"Cancel", cancel},
+        {"Hold", hold},
         {"Status", status},
         {"Reload", reload},
         {"Administer", administer},

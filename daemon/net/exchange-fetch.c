@@ -8,7 +8,6 @@
 #include "daemon/net/receiver.h"
 
 #define DIAG_IO_ERROR     PESIT_DIAG(2, 213)
-#define DIAG_CANCELLED    PESIT_DIAG(2, 216)
 #define DIAG_SPACE        PESIT_DIAG(2, 219)
 #define DIAG_ABNORMAL_END PESIT_DIAG(2, 223)
 #define DIAG_LARGER       PESIT_DIAG(2, 224)
@@ -62,9 +61,7 @@ static bool receive_failed(Exchange *self, Receiver *receiver)
     PesitDiag diag;
 
     if (exchange_is_cancelled(self)) {
-        exchange_end_with(self, OUTCOME_CANCELLED, DIAG_CANCELLED, BASE_ERROR_CANCELLED,
-                          "cancelled");
-        exchange_interrupt(self, DIAG_CANCELLED, PESIT_END_CANCELLED_REQUESTER);
+        exchange_interrupt(self, DIAG_CANCELLED, exchange_end_stopped(self));
         return true;
     }
     if (!receiver_take_failure(receiver, &diag, &error))

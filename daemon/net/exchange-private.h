@@ -8,6 +8,7 @@
 #include "daemon/transfer/context.h"
 
 #define DIAG_RECEIVED_NOT_DELIVERED 225
+#define DIAG_CANCELLED              PESIT_DIAG(2, 216)
 
 /* How deep the selection is, so that it can be closed from anywhere. */
 typedef enum { DEPTH_CONNECTED, DEPTH_SELECTED, DEPTH_OPEN, DEPTH_DATA } Depth;
@@ -44,6 +45,8 @@ void exchange_end_unprepared(Exchange *self, const GError *error);
 void exchange_end_broken(Exchange *self, const PesitEvent *event);
 /* Whether the job was cancelled meanwhile. */
 bool exchange_is_cancelled(const Exchange *self);
+/* The job was cancelled or is held: it ends. Returns PI 19 of its IDT. */
+unsigned exchange_end_stopped(Exchange *self);
 /* A command without parameters. False: the session did not take it. */
 bool exchange_command(Exchange *self, PesitFpduType type, PesitDiag diag);
 /* Takes orders; an abort asked for by the main loop ends the job. False: over. */

@@ -12,7 +12,6 @@
 
 #define EARLY_BYTES            (1u << 20)
 #define DIAG_NO_POINT          PESIT_DIAG(2, 214)
-#define DIAG_CANCELLED         PESIT_DIAG(2, 216)
 #define DIAG_REFUSED           PESIT_DIAG(2, 226)
 #define DIAG_ARTICLE_LONG_CODE 220
 
@@ -81,19 +80,14 @@ static void record_early(Exchange *self)
 /* An orderly end before TRANS.END: the partner does not have it. */
 static void send_failed(Exchange *self, PesitDiag diag, const GError *error)
 {
-    bool cancelled = exchange_is_cancelled(self);
+    bool refused = diag.code == DIAG_ARTICLE_LONG_CODE;
 
-    if (cancelled)
-        exchange_end_with(self, OUTCOME_CANCELLED, DIAG_CANCELLED, BASE_ERROR_CANCELLED,
-                          "cancelled");
-    else
-        exchange_end_local(self,
-                           diag.code == DIAG_ARTICLE_LONG_CODE ? OUTCOME_FAILED : OUTCOME_RETRY,
-                           diag, error);
-    exchange_interrupt(self, diag,
-                       cancelled || diag.code == DIAG_ARTICLE_LONG_CODE
-                               ? PESIT_END_CANCELLED_REQUESTER
-                               : PESIT_END_ERROR);
+    if (exchange_is_cancelled(self)) {
+        exchange_interrupt(self, diag, exchange_end_stopped(self));
+        return;
+    }
+    exchange_end_local(self, refused ? OUTCOME_FAILED : OUTCOME_RETRY, diag, error);
+    exchange_interrupt(self, diag, refused ? PESIT_END_CANCELLED_REQUESTER : PESIT_END_ERROR);
 }
 
 static bool send_data(Exchange *self, Sender *sender)

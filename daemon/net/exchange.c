@@ -108,6 +108,16 @@ bool exchange_is_cancelled(const Exchange *self)
     return atomic_load(&self->job->progress->cancelled);
 }
 
+/* Before its time, and in order. */
+unsigned exchange_end_stopped(Exchange *self)
+{
+    bool held = atomic_load(&self->job->progress->held);
+
+    exchange_end_with(self, held ? OUTCOME_RETRY : OUTCOME_CANCELLED, DIAG_CANCELLED,
+                      BASE_ERROR_CANCELLED, held ? "held" : "cancelled");
+    return held ? PESIT_END_SUSPENDED : PESIT_END_CANCELLED_REQUESTER;
+}
+
 bool exchange_command(Exchange *self, PesitFpduType type, PesitDiag diag)
 {
     PesitCommand command = {.type = type, .diag = diag};

@@ -17,6 +17,7 @@ typedef struct {
     _Atomic unsigned references;
     _Atomic uint64_t bytes;
     _Atomic bool cancelled; /* asked for; the connection sees it between two batches */
+    _Atomic bool held; /* and the transfer is to go on some day: the partner keeps what it has */
 } Progress;
 
 Progress *progress_new(void);

@@ -15,7 +15,8 @@
 
 #define UNFINISHED     (1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING | 1u << TRANSFER_WAITING)
 #define USEC_PER_MSEC  1000
-#define PRIORITY_FIRST 0   /* PI 17 */
+#define PRIORITY_FIRST 0 /* PI 17 */
+#define FOR_EVER_S     UINT32_MAX
 #define LOOK_AGAIN_S   600 /* the clock may be set while we wait for an hour of the day */
 
 /* Place of an entry among those that a connection may take. */
@@ -33,6 +34,7 @@ typedef struct {
     bool cancelling;
     bool ready; /* it has a turn */
     Turn turn;
+    bool holding;     /* by order, once this attempt has ended */
     bool held;        /* until its partner may be called: its error says why */
     uint8_t priority; /* of its virtual file: 0 before 1 before 2 */
     guint timer;      /* of a retry, 0 none */
@@ -291,10 +293,13 @@ static void wait_for_retry(Queue *self, Entry *entry, uint32_t delay_s)
 
     transfer->state = TRANSFER_WAITING;
     place(entry);
-    transfer->next_retry_us = clock_wall_us() + (int64_t)delay_s * USEC_PER_SEC;
-    log_transfer(LOG_TRANSFER_WAITING, transfer);
+    transfer->next_retry_us = delay_s == FOR_EVER_S
+                                      ? TRANSFER_HELD_US
+                                      : clock_wall_us() + (int64_t)delay_s * USEC_PER_SEC;
+    log_transfer(delay_s == FOR_EVER_S ? LOG_TRANSFER_HELD : LOG_TRANSFER_WAITING, transfer);
     record(self, transfer);
-    entry->timer = g_timeout_add_seconds(delay_s, on_retry_time, entry);
+    if (delay_s != FOR_EVER_S)
+        entry->timer = g_timeout_add_seconds(delay_s, on_retry_time, entry);
 }
 
 static uint32_t choose_delay_s(const Partner *partner, uint32_t attempts)
@@ -313,6 +318,20 @@ static bool may_have_arrived(const Entry *entry, const Transfer *transfer)
            atomic_load(&entry->progress->bytes) >= transfer->size_bytes;
 }
 
+/* Until somebody releases it. */
+static void hold_by_order(Queue *self, Entry *entry)
+{
+    Transfer *transfer = entry->transfer;
+
+    entry->holding = false;
+    g_free(transfer->error);
+    transfer->error = g_strdup("held until it is released");
+    transfer->diag_type = 0;
+    transfer->diag_code = 0;
+    transfer->cause = 0;
+    wait_for_retry(self, entry, FOR_EVER_S);
+}
+
 static void retry(Queue *self, Entry *entry, const Job *job)
 {
     Transfer *transfer = entry->transfer;
@@ -328,6 +347,10 @@ static void retry(Queue *self, Entry *entry, const Job *job)
         g_free(transfer->error);
         transfer->error = g_steal_pointer(&text);
         finish(self, entry, TRANSFER_FAILED);
+        return;
+    }
+    if (entry->holding) {
+        hold_by_order(self, entry);
         return;
     }
     transfer->attempts = job->progressed ? 1 : transfer->attempts + 1;
@@ -368,10 +391,16 @@ static void take_outcome(Queue *self, Entry *entry, Job *job)
         retry(self, entry, job);
         break;
     case OUTCOME_RETRY_LATER:
-        wait_for_retry(self, entry, choose_delay_s(job->partner, entry->transfer->attempts));
+        if (entry->holding)
+            hold_by_order(self, entry);
+        else
+            wait_for_retry(self, entry, choose_delay_s(job->partner, entry->transfer->attempts));
         break;
     case OUTCOME_RETURNED:
-        entry->transfer->state = TRANSFER_QUEUED;
+        if (entry->holding)
+            hold_by_order(self, entry);
+        else
+            entry->transfer->state = TRANSFER_QUEUED;
         break;
     }
     /* the entry is gone when it was finished */
@@ -657,6 +686,7 @@ static gboolean end_wait(gpointer key, gpointer value, gpointer data)
 
     (void)key;
     if (entry->transfer->state != TRANSFER_WAITING ||
+        entry->transfer->next_retry_us == TRANSFER_HELD_US ||
         !config_is_partner_changed(change->before, change->after, entry->transfer->partner))
         return FALSE;
     if (entry->timer != 0)
@@ -721,7 +751,8 @@ void queue_add(Queue *self, Transfer *transfer)
     entry->transfer = transfer;
     entry->held = transfer->state == TRANSFER_QUEUED && transfer->error != NULL;
     set_priority(self, entry);
-    transfer->state = TRANSFER_QUEUED;
+    if (transfer->state != TRANSFER_WAITING || transfer->next_retry_us != TRANSFER_HELD_US)
+        transfer->state = TRANSFER_QUEUED;
     g_tree_insert(self->entries, id, entry);
     entry->key = path_key(transfer->partner, transfer->path);
     g_hash_table_replace(self->by_path, g_strdup(entry->key), entry);
@@ -781,6 +812,24 @@ const Transfer *queue_find_path(const Queue *self, const char *partner, const ch
     return entry != NULL ? entry->transfer : NULL;
 }
 
+/* The connection that has it ends it in order. */
+static void interrupt(Queue *self, Entry *entry)
+{
+    int64_t id = entry->transfer->id;
+
+    atomic_store(&entry->progress->cancelled, true);
+    for (guint i = 0; i < self->links->len; i++) {
+        const Link *link = g_ptr_array_index(self->links, i);
+        Order *order;
+
+        if (link->id != id)
+            continue;
+        order = order_new(ORDER_CANCEL);
+        order->id = id;
+        connection_order(link->connection, order);
+    }
+}
+
 bool queue_cancel(Queue *self, int64_t id, GError **error)
 {
     Entry *entry = find_entry(self, id);
@@ -795,17 +844,30 @@ bool queue_cancel(Queue *self, int64_t id, GError **error)
         return true;
     }
     entry->cancelling = true;
-    atomic_store(&entry->progress->cancelled, true);
-    for (guint i = 0; i < self->links->len; i++) {
-        const Link *link = g_ptr_array_index(self->links, i);
-        Order *order;
+    interrupt(self, entry);
+    return true;
+}
 
-        if (link->id != id)
-            continue;
-        order = order_new(ORDER_CANCEL);
-        order->id = id;
-        connection_order(link->connection, order);
+bool queue_hold(Queue *self, int64_t id, GError **error)
+{
+    Entry *entry = find_entry(self, id);
+
+    if (entry == NULL) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
+                    "transfer %" G_GINT64_FORMAT " is not waiting or running", id);
+        return false;
     }
+    if (entry->progress != NULL) {
+        entry->holding = true;
+        atomic_store(&entry->progress->held, true);
+        interrupt(self, entry);
+        return true;
+    }
+    if (entry->timer != 0)
+        g_source_remove(entry->timer);
+    entry->timer = 0;
+    entry->held = false;
+    hold_by_order(self, entry);
     return true;
 }
 
@@ -820,6 +882,8 @@ bool queue_retry(Queue *self, int64_t id, GError **error)
     }
     if (entry->timer != 0)
         g_source_remove(entry->timer);
+    if (entry->transfer->next_retry_us == TRANSFER_HELD_US)
+        g_clear_pointer(&entry->transfer->error, g_free);
     (void)on_retry_time(entry); /* the same as when its time comes */
     return true;
 }

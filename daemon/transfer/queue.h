@@ -40,6 +40,9 @@ const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress
 const Transfer *queue_find_path(const Queue *self, const char *partner, const char *path);
 /* Cancels; a running transfer is interrupted first. NOT_FOUND. */
 bool queue_cancel(Queue *self, int64_t id, GError **error);
+/* It waits until queue_retry; a running transfer is interrupted first, and goes on at its last point then.
+ * NOT_FOUND. */
+bool queue_hold(Queue *self, int64_t id, GError **error);
 /* A waiting transfer is tried at once. NOT_FOUND. */
 bool queue_retry(Queue *self, int64_t id, GError **error);
 /* Permission bits and time shown in the mount, kept through what runs; nothing when it is not here. */
