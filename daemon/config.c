@@ -574,6 +574,7 @@ static bool check_store(const Reader *self, Config *config, const config_setting
     const config_setting_t *older = look_up(root, "paths.store");
     const config_setting_t *path = look_up(root, "store.path");
     const config_setting_t *conninfo = look_up(root, "store.conninfo");
+    const config_setting_t *password = look_up(root, "store.password");
     const char *schema = config->store_schema;
 
     if (older != NULL && path != NULL)
@@ -581,6 +582,11 @@ static bool check_store(const Reader *self, Config *config, const config_setting
     if (config->store_backend == STORE_SQLITE && conninfo != NULL)
         return complain(self, conninfo, error,
                         "'store.conninfo' needs 'store.backend' \"postgres\"");
+    if (config->store_backend == STORE_SQLITE && password != NULL)
+        return complain(self, password, error,
+                        "'store.password' needs 'store.backend' \"postgres\"");
+    if (config->store_password != NULL && secret_is_verifier(config->store_password))
+        return complain(self, password, error, "'store.password': a verifier cannot be presented");
     if (config->store_backend == STORE_POSTGRES && path != NULL)
         return complain(self, path, error, "'store.path' needs 'store.backend' \"sqlite\"");
     if (strspn(schema, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(schema) ||
@@ -836,6 +842,7 @@ void config_unref(Config *config)
     g_free(config->socket_path);
     g_free(config->store_path);
     g_free(config->store_conninfo);
+    secret_unref(config->store_password);
     g_free(config->store_schema);
     g_free(config->store_owner);
     g_free(config->key_file);

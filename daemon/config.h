@@ -46,6 +46,7 @@ typedef struct {
     uint32_t socket_mode; /* permission bits */
     StoreBackend store_backend;
     char *store_path;       /* SQLite file */
+    Secret *store_password; /* PostgreSQL, or NULL */
     char *store_conninfo;   /* PostgreSQL: libpq's text or URI; NULL: all from PG* */
     char *store_schema;     /* PostgreSQL */
     char *store_owner;      /* PostgreSQL: who we are among the daemons of the schema; NULL: "" */

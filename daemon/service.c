@@ -591,10 +591,20 @@ static Store *open_store(const Config *config, GError **error)
                               .schema = config->store_schema,
                               .owner = config->store_owner,
                               .wait_ms = config->store_wait_ms};
+    size_t length = 0;
+    const char *secret =
+            config->store_password != NULL ? secret_get(config->store_password, &length) : NULL;
+    char *password = secret != NULL ? g_strndup(secret, length) : NULL;
+    Store *store;
 
     if (config->store_backend == STORE_POSTGRES)
         settings.conninfo = config->store_conninfo != NULL ? config->store_conninfo : "";
-    return store_open(&settings, error);
+    settings.password = password;
+    store = store_open(&settings, error);
+    if (password != NULL)
+        explicit_bzero(password, length);
+    g_free(password);
+    return store;
 }
 
 static const Config *config_now(gpointer data)

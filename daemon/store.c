@@ -528,6 +528,7 @@ Store *store_open(const StoreSettings *settings, GError **error)
     DbTarget target = {.kind = settings->conninfo != NULL ? DB_POSTGRES : DB_SQLITE,
                        .path = settings->path,
                        .conninfo = settings->conninfo,
+                       .password = settings->password,
                        .schema = settings->schema,
                        .owner = owner,
                        .migrations = SQL_CLUSTER_MIGRATIONS};

@@ -109,6 +109,7 @@ typedef struct Store Store;
 typedef struct {
     const char *path;     /* SQLite: the file */
     const char *conninfo; /* PostgreSQL: libpq's text or URI, may be empty; NULL: SQLite */
+    const char *password; /* PostgreSQL; NULL: libpq looks where it always does */
     const char *schema;   /* PostgreSQL */
     const char *owner;    /* PostgreSQL: our name among the daemons of the schema; NULL: "" */
     uint32_t wait_ms;     /* how long requests wait for a database that went away */

@@ -24,9 +24,10 @@ typedef struct {
     DbKind kind;
     const char *path; /* SQLite: the file */
     const char
-            *conninfo;  /* PostgreSQL: libpq's text or URI; what it leaves out, PG* variables say */
-    const char *schema; /* PostgreSQL: made when missing; the only one that is searched */
-    const char *owner;  /* PostgreSQL: who we are among the daemons of the schema; never NULL */
+            *conninfo; /* PostgreSQL: libpq's text or URI; what it leaves out, PG* variables say */
+    const char *password; /* PostgreSQL: NULL: conninfo, PG* variables or a passfile have it */
+    const char *schema;   /* PostgreSQL: made when missing; the only one that is searched */
+    const char *owner;    /* PostgreSQL: who we are among the daemons of the schema; never NULL */
     const SqlMigration *migrations; /* what it must have */
 } DbTarget;
 

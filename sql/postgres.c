@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     Db base;
     PGconn *connection;
-    char *conninfo, *schema, *owner;
+    char *conninfo, *password, *schema, *owner;
     bool prepared[SQL_COUNT];
     /* the started statement */
     SqlStatement statement;
@@ -446,8 +446,8 @@ static void connect_to(PostgresDb *self)
                     {"keepalives_interval", "2", NULL},
                     {"keepalives_count", "3", NULL},
                     {"tcp_user_timeout", "10000", NULL}};
-    const char *keywords[G_N_ELEMENTS(DEFAULTS) + 3] = {NULL};
-    const char *values[G_N_ELEMENTS(DEFAULTS) + 3] = {NULL};
+    const char *keywords[G_N_ELEMENTS(DEFAULTS) + 4] = {NULL};
+    const char *values[G_N_ELEMENTS(DEFAULTS) + 4] = {NULL};
     size_t count = 0;
 
     for (size_t i = 0; i < G_N_ELEMENTS(DEFAULTS); i++) {
@@ -458,6 +458,8 @@ static void connect_to(PostgresDb *self)
     }
     keywords[count] = "dbname"; /* expanded: goes before what stands above */
     values[count++] = self->conninfo;
+    keywords[count] = "password"; /* NULL: not said here */
+    values[count++] = self->password;
     keywords[count] = "client_encoding";
     values[count] = "UTF8";
     self->connection = PQconnectdbParams(keywords, values, 1);
@@ -619,6 +621,9 @@ static void postgres_close(Db *db)
     for (unsigned i = 0; i < PARAMETERS_MAX; i++)
         g_free(self->parameters[i]);
     g_free(self->conninfo);
+    if (self->password != NULL)
+        explicit_bzero(self->password, strlen(self->password));
+    g_free(self->password);
     g_free(self->schema);
     g_free(self->owner);
     g_free(self->base.name);
@@ -656,6 +661,7 @@ Db *postgres_open(const DbTarget *target, GError **error)
                  .batch_limit = BATCH_MAX,
                  .name = g_strdup_printf("database schema '%s'", target->schema)};
     self->conninfo = g_strdup(target->conninfo);
+    self->password = g_strdup(target->password);
     self->schema = g_strdup(target->schema);
     self->owner = g_strdup(target->owner);
     self->mark = clock_wall_us();

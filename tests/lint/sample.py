@@ -12,9 +12,9 @@ import tempfile
 
 COMMENTED = re.compile(r"^( *)#(\S)", re.M)
 # what does not go with the other kind of store
-STORES = {("    conninfo ", "    schema ", "    owner "): "sqlite", ("    path ",): "postgres"}
+STORES = {("    conninfo ", "    password ", "    schema ", "    owner "): "sqlite", ("    path ",): "postgres"}
 LEFT_OUT = {"paths.store"}
-SECRETS = ("first.key", "bank1.received", "bank1.expected")
+SECRETS = ("first.key", "database.password", "bank1.received", "bank1.expected")
 
 
 def check(pesitd, path):

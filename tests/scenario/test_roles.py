@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two clusters in one database, each with a role of its own: each daemon runs, and neither role reaches the other's rows."""
+"""Roles of PostgreSQL: each reaches the rows of its own cluster only, and its password may come from a file."""
 import pathlib
 import subprocess
 
@@ -45,3 +45,23 @@ def test_a_role_reaches_its_own_schema_only(tmp_path, server):
     other.process.wait(10)
     for node in nodes:
         node.stop()
+
+
+def test_the_password_of_the_role_may_be_a_file(tmp_path, server):
+    made = psql(server.conninfo, "-v", "schema=cluster_one", "-v", "role=cluster_one", "-v", "password=canary-42", "-f", CREATE)
+    assert made.returncode == 0, made.stderr
+    rules = pathlib.Path(server.folder, "data/pg_hba.conf")
+    rules.write_text("local all cluster_one scram-sha-256\n" + rules.read_text(encoding="utf-8"), encoding="utf-8")
+    server.execute("SELECT pg_reload_conf()")
+    server.conninfo = server.conninfo.replace("user=postgres", "user=cluster_one")
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n", encoding="utf-8")
+    node = Bare(tmp_path / "node", "ONE", "", server.store("cluster_one", 'password = "file:%s";' % secret))
+    with pytest.raises(AssertionError):
+        node.start()
+    node.process.wait(10)
+    assert 'password authentication failed for user "cluster_one"' in node.log()
+    secret.write_text("canary-42\n", encoding="utf-8")
+    node.start()
+    assert node.control("status")["store"] == "ok" and "canary-42" not in node.log()
+    node.stop()
