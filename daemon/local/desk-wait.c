@@ -19,7 +19,7 @@ typedef struct {
     int64_t id;          /* 0: not known yet */
     char *key;           /* fetch: "PARTNER/path"; wait: NULL */
     int64_t deadline_us; /* wall */
-    guint timer;
+    guint timer;         /* 0: the time is over */
 } Waiter;
 
 void desk_waiter_free(gpointer data)
@@ -69,6 +69,8 @@ static gboolean on_time_over(gpointer data)
     const Transfer *transfer = queue_find(self->queue, waiter->id, NULL);
 
     waiter->timer = 0;
+    if (transfer == NULL && waiter->key != NULL)
+        return G_SOURCE_REMOVE; /* the store has its row in hand, the first or the last: it is told then */
     if (transfer != NULL)
         answer(waiter, transfer);
     else
@@ -207,6 +209,21 @@ static void settle_fetch(FetchCall *fetch, const Transfer *transfer)
     }
 }
 
+/* Those whose time was over before there was a transfer to tell of. */
+static void tell_late(Desk *self, int64_t id)
+{
+    const Transfer *transfer = queue_find(self->queue, id, NULL);
+
+    for (guint i = self->waiters->len; transfer != NULL && i > 0; i--) {
+        Waiter *waiter = g_ptr_array_index(self->waiters, i - 1);
+
+        if (waiter->id != id || waiter->timer != 0)
+            continue;
+        answer(waiter, transfer);
+        g_ptr_array_remove_index_fast(self->waiters, i - 1);
+    }
+}
+
 static void on_fetch_inserted(StoreResult *result, gpointer data)
 {
     FetchCall *fetch = data;
@@ -214,8 +231,11 @@ static void on_fetch_inserted(StoreResult *result, gpointer data)
     if (result->error != NULL) {
         fail_fetch(fetch, result->error);
     } else {
+        int64_t id = result->transfer->id;
+
         settle_fetch(fetch, result->transfer);
         queue_add(fetch->desk->queue, g_steal_pointer(&result->transfer));
+        tell_late(fetch->desk, id);
     }
     store_result_free(result);
     fetch_call_free(fetch);

@@ -113,7 +113,9 @@ def test_replay_is_a_new_transfer_and_retry_the_same(api, bank):
 
 def test_replay_of_what_cannot_be_is_told(api, bank, company):
     bank.control("send", "COMPANY", __file__, "dispo/D")
-    fetched = api.post(T + "/receive", {"partner": "BANK1", "path": "releves/D"}).json["transferId"]
+    answer = api.post(T + "/receive", {"partner": "BANK1", "path": "releves/D"})
+    assert answer.status == 202, answer
+    fetched = answer.json["transferId"]
     wait(api, fetched, "done")
     assert "fetch" in order(api, fetched, "replay", 409)["detail"]
     with open(__file__, "rb") as file:
