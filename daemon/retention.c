@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A page of expired rows per turn: the bytes go first, then the row says so; a stop between the two is made
- * good by the next turn. Main loop only.
+ * good by the next turn. Rows go in a pass over the history from its oldest row, a few at a time with pauses, so that
+ * transfers do not wait for it. Main loop only.
  */
 #include "daemon/retention.h"
 
@@ -11,12 +12,22 @@
 
 #define TURN_S    60
 #define PAGE_ROWS 200
+#define STEP_ROWS 200 /* of a pass over the history */
+#define PAUSE_MS  50  /* between its steps */
+#define RECENT_S  60  /* ended just now: somebody may still wait for it */
 
 struct Retention {
     Store *store;
     Spool *spool;
     Config *config;
     guint timer;
+    /* the pass over the history */
+    bool passing;
+    guint pause;
+    int64_t after_id;
+    int64_t excess;    /* rows beyond retention.rows */
+    unsigned removing; /* asked for, not yet answered */
+    bool at_end;
 };
 
 static void on_marked(StoreResult *result, gpointer data)
@@ -44,12 +55,117 @@ static void on_expired(StoreResult *result, gpointer data)
     store_result_free(result);
 }
 
+/* rows */
+
+static bool is_free(const Retention *self, const Transfer *transfer, int64_t now_us)
+{
+    bool received = transfer->direction == DIRECTION_RECEIVE && transfer->state == TRANSFER_DONE;
+    uint32_t kept_s = received ? MAX(RECENT_S, self->config->repeat_retention_s) : RECENT_S;
+
+    return transfer_state_is_final(transfer->state) && !transfer->data_kept &&
+           transfer->finished_us < now_us - (int64_t)kept_s * USEC_PER_SEC &&
+           !(received && !transfer->hidden &&
+             spool_inbox_has(self->spool, transfer->partner, transfer->path));
+}
+
+static bool is_old(const Retention *self, int64_t time_us, int64_t now_us)
+{
+    return self->config->rows_retention_s != 0 &&
+           time_us < now_us - (int64_t)self->config->rows_retention_s * USEC_PER_SEC;
+}
+
+static void begin_step(Retention *self);
+
+static gboolean on_pause_over(gpointer data)
+{
+    Retention *self = data;
+
+    self->pause = 0;
+    begin_step(self);
+    return G_SOURCE_REMOVE;
+}
+
+static void end_step(Retention *self)
+{
+    self->passing = !self->at_end;
+    if (self->passing)
+        self->pause = g_timeout_add(PAUSE_MS, on_pause_over, self);
+}
+
+static void on_removed(StoreResult *result, gpointer data)
+{
+    Retention *self = data;
+
+    if (result->error != NULL && result->error->code != BASE_ERROR_NOT_FOUND) {
+        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+        self->at_end = true;
+    }
+    store_result_free(result); /* not found: another daemon's, or its offer is still there */
+    self->removing--;
+    if (self->removing == 0)
+        end_step(self);
+}
+
+static void on_oldest(StoreResult *result, gpointer data)
+{
+    Retention *self = data;
+    int64_t now_us = clock_wall_us();
+    bool old = false;
+
+    self->removing = 1; /* this step itself */
+    for (guint i = 0; result->error == NULL && i < result->transfers->len; i++) {
+        const Transfer *transfer = g_ptr_array_index(result->transfers, i);
+
+        self->after_id = transfer->id;
+        old = old || is_old(self, transfer->created_us, now_us);
+        if (!is_free(self, transfer, now_us) ||
+            (self->excess <= 0 && !is_old(self, transfer->finished_us, now_us)))
+            continue;
+        self->excess--;
+        self->removing++;
+        store_submit(self->store, store_request_remove(transfer->id), on_removed, self);
+    }
+    self->at_end = result->error != NULL || result->transfers->len < STEP_ROWS ||
+                   (!old && self->excess <= 0);
+    store_result_free(result); /* an error: the next turn begins again */
+    self->removing--;
+    if (self->removing == 0)
+        end_step(self);
+}
+
+static void on_tally(StoreResult *result, gpointer data)
+{
+    Retention *self = data;
+
+    self->excess = result->error == NULL && self->config->rows_max != 0
+                           ? (int64_t)result->number - self->config->rows_max
+                           : 0;
+    store_result_free(result);
+    store_submit(self->store, store_request_oldest(self->after_id, STEP_ROWS), on_oldest, self);
+}
+
+/* Counted again for each step: other daemons remove too. */
+static void begin_step(Retention *self)
+{
+    store_submit(self->store, store_request_tally(0, 0), on_tally, self);
+}
+
+static void begin_pass(Retention *self)
+{
+    if (self->passing || (self->config->rows_retention_s == 0 && self->config->rows_max == 0))
+        return;
+    self->passing = true;
+    self->after_id = 0;
+    begin_step(self);
+}
+
 static gboolean on_turn(gpointer data)
 {
     Retention *self = data;
     int64_t before_us = clock_wall_us() - (int64_t)self->config->history_retention_s * USEC_PER_SEC;
 
     store_submit(self->store, store_request_expired(before_us, PAGE_ROWS), on_expired, self);
+    begin_pass(self);
     return G_SOURCE_CONTINUE;
 }
 
@@ -61,6 +177,7 @@ Retention *retention_new(Store *store, Spool *spool, Config *config)
     self->spool = spool;
     self->config = config_ref(config);
     self->timer = g_timeout_add_seconds(TURN_S, on_turn, self);
+    begin_pass(self);
     return self;
 }
 
@@ -69,6 +186,8 @@ void retention_free(Retention *self)
     if (self == NULL)
         return;
     g_source_remove(self->timer);
+    if (self->pause != 0)
+        g_source_remove(self->pause);
     config_unref(self->config);
     g_free(self);
 }
@@ -77,4 +196,5 @@ void retention_set_config(Retention *self, Config *config)
 {
     config_unref(self->config);
     self->config = config_ref(config);
+    begin_pass(self);
 }

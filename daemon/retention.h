@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removes the bytes of transfers that ended long ago, a few at a time; their rows stay as history. What was
- * received stays in the inbox: it belongs to whoever reads it there. Main loop only.
+ * Removes the bytes of transfers that ended long ago, a few at a time, and later or when they are too many their rows.
+ * What was received stays in the inbox: it belongs to whoever reads it there, and its row stays with it. Main loop only.
  */
 #pragma once
 

@@ -399,6 +399,48 @@ StoreRequest *store_request_expired(int64_t before_us, uint32_t limit)
     return self;
 }
 
+static bool start_oldest(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_OLDEST, error))
+        return false;
+    db_bind_number(db, 1, self->numbers[0]);
+    db_bind_number(db, 2, self->numbers[1]);
+    return true;
+}
+
+StoreRequest *store_request_oldest(int64_t after_id, uint32_t limit)
+{
+    StoreRequest *self = store_request_new(start_oldest, finish_all);
+
+    self->numbers[0] = after_id;
+    self->numbers[1] = limit;
+    return self;
+}
+
+static bool start_remove(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_REMOVE, error))
+        return false;
+    db_bind_number(db, 1, self->numbers[0]);
+    db_bind_text(db, 2, self->owner);
+    return true;
+}
+
+static void finish_remove(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    if (db_step(db, &result->error) == DB_DONE)
+        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
+                    "transfer %" G_GINT64_FORMAT " is not to be removed", self->numbers[0]);
+}
+
+StoreRequest *store_request_remove(int64_t id)
+{
+    StoreRequest *self = store_request_new_writing(start_remove, finish_remove);
+
+    self->numbers[0] = id;
+    return self;
+}
+
 static bool start_tally(const StoreRequest *self, Db *db, GError **error)
 {
     if (!db_start(db, SQL_TRANSFER_TALLY, error))

@@ -201,6 +201,11 @@ StoreRequest *store_request_unfinished(void);
 StoreRequest *store_request_count(const char *counter);
 /* Finished rows whose data may go: finished before a wall time and data_kept; at most limit. */
 StoreRequest *store_request_expired(int64_t before_us, uint32_t limit);
+/* Rows by number, after one; at most limit. */
+StoreRequest *store_request_oldest(int64_t after_id, uint32_t limit);
+/* Removes a final row of this daemon whose data are gone; NOT_FOUND: it is not such a row, or the offer that it served can
+ * still be given out. */
+StoreRequest *store_request_remove(int64_t id);
 /* Number of rows in some states of some directions (bit masks): result.number. */
 StoreRequest *store_request_tally(unsigned states, unsigned directions);
 /* Persisted secret text of a partner (changed passwords): set and get; result.transfer->error holds the

@@ -113,6 +113,12 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_TRANSFER_EXPIRED] =
         "SELECT " COLUMNS " FROM transfer_history WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
         "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",
+    [SQL_TRANSFER_OLDEST] = "SELECT " COLUMNS " FROM transfer_history WHERE id > $1 ORDER BY id LIMIT $2",
+    /* a service tells that its offer was given out: it stays as long as the offer can be */
+    [SQL_TRANSFER_REMOVE] =
+        "DELETE FROM transfer_history WHERE id = $1 AND owner = $2 AND state >= 4 AND data_kept = 0 AND NOT EXISTS "
+        "(SELECT 1 FROM transfer_history AS offer WHERE offer.id = transfer_history.offer_id AND "
+        "(offer.state < 4 OR offer.data_kept = 1)) RETURNING id",
     /* the sums of all partners, and the rows that are not final */
     [SQL_TRANSFER_TALLY] =
         "SELECT coalesce(sum(transfers), 0) FROM (SELECT transfers FROM transfer_sums WHERE partner = '' AND "
