@@ -147,6 +147,19 @@ void files_create(Request *request);
 void files_update(Request *request);
 void files_remove(Request *request);
 
+/* fleet.c */
+
+void cluster_partners_list(Request *request);
+void cluster_partners_create(Request *request);
+void cluster_partners_show(Request *request);
+void cluster_partners_update(Request *request);
+void cluster_partners_remove(Request *request);
+void cluster_files_list(Request *request);
+void cluster_files_create(Request *request);
+void cluster_files_show(Request *request);
+void cluster_files_update(Request *request);
+void cluster_files_remove(Request *request);
+
 /* records.c: clusters, registries, orchestrators */
 
 void records_list(Request *request);

@@ -25,6 +25,7 @@ typedef struct {
     gpointer data;
     const char *
             first_key; /* becomes an administrator's key when there is no key; or NULL. Borrowed for start */
+    const char *schema; /* of our cluster, "cluster_" and its id; borrowed, longer-lived */
     uint32_t requests_per_s;
     uint32_t connections;
 } AdminHost;

@@ -69,6 +69,7 @@ typedef struct {
     Service *service;
     Admin *admin;
     Front *front;
+    char *schema; /* a reload does not change it */
 } Daemon;
 
 static bool ask_service(const char *method, GVariant *parameters, Reply *reply, gpointer data)
@@ -161,6 +162,7 @@ static bool start_admin(Daemon *self, GError **error)
                       .heartbeat_us = heartbeat_us,
                       .data = self,
                       .first_key = first_key,
+                      .schema = self->schema,
                       .requests_per_s = config->admin_rate_per_s,
                       .connections = config->admin_connections};
     ServiceHooks hooks = {on_change, administer, renew, self};
@@ -205,7 +207,7 @@ static bool start(Daemon *self, const char *path, Config *config, int ready_fd, 
 static int run(const char *path, Config *config, int ready_fd)
 {
     g_autoptr(GError) error = NULL;
-    Daemon self = {.handed = handed_take()};
+    Daemon self = {.handed = handed_take(), .schema = g_strdup(config->store_schema)};
     bool started;
 
     log_configure(config->log_level, config->log_format);
@@ -219,6 +221,7 @@ static int run(const char *path, Config *config, int ready_fd)
     stop_admin(&self);
     service_stop(self.service);
     handed_free(self.handed);
+    g_free(self.schema);
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -63,6 +63,24 @@ def test_records_of_the_fleet(api):
     assert api.get(where).status == 404
 
 
+def test_partners_of_our_own_cluster(api):
+    ours = "/api/v1/clusters/local"
+    made = api.post(ours + "/partners", {"partnerId": "FLEET", "name": "of the fleet", "password": "secret", "enabled": True})
+    assert made.status == 201 and made.headers["Location"] == ours + "/partners/FLEET", made
+    filed = api.post(ours + "/virtual-files", {"partnerId": "FLEET", "fileId": "in/*", "name": "all", "direction": "RECEIVE",
+                                               "sendDirectory": "/s", "receiveDirectory": "/r", "filenamePattern": "*"})
+    assert filed.status == 201 and filed.json["description"] == "all", filed
+    assert "FLEET" in [p["id"] for p in api.get("/api/v1/config/partners").json] == [p["id"] for p in api.get(ours + "/partners").json]
+    assert api.ask("PUT", ours + "/partners/FLEET", {"enabled": False}).json["enabled"] is False
+    assert api.get(ours + "/virtual-files/FLEET%2Fin%2F%2A").json["mode"] == "receive"
+    assert api.ask("DELETE", ours + "/virtual-files/FLEET%2Fin%2F%2A").status == 204
+    assert api.ask("DELETE", ours + "/partners/FLEET").status == 204
+    other = api.post("/api/v1/clusters", {"name": "away"}).json["id"]
+    told = api.get("/api/v1/clusters/%s/partners" % other)
+    assert told.status == 501 and told.json["type"] == "urn:pesitfs:problem:elsewhere"
+    assert api.get("/api/v1/clusters/nowhere/partners").status == 404
+
+
 def test_metrics_are_prometheus(api):
     text = api.get("/metrics").body
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
