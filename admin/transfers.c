@@ -678,7 +678,7 @@ static bool stage_copy(Request *request, int64_t id, const char *partner, const 
                        int64_t *ret_staging_id)
 {
     g_autoptr(DoorAnswer) source = request_ask(request, "Open", g_variant_new("(x)", id));
-    g_autoptr(DoorAnswer) staged = NULL, discarded = NULL;
+    g_autoptr(DoorAnswer) staged = NULL;
     gint64 staging_id = 0;
 
     if (source == NULL)
