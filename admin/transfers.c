@@ -3,6 +3,7 @@
 #include "admin/admin-private.h"
 
 #include "base/clock.h"
+#include "daemon/local/description.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -74,41 +75,35 @@ static void write_stored(GString *out, const char *key, const Transfer *t)
     json_close(out, '}');
 }
 
-/* from the local door's dictionary, which knows what runs */
+/* from the local door, which knows what runs */
 void transfer_write(GString *out, const char *key, GVariant *described)
 {
     g_autoptr(Transfer) t = transfer_new();
-    const char *text = NULL;
-    guint64 progress = 0;
-    guint32 number = 0;
+    Description d;
 
-    g_variant_lookup(described, "id", "x", &t->id);
-    if (g_variant_lookup(described, "state", "&s", &text))
-        (void)transfer_state_parse(text, &t->state); /* the daemon's own words */
-    if (g_variant_lookup(described, "direction", "&s", &text))
-        (void)transfer_direction_parse(text, &t->direction); /* same */
-    g_variant_lookup(described, "partner", "s", &t->partner);
-    g_variant_lookup(described, "path", "s", &t->path);
-    g_variant_lookup(described, "file_name", "s", &t->file_name);
-    g_variant_lookup(described, "size_bytes", "t", &t->size_bytes);
-    g_variant_lookup(described, "transfer_id", "u", &t->transfer_id);
-    g_variant_lookup(described, "attempts", "u", &t->attempts);
-    g_variant_lookup(described, "created_us", "x", &t->created_us);
-    g_variant_lookup(described, "updated_us", "x", &t->updated_us);
-    g_variant_lookup(described, "finished_us", "x", &t->finished_us);
-    g_variant_lookup(described, "next_retry_us", "x", &t->next_retry_us);
-    g_variant_lookup(described, "progress_bytes", "t", &progress);
-    if (g_variant_lookup(described, "diag", "&s", &text) && text[0] != '\0') {
-        t->diag_type = (uint8_t)g_ascii_digit_value(text[0]);
-        number = (guint32)g_ascii_strtoull(text + 2, NULL, 10);
-        t->diag_code = (uint16_t)number;
+    if (!description_read(described, &d))
+        return;
+    t->id = d.id;
+    (void)transfer_state_parse(d.state, &t->state);             /* the daemon's own words */
+    (void)transfer_direction_parse(d.direction, &t->direction); /* same */
+    t->partner = g_strdup(d.partner);
+    t->path = g_strdup(d.path);
+    t->file_name = g_strdup(d.file_name);
+    t->size_bytes = d.size_bytes;
+    t->transfer_id = d.transfer_id;
+    t->attempts = d.attempts;
+    t->created_us = d.created_us;
+    t->updated_us = d.updated_us;
+    t->finished_us = d.finished_us;
+    t->next_retry_us = d.next_retry_us;
+    if (d.diag[0] != '\0') {
+        t->diag_type = (uint8_t)g_ascii_digit_value(d.diag[0]);
+        t->diag_code = (uint16_t)g_ascii_strtoull(d.diag + 2, NULL, 10);
     }
-    if (g_variant_lookup(described, "error", "&s", &text) && text[0] != '\0')
-        t->error = g_strdup(text);
-    if (g_variant_lookup(described, "sha256", "&s", &text) && text[0] != '\0')
-        t->sha256 = g_strdup(text);
+    t->error = d.error[0] != '\0' ? g_strdup(d.error) : NULL;
+    t->sha256 = d.sha256[0] != '\0' ? g_strdup(d.sha256) : NULL;
     json_open(out, key, '{');
-    write_fields(out, t, t->state, progress);
+    write_fields(out, t, t->state, d.progress_bytes);
     json_close(out, '}');
 }
 
@@ -350,7 +345,7 @@ static GVariant *get_transfer(Request *request, int64_t *ret_id)
 {
     g_autoptr(DoorAnswer) answer = NULL;
     g_autoptr(GVariant) described = NULL;
-    const char *partner = "";
+    Description d;
 
     if (!read_id(request, ret_id))
         return NULL;
@@ -358,8 +353,8 @@ static GVariant *get_transfer(Request *request, int64_t *ret_id)
     if (answer == NULL)
         return NULL;
     described = g_variant_get_child_value(answer->value, 0);
-    g_variant_lookup(described, "partner", "&s", &partner);
-    if (g_strcmp0(choose_partner(request, partner), partner) != 0) {
+    if (!description_read(described, &d) ||
+        g_strcmp0(choose_partner(request, d.partner), d.partner) != 0) {
         request_problem(request, 404, "not-found", "id", "transfer %" PRId64 " not found", *ret_id);
         return NULL;
     }

@@ -5,6 +5,7 @@
 #include "daemon/local/client-private.h"
 
 #include "base/error.h"
+#include "daemon/local/description.h"
 
 static GVariant *call(Client *self, const char *name, GVariant *parameters, unsigned timeout_ms,
                       GError **error)
@@ -38,6 +39,7 @@ void client_transfer_free(ClientTransfer *transfer)
     g_free(transfer->error);
     g_free(transfer->sha256);
     g_free(transfer->peer);
+    g_free(transfer->owner);
     g_free(transfer);
 }
 
@@ -62,13 +64,6 @@ static uint64_t take_u64(GVariantDict *dictionary, const char *key)
     return g_variant_dict_lookup(dictionary, key, "t", &value) ? value : 0;
 }
 
-static int64_t take_i64(GVariantDict *dictionary, const char *key)
-{
-    int64_t value = 0;
-
-    return g_variant_dict_lookup(dictionary, key, "x", &value) ? value : 0;
-}
-
 static bool take_bool(GVariantDict *dictionary, const char *key)
 {
     gboolean value = FALSE;
@@ -76,40 +71,11 @@ static bool take_bool(GVariantDict *dictionary, const char *key)
     return g_variant_dict_lookup(dictionary, key, "b", &value) && value;
 }
 
-/* dictionary: taken. */
-static ClientTransfer *take_transfer(GVariant *dictionary)
+/* tuple: taken. */
+static ClientTransfer *take_transfer(GVariant *tuple)
 {
     ClientTransfer *transfer = g_new0(ClientTransfer, 1);
-    GVariantDict all; /* a dictionary by itself is searched from its beginning for each key */
-
-    g_variant_dict_init(&all, dictionary);
-    transfer->id = take_i64(&all, "id");
-    transfer->direction = take_text(&all, "direction");
-    transfer->state = take_text(&all, "state");
-    transfer->partner = take_text(&all, "partner");
-    transfer->path = take_text(&all, "path");
-    transfer->file_name = take_text(&all, "file_name");
-    transfer->file_type = take_u32(&all, "file_type");
-    transfer->transfer_id = take_u32(&all, "transfer_id");
-    transfer->size_bytes = take_u64(&all, "size_bytes");
-    transfer->wire_bytes = take_u64(&all, "wire_bytes");
-    transfer->articles = take_u64(&all, "articles");
-    transfer->progress_bytes = take_u64(&all, "progress_bytes");
-    transfer->mode = take_u32(&all, "mode");
-    transfer->mtime_us = take_i64(&all, "mtime_us");
-    transfer->created_us = take_i64(&all, "created_us");
-    transfer->updated_us = take_i64(&all, "updated_us");
-    transfer->finished_us = take_i64(&all, "finished_us");
-    transfer->attempts = take_u32(&all, "attempts");
-    transfer->next_retry_us = take_i64(&all, "next_retry_us");
-    transfer->diag = take_text(&all, "diag");
-    transfer->cause = take_text(&all, "cause");
-    transfer->error = take_text(&all, "error");
-    transfer->sha256 = take_text(&all, "sha256");
-    transfer->peer = take_text(&all, "peer");
-    transfer->data_kept = take_bool(&all, "data_kept");
-    g_variant_dict_clear(&all);
-    g_variant_unref(dictionary);
+static bool take_bool(GVariantDict *dictionary, const char *key)
     return transfer;
 }
 
@@ -118,30 +84,38 @@ static void free_transfer(gpointer transfer)
     client_transfer_free(transfer);
 }
 
-/* result: "(a{sv}…)" or NULL; taken. */
-static ClientTransfer *take_first(GVariant *result)
+/* The first value of an answer, when it is of a type. result: taken, or NULL. NULL: error says why. */
+static GVariant *take_value(GVariant *result, const char *type, GError **error)
 {
-    ClientTransfer *transfer;
+    g_autoptr(GVariant) owned = result;
+    g_autoptr(GVariant) value = result != NULL ? g_variant_get_child_value(result, 0) : NULL;
 
-    if (result == NULL)
-        return NULL;
-    transfer = take_transfer(g_variant_get_child_value(result, 0));
-    g_variant_unref(result);
-    return transfer;
+    if (value == NULL || g_variant_is_of_type(value, G_VARIANT_TYPE(type)))
+        return g_steal_pointer(&value);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                "the daemon is of another version: it answers %s",
+                g_variant_get_type_string(value));
+    return NULL;
 }
 
-static GPtrArray *take_list(GVariant *result)
+/* result: "(transfer…)" or NULL; taken. */
+static ClientTransfer *take_first(GVariant *result, GError **error)
+{
+    GVariant *value = take_value(result, DESCRIPTION_TYPE, error);
+
+    return value != NULL ? take_transfer(value) : NULL;
+}
+
+static GPtrArray *take_list(GVariant *result, GError **error)
 {
     GPtrArray *transfers;
-    g_autoptr(GVariant) list = NULL;
+    g_autoptr(GVariant) list = take_value(result, "a" DESCRIPTION_TYPE, error);
 
-    if (result == NULL)
+    if (list == NULL)
         return NULL;
-    list = g_variant_get_child_value(result, 0);
     transfers = g_ptr_array_new_with_free_func(free_transfer);
     for (gsize i = 0; i < g_variant_n_children(list); i++)
         g_ptr_array_add(transfers, take_transfer(g_variant_get_child_value(list, i)));
-    g_variant_unref(result);
     return transfers;
 }
 
@@ -264,7 +238,8 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
     return take_first(client_call(self, (ClientMethod){"Commit", true},
                                   g_variant_new("(xss@a{sv})", staging_id, partner, path,
                                                 g_variant_dict_end(&attributes)),
-                                  timeout_ms, NULL, NULL, error));
+                                  timeout_ms, NULL, NULL, error),
+                      error);
 }
 
 bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error)
@@ -278,20 +253,23 @@ ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancell
 {
     return take_first(client_call(self, (ClientMethod){"Wait", false},
                                   g_variant_new("(xu)", id, wait_ms), wait_ms + CLIENT_GRACE_MS,
-                                  cancellable, NULL, error));
+                                  cancellable, NULL, error),
+                      error);
 }
 
 ClientTransfer *client_find(Client *self, const char *partner, const char *path,
                             unsigned timeout_ms, GError **error)
 {
-    return take_first(call(self, "Find", g_variant_new("(ss)", partner, path), timeout_ms, error));
+    return take_first(call(self, "Find", g_variant_new("(ss)", partner, path), timeout_ms, error),
+                      error);
 }
 
 GPtrArray *client_list(Client *self, const char *partner, const char *folder, const char *after,
                        uint32_t limit, unsigned timeout_ms, GError **error)
 {
     return take_list(call(self, "List", g_variant_new("(sssu)", partner, folder, after, limit),
-                          timeout_ms, error));
+                          timeout_ms, error),
+                     error);
 }
 
 int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error)
@@ -315,7 +293,7 @@ ClientTransfer *client_fetch(Client *self, const char *partner, const char *path
     *ret_fd = -1;
     if (result != NULL && fds != NULL && g_unix_fd_list_get_length(fds) > 0)
         *ret_fd = g_unix_fd_list_get(fds, 0, NULL);
-    return take_first(result);
+    return take_first(result, error);
 }
 
 bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
@@ -367,12 +345,13 @@ GPtrArray *client_history(Client *self, const char *partner, const char *const *
     g_variant_dict_insert(&filters, "before_id", "x", before_id);
     g_variant_dict_insert(&filters, "limit", "u", limit);
     return take_list(call(self, "History", g_variant_new("(@a{sv})", g_variant_dict_end(&filters)),
-                          timeout_ms, error));
+                          timeout_ms, error),
+                     error);
 }
 
 ClientTransfer *client_get(Client *self, int64_t id, unsigned timeout_ms, GError **error)
 {
-    return take_first(call(self, "Get", g_variant_new("(x)", id), timeout_ms, error));
+    return take_first(call(self, "Get", g_variant_new("(x)", id), timeout_ms, error), error);
 }
 
 bool client_retry(Client *self, int64_t id, unsigned timeout_ms, GError **error)
@@ -420,12 +399,13 @@ char *client_administer(Client *self, const char *const request[3], unsigned *re
 static void answer_waiting(ClientPending *pending, GVariant *result, GUnixFDList *fds,
                            const GError *error)
 {
+    g_autoptr(GError) failure = error != NULL ? g_error_copy(error) : NULL;
+    ClientTransfer *transfer = result != NULL ? take_first(g_variant_ref(result), &failure) : NULL;
     int fd = -1;
 
-    if (fds != NULL && g_unix_fd_list_get_length(fds) > 0)
+    if (transfer != NULL && fds != NULL && g_unix_fd_list_get_length(fds) > 0)
         fd = g_unix_fd_list_get(fds, 0, NULL);
-    pending->done(result != NULL ? take_first(g_variant_ref(result)) : NULL, fd, error,
-                  pending->data);
+    pending->done(transfer, fd, failure, pending->data);
 }
 
 static GVariant *wait_parameters(const ClientPending *pending, unsigned remaining_ms)

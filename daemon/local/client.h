@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "daemon/local/description.h"
+
 #include <gio/gio.h>
 #include <glib.h>
 #include <stdbool.h>
@@ -37,6 +39,7 @@ typedef struct {
     char *sha256;
     char *peer;
     bool data_kept;
+    char *owner; /* what owner.c of the mount wrote beside the bytes, or "" */
 } ClientTransfer;
 void client_transfer_free(ClientTransfer *transfer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClientTransfer, client_transfer_free)

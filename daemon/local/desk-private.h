@@ -4,6 +4,7 @@
 
 #include "daemon/local/desk.h"
 #include "base/error.h"
+#include "daemon/local/description.h"
 
 struct Desk {
     Store *store;
@@ -41,9 +42,9 @@ void desk_waiter_free(gpointer waiter);
 /* Answers those who wait for this transfer. */
 void desk_tell_waiters(Desk *self, const Transfer *transfer);
 
-/* Dictionary of interface.xml, with the newest values when the queue has it. Floating. */
+/* Tuple of interface.xml, with the newest values when the queue has it. Floating. */
 GVariant *desk_describe(const Desk *self, const Transfer *transfer);
-/* "(a{sv})" of it. Floating. */
+/* A tuple with it alone. Floating. */
 GVariant *desk_describe_tuple(const Desk *self, const Transfer *transfer);
 void desk_fail(DoorCall *call, BaseError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* A descriptor to read the bytes of a transfer, or -1. */

@@ -56,8 +56,9 @@ static void answer(Waiter *waiter, const Transfer *transfer)
     g_variant_builder_init(&files, G_VARIANT_TYPE("ah"));
     if (fd >= 0)
         g_variant_builder_add(&files, "h", 0);
-    door_call_return(call, g_variant_new("(@a{sv}ah)", desk_describe(self, transfer), &files), &fd,
-                     fd >= 0 ? 1 : 0);
+    door_call_return(
+            call, g_variant_new("(@" DESCRIPTION_TYPE "ah)", desk_describe(self, transfer), &files),
+            &fd, fd >= 0 ? 1 : 0);
     if (fd >= 0)
         (void)close(fd);
 }

@@ -32,11 +32,10 @@ void desk_fail(DoorCall *call, BaseError code, const char *format, ...)
     door_call_fail(call, error);
 }
 
-static void insert_text(GVariantDict *dictionary, const char *key, const char *text)
+static bool has_spooled_bytes(const Transfer *transfer)
 {
-    g_autofree char *valid = g_utf8_make_valid(text != NULL ? text : "", -1);
-
-    g_variant_dict_insert(dictionary, key, "s", valid);
+    return transfer->data_kept && transfer->spool_name != NULL &&
+           (transfer->direction == DIRECTION_SEND || transfer->direction == DIRECTION_OFFER);
 }
 
 GVariant *desk_describe(const Desk *self, const Transfer *stored)
@@ -46,45 +45,47 @@ GVariant *desk_describe(const Desk *self, const Transfer *stored)
     const Transfer *t = newest != NULL ? newest : stored;
     g_autofree char *diag =
             t->diag_code != 0 ? g_strdup_printf("%u-%03u", t->diag_type, t->diag_code) : NULL;
-    GVariantDict d;
+    g_autofree char *owner = has_spooled_bytes(t) ? spool_dup_attribute(self->spool, t->spool_name,
+                                                                        DESCRIPTION_OWNER)
+                                                  : NULL;
+    Description description = {
+            .id = t->id,
+            .direction = transfer_direction_name(t->direction),
+            .state = transfer_state_name(t->state),
+            .partner = t->partner,
+            .path = t->path,
+            .file_name = t->file_name,
+            .file_type = t->file_type,
+            .transfer_id = t->transfer_id,
+            .size_bytes = t->size_bytes,
+            .wire_bytes = t->wire_bytes,
+            .articles = t->articles,
+            .mode = t->mode,
+            .mtime_us = t->mtime_us,
+            .created_us = t->created_us,
+            .updated_us = t->updated_us,
+            .finished_us = t->finished_us,
+            .attempts = t->attempts,
+            .next_retry_us = t->next_retry_us,
+            .diag = diag,
+            .cause = t->cause != 0 ? base_error_name((BaseError)(t->cause - 1)) : NULL,
+            .error = t->error,
+            .sha256 = t->sha256,
+            .peer = t->peer,
+            .data_kept = t->data_kept ||
+                         (t->direction == DIRECTION_RECEIVE && t->state == TRANSFER_DONE),
+            .progress_bytes = newest != NULL              ? progress
+                              : t->state == TRANSFER_DONE ? t->size_bytes
+                                                          : 0,
+            .owner = owner,
+    };
 
-    g_variant_dict_init(&d, NULL);
-    g_variant_dict_insert(&d, "id", "x", t->id);
-    insert_text(&d, "direction", transfer_direction_name(t->direction));
-    insert_text(&d, "state", transfer_state_name(t->state));
-    insert_text(&d, "partner", t->partner);
-    insert_text(&d, "path", t->path);
-    insert_text(&d, "file_name", t->file_name);
-    g_variant_dict_insert(&d, "file_type", "u", (guint32)t->file_type);
-    g_variant_dict_insert(&d, "transfer_id", "u", t->transfer_id);
-    g_variant_dict_insert(&d, "size_bytes", "t", t->size_bytes);
-    g_variant_dict_insert(&d, "wire_bytes", "t", t->wire_bytes);
-    g_variant_dict_insert(&d, "articles", "t", t->articles);
-    g_variant_dict_insert(&d, "mode", "u", t->mode);
-    g_variant_dict_insert(&d, "mtime_us", "x", t->mtime_us);
-    g_variant_dict_insert(&d, "created_us", "x", t->created_us);
-    g_variant_dict_insert(&d, "updated_us", "x", t->updated_us);
-    g_variant_dict_insert(&d, "finished_us", "x", t->finished_us);
-    g_variant_dict_insert(&d, "attempts", "u", t->attempts);
-    g_variant_dict_insert(&d, "next_retry_us", "x", t->next_retry_us);
-    insert_text(&d, "diag", diag);
-    insert_text(&d, "cause", t->cause != 0 ? base_error_name((BaseError)(t->cause - 1)) : NULL);
-    insert_text(&d, "error", t->error);
-    insert_text(&d, "sha256", t->sha256);
-    insert_text(&d, "peer", t->peer);
-    g_variant_dict_insert(&d, "data_kept", "b",
-                          (gboolean)(t->data_kept || (t->direction == DIRECTION_RECEIVE &&
-                                                      t->state == TRANSFER_DONE)));
-    g_variant_dict_insert(&d, "progress_bytes", "t",
-                          newest != NULL              ? progress
-                          : t->state == TRANSFER_DONE ? t->size_bytes
-                                                      : (guint64)0);
-    return g_variant_dict_end(&d);
+    return description_new(&description);
 }
 
 GVariant *desk_describe_tuple(const Desk *self, const Transfer *transfer)
 {
-    return g_variant_new("(@a{sv})", desk_describe(self, transfer));
+    return g_variant_new("(@" DESCRIPTION_TYPE ")", desk_describe(self, transfer));
 }
 
 const Partner *desk_find_partner(const Desk *self, const char *name, GError **error)
@@ -157,11 +158,11 @@ static void answer_transfers(StoreResult *result, gpointer data)
 
     if (answer_error(question, result))
         return;
-    g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+    g_variant_builder_init(&list, G_VARIANT_TYPE("a" DESCRIPTION_TYPE));
     for (guint i = 0; i < result->transfers->len; i++)
         g_variant_builder_add_value(
                 &list, desk_describe(question->desk, g_ptr_array_index(result->transfers, i)));
-    door_call_return(question->call, g_variant_new("(aa{sv})", &list), NULL, 0);
+    door_call_return(question->call, g_variant_new("(a" DESCRIPTION_TYPE ")", &list), NULL, 0);
     store_result_free(result);
     g_free(question);
 }

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define LOCK_FILE         "lock"
@@ -28,6 +29,7 @@
 #define INBOX_FOLDER_MODE 0750
 #define INBOX_FILE_MODE   0640
 #define NAME_BYTES        32
+#define ATTRIBUTE_BYTES   256
 
 struct Spool {
     Fd lock_fd;
@@ -222,6 +224,16 @@ int spool_dup_unsynced(Spool *self)
 int spool_open_data(Spool *self, const char *name, int flags, GError **error)
 {
     return file_open_beneath(self->transfers_fd, name, flags, 0, error);
+}
+
+char *spool_dup_attribute(Spool *self, const char *name, const char *attribute)
+{
+    g_auto(Fd) fd = spool_open_data(self, name, O_RDONLY, NULL);
+    char text[ATTRIBUTE_BYTES];
+    ssize_t length = fd < 0 ? -1 : fgetxattr(fd, attribute, text, sizeof text);
+
+    return length >= 0 && g_utf8_validate(text, length, NULL) ? g_strndup(text, (size_t)length)
+                                                              : NULL;
 }
 
 static Context *use_context(Spool *self, const char *name,

@@ -42,6 +42,8 @@ int spool_commit_staged(Spool *self, int64_t name, GError **error);
 /* New empty file, open for reading and writing, for bytes from a partner. */
 int spool_create(Spool *self, const char *name, GError **error);
 int spool_open_data(Spool *self, const char *name, int flags, GError **error);
+/* An extended attribute of the bytes, as text. Returns new; NULL when there is none. */
+char *spool_dup_attribute(Spool *self, const char *name, const char *attribute);
 /* The restart journal of a transfer: a new one, or what an earlier attempt left. The spool must outlive it. */
 Context *spool_create_context(Spool *self, const char *name, GError **error);
 Context *spool_open_context(Spool *self, const char *name, GError **error);
