@@ -382,29 +382,22 @@ void transfers_list_retries(Request *request)
 {
     int64_t id;
     g_autoptr(GVariant) described = get_transfer(request, &id);
-    guint32 attempts = 0;
-    gint64 next_us = 0;
-    const char *error = "", *state = "", *diag = "";
+    Description d;
     bool held;
     GString *out;
 
-    if (described == NULL)
+    if (described == NULL || !description_read(described, &d))
         return;
-    g_variant_lookup(described, "attempts", "u", &attempts);
-    g_variant_lookup(described, "next_retry_us", "x", &next_us);
-    g_variant_lookup(described, "error", "&s", &error);
-    g_variant_lookup(described, "diag", "&s", &diag);
-    g_variant_lookup(described, "state", "&s", &state);
-    held = next_us == TRANSFER_HELD_US;
+    held = d.next_retry_us == TRANSFER_HELD_US;
     out = request_answer(request, 200);
     json_open(out, NULL, '{');
     json_number(out, "transferId", id);
-    json_text(out, "state", state);
-    json_number(out, "attempts", attempts);
+    json_text(out, "state", d.state);
+    json_number(out, "attempts", d.attempts);
     json_bool(out, "held", held);
-    json_time(out, "nextRetryAt", held ? 0 : next_us);
-    json_text(out, "errorCode", diag[0] != '\0' ? diag : NULL);
-    json_text(out, "errorMessage", error[0] != '\0' ? error : NULL);
+    json_time(out, "nextRetryAt", held ? 0 : d.next_retry_us);
+    json_text(out, "errorCode", d.diag[0] != '\0' ? d.diag : NULL);
+    json_text(out, "errorMessage", d.error[0] != '\0' ? d.error : NULL);
     json_close(out, '}');
 }
 
@@ -479,12 +472,11 @@ void transfers_release(Request *request)
 {
     int64_t id;
     g_autoptr(GVariant) described = get_transfer(request, &id);
-    gint64 next_us = 0;
+    Description d;
 
-    if (described == NULL)
+    if (described == NULL || !description_read(described, &d))
         return;
-    g_variant_lookup(described, "next_retry_us", "x", &next_us);
-    if (next_us == TRANSFER_HELD_US)
+    if (d.next_retry_us == TRANSFER_HELD_US)
         order(request, "Retry");
     else
         request_problem(request, 409, "conflict", NULL, "transfer %" PRId64 " is not held", id);
@@ -689,21 +681,17 @@ static bool stage_copy(Request *request, int64_t id, const char *partner, const 
     return false;
 }
 
-static DoorAnswer *commit_copy(Request *request, GVariant *described, int64_t staging_id,
-                               const char *partner, const char *path)
+static DoorAnswer *commit_copy(Request *request, const Description *of, int64_t staging_id)
 {
     GVariantBuilder attributes;
-    guint32 mode = 0;
-    gint64 mtime_us = 0;
     DoorAnswer *answer;
 
-    g_variant_lookup(described, "mode", "u", &mode);
-    g_variant_lookup(described, "mtime_us", "x", &mtime_us);
     g_variant_builder_init(&attributes, G_VARIANT_TYPE_VARDICT);
-    g_variant_builder_add(&attributes, "{sv}", "mode", g_variant_new_uint32(mode));
-    g_variant_builder_add(&attributes, "{sv}", "mtime_us", g_variant_new_int64(mtime_us));
-    answer = request_ask(request, "Commit",
-                         g_variant_new("(xssa{sv})", staging_id, partner, path, &attributes));
+    g_variant_builder_add(&attributes, "{sv}", "mode", g_variant_new_uint32(of->mode));
+    g_variant_builder_add(&attributes, "{sv}", "mtime_us", g_variant_new_int64(of->mtime_us));
+    answer = request_ask(
+            request, "Commit",
+            g_variant_new("(xssa{sv})", staging_id, of->partner, of->path, &attributes));
     if (answer == NULL)
         upload_discard(request->admin, staging_id);
     return answer;
@@ -711,23 +699,22 @@ static DoorAnswer *commit_copy(Request *request, GVariant *described, int64_t st
 
 static void replay(Request *request, GVariant *described, int64_t id)
 {
-    const char *direction = "", *partner = "", *path = "";
+    Description d;
     g_autoptr(DoorAnswer) answer = NULL;
     g_autoptr(GVariant) fresh = NULL;
     int64_t staging_id = 0;
 
-    g_variant_lookup(described, "direction", "&s", &direction);
-    g_variant_lookup(described, "partner", "&s", &partner);
-    g_variant_lookup(described, "path", "&s", &path);
-    if (strcmp(direction, "send") != 0 && strcmp(direction, "offer") != 0) {
+    if (!description_read(described, &d))
+        return;
+    if (strcmp(d.direction, "send") != 0 && strcmp(d.direction, "offer") != 0) {
         request_problem(request, 409, "conflict", NULL,
                         "transfer %" PRId64 " is a %s: only what was sent from here is sent again",
-                        id, direction);
+                        id, d.direction);
         return;
     }
-    if (!stage_copy(request, id, partner, path, &staging_id))
+    if (!stage_copy(request, id, d.partner, d.path, &staging_id))
         return;
-    answer = commit_copy(request, described, staging_id, partner, path);
+    answer = commit_copy(request, &d, staging_id);
     if (answer == NULL)
         return;
     fresh = g_variant_get_child_value(answer->value, 0);

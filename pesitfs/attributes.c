@@ -109,7 +109,16 @@ static void fill_fetchable(const Mount *mount, const Node *node, struct stat *at
     set_times(attr, node->fetched_us != 0 ? node->fetched_us : mount->started_us);
 }
 
-int fill_node(Mount *mount, Node *node, struct stat *attr, double *ret_seconds)
+/* 0 s for a fetched file: it is asked for after each open. */
+static double seconds_of(const ClientTransfer *transfer)
+{
+    if (strcmp(transfer->direction, "fetch") == 0)
+        return 0;
+    return is_final(transfer) ? FINAL_SECONDS : FILE_SECONDS;
+}
+
+int fill_node(Mount *mount, Node *node, const ClientTransfer *known, struct stat *attr,
+              double *ret_seconds)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ClientTransfer) transfer = NULL;
@@ -134,12 +143,11 @@ int fill_node(Mount *mount, Node *node, struct stat *attr, double *ret_seconds)
     }
     if (tree_is_scratch(mount, node->partner, node->path))
         return ENOENT;
-    transfer = client_find(mount->client, node->partner, node->path, CALL_MS, &error);
-    if (transfer != NULL) {
-        fill_transfer(mount, node, transfer, attr);
-        *ret_seconds = strcmp(transfer->direction, "fetch") == 0 ? 0
-                       : is_final(transfer)                      ? FINAL_SECONDS
-                                                                 : FILE_SECONDS;
+    if (known == NULL)
+        known = transfer = client_find(mount->client, node->partner, node->path, CALL_MS, &error);
+    if (known != NULL) {
+        fill_transfer(mount, node, known, attr);
+        *ret_seconds = seconds_of(known);
         return 0;
     }
     if (error->code != BASE_ERROR_NOT_FOUND)
@@ -166,7 +174,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     if (handle != NULL && handle->staged != NULL)
         failure = fill_staged(node, handle->staged, &attr);
     else
-        failure = fill_node(mount, node, &attr, &seconds);
+        failure = fill_node(mount, node, NULL, &attr, &seconds);
     if (handle != NULL && handle->staged == NULL) { /* what is open keeps its size */
         if (failure != 0)
             fill_fetchable(mount, node, &attr);
@@ -292,7 +300,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
         failure = change_stored(mount, node, attr, to_set);
     if (failure == 0)
         failure = staged != NULL ? fill_staged(node, staged, attr)
-                                 : fill_node(mount, node, attr, &seconds);
+                                 : fill_node(mount, node, NULL, attr, &seconds);
     if (staged != NULL)
         staged_unref(mount, staged);
     if (failure != 0)

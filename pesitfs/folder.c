@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders as applications list them: a snapshot taken when opened, sorted.
+ * Folders as applications list them: a snapshot taken when opened, sorted. Attributes that the kernel wants with the
+ * names come from the daemon a page at a time, as they are then.
  */
 #include "pesitfs/ops.h"
 
@@ -8,12 +9,15 @@
 #include <string.h>
 
 #define PAGE_ROWS 500
+#define DOTS      2 /* names of a listing that are no entries: "." and ".." */
 
 /* folders: a snapshot at opendir */
 
 typedef struct {
     GPtrArray *names;     /* char *, first character 'd' or 'f' */
     char *partner, *path; /* of the folder; partner NULL: the root */
+    GHashTable *page; /* name → ClientTransfer, of the last page of attributes; NULL: none yet */
+    guint page_end;   /* index of the first name behind it */
 } Listing;
 
 void listing_free(gpointer listing)
@@ -21,6 +25,8 @@ void listing_free(gpointer listing)
     Listing *self = listing;
 
     g_ptr_array_unref(self->names);
+    if (self->page != NULL)
+        g_hash_table_unref(self->page);
     g_free(self->partner);
     g_free(self->path);
     g_free(self);
@@ -165,6 +171,94 @@ void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
         used += needed;
     }
     fuse_reply_buf(req, buffer, used);
+}
+
+/* with attributes */
+
+static void free_transfer(gpointer transfer)
+{
+    client_transfer_free(transfer);
+}
+
+/* Reads the attributes of the names from an index on. What cannot be had now is asked for one by one. */
+static void read_page(Mount *mount, Listing *self, guint first)
+{
+    const char *before = g_ptr_array_index(self->names, first - 1);
+    g_autofree char *after = first > DOTS ? tree_join(self->path, before + 1) : g_strdup("");
+    g_autoptr(GPtrArray) rows =
+            client_list(mount->client, self->partner, self->path, after, PAGE_ROWS, CALL_MS, NULL);
+
+    g_clear_pointer(&self->page, g_hash_table_unref);
+    self->page = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_transfer);
+    self->page_end = MIN(first + PAGE_ROWS, self->names->len);
+    if (rows == NULL)
+        return;
+    g_ptr_array_set_free_func(rows, NULL);
+    for (guint i = 0; i < rows->len; i++) {
+        ClientTransfer *transfer = g_ptr_array_index(rows, i);
+
+        g_hash_table_replace(self->page, g_path_get_basename(transfer->path), transfer);
+    }
+}
+
+static const ClientTransfer *find_known(Mount *mount, Listing *self, guint index)
+{
+    const char *name = g_ptr_array_index(self->names, index);
+
+    if (name[0] == 'd' || self->partner == NULL)
+        return NULL;
+    if (self->page == NULL || index >= self->page_end)
+        read_page(mount, self, index);
+    return g_hash_table_lookup(self->page, name + 1);
+}
+
+/* ino 0: the kernel asks when somebody wants to know. */
+static void fill_plus(Mount *mount, Listing *self, guint index, struct fuse_entry_param *entry)
+{
+    const char *name = g_ptr_array_index(self->names, index);
+    bool dot = strcmp(name, "d.") == 0 || strcmp(name, "d..") == 0;
+    Node *node = dot ? NULL : enter_name(mount, self->partner, self->path, name + 1);
+
+    if (node != NULL && fill_entry(mount, node, find_known(mount, self, index), entry) == 0) {
+        entry->attr_timeout = MIN(entry->attr_timeout, FILE_SECONDS); /* a page may be old by now */
+        return;
+    }
+    if (node != NULL)
+        tree_forget(mount, node->id, 1);
+    *entry = (struct fuse_entry_param){.attr.st_ino = inode_of(self, name + 1),
+                                       .attr.st_mode = name[0] == 'd' ? S_IFDIR : S_IFREG};
+}
+
+void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
+                    struct fuse_file_info *info)
+{
+    Mount *mount = mount_of(req);
+    Listing *listing = (Listing *)(uintptr_t)info->fh;
+    g_autofree char *buffer = g_malloc(size);
+    g_autoptr(GArray) entered = g_array_new(FALSE, FALSE, sizeof(fuse_ino_t));
+    size_t used = 0;
+
+    (void)id;
+    for (guint i = (guint)offset; i < listing->names->len; i++) {
+        const char *name = g_ptr_array_index(listing->names, i);
+        struct fuse_entry_param entry;
+        size_t needed;
+
+        fill_plus(mount, listing, i, &entry);
+        needed = fuse_add_direntry_plus(req, buffer + used, size - used, name + 1, &entry,
+                                        (off_t)i + 1);
+        if (needed > size - used) {
+            tree_forget(mount, entry.ino, 1);
+            break;
+        }
+        if (entry.ino != 0)
+            g_array_append_val(entered, entry.ino);
+        used += needed;
+    }
+    if (fuse_reply_buf(req, buffer, used) == 0)
+        return;
+    for (guint i = 0; i < entered->len; i++) /* the kernel never heard of them */
+        tree_forget(mount, g_array_index(entered, fuse_ino_t, i), 1);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)

@@ -38,7 +38,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
     failure = handle_create(mount, node, context, mode & ~context->umask, info->flags | O_CREAT,
                             &handle);
     if (failure == 0)
-        failure = reply_entry(req, node, &entry);
+        failure = fill_entry(mount_of(req), node, NULL, &entry);
     if (failure != 0) {
         if (handle != NULL)
             handle_release(mount, handle);
@@ -61,7 +61,7 @@ static int open_again(Mount *mount, Node *node, int flags, const struct fuse_ctx
 {
     struct stat attr;
     double seconds;
-    int failure = fill_node(mount, node, &attr, &seconds);
+    int failure = fill_node(mount, node, NULL, &attr, &seconds);
 
     if (failure != 0)
         return failure;

@@ -15,13 +15,13 @@
 
 /* names */
 
-int reply_entry(fuse_req_t req, Node *node, struct fuse_entry_param *entry)
+int fill_entry(Mount *mount, Node *node, const ClientTransfer *known,
+               struct fuse_entry_param *entry)
 {
     int failure;
 
-    (void)req;
     *entry = (struct fuse_entry_param){.ino = node->id};
-    failure = fill_node(mount_of(req), node, &entry->attr, &entry->attr_timeout);
+    failure = fill_node(mount, node, known, &entry->attr, &entry->attr_timeout);
     entry->entry_timeout = node->folder ? FILE_SECONDS : MIN(entry->attr_timeout, FILE_SECONDS);
     return failure;
 }
@@ -34,30 +34,33 @@ static void reply_absent(fuse_req_t req)
     fuse_reply_entry(req, &nothing);
 }
 
+Node *enter_name(Mount *mount, const char *partner, const char *folder, const char *name)
+{
+    g_autofree char *path = NULL;
+    const Node *local;
+
+    if (partner == NULL)
+        return tree_has_partner(mount, name) ? tree_enter(mount, name, "", true) : NULL;
+    path = tree_join(folder, name);
+    local = tree_find_local(mount, partner, path);
+    return tree_enter(mount, partner, path,
+                      local != NULL ? local->folder : tree_is_folder(mount, partner, path));
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 {
     Mount *mount = mount_of(req);
     const Node *parent = tree_get(mount, parent_id);
     struct fuse_entry_param entry;
-    g_autofree char *path = NULL;
     Node *node;
-    const Node *local;
     int failure = 0;
 
     if (parent == NULL || !tree_refresh(mount, &failure)) {
         fuse_reply_err(req, parent == NULL ? ENOENT : failure);
         return;
     }
-    if (parent->partner == NULL) {
-        node = tree_has_partner(mount, name) ? tree_enter(mount, name, "", true) : NULL;
-    } else {
-        path = tree_join(parent->path, name);
-        local = tree_find_local(mount, parent->partner, path);
-        node = tree_enter(mount, parent->partner, path,
-                          local != NULL ? local->folder
-                                        : tree_is_folder(mount, parent->partner, path));
-    }
-    failure = node != NULL ? reply_entry(req, node, &entry) : ENOENT;
+    node = enter_name(mount, parent->partner, parent->path, name);
+    failure = node != NULL ? fill_entry(mount, node, NULL, &entry) : ENOENT;
     if (failure != 0 && node != NULL)
         tree_forget(mount, node->id, 1);
     if (failure == ENOENT) {
@@ -105,7 +108,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mod
     node->gid = context->gid;
     pthread_mutex_unlock(&mount->lock);
     tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
-    (void)reply_entry(req, node, &entry); /* a folder has no failure */
+    (void)fill_entry(mount, node, NULL, &entry); /* a folder has no failure */
     fuse_reply_entry(req, &entry);
 }
 

@@ -40,8 +40,9 @@ static void op_init(void *data, struct fuse_conn_info *connection)
     connection->max_write = MAX_IO_BYTES;
     connection->max_readahead = MAX_IO_BYTES;
     connection->want |= connection->capable & (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_WRITE |
-                                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_PARALLEL_DIROPS);
-    connection->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_WRITEBACK_CACHE);
+                                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_PARALLEL_DIROPS |
+                                               FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+    connection->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
 }
 
 const struct fuse_lowlevel_ops MOUNT_OPS = {
@@ -68,6 +69,7 @@ const struct fuse_lowlevel_ops MOUNT_OPS = {
         .fallocate = op_fallocate,
         .opendir = op_opendir,
         .readdir = op_readdir,
+        .readdirplus = op_readdirplus,
         .releasedir = op_releasedir,
         .statfs = op_statfs,
         .setxattr = op_setxattr,

@@ -21,16 +21,20 @@ Mount *mount_of(fuse_req_t req);
 
 /* Of a file that is being written. 0 or an errno value, as all of these. */
 int fill_staged(const Node *node, Staged *staged, struct stat *attr);
-/* Attributes as they are now. ret_seconds: how long they hold. */
-int fill_node(Mount *mount, Node *node, struct stat *attr, double *ret_seconds);
+/* Attributes as they are now. known: what the daemon has there; NULL: it is asked. ret_seconds: how long they hold. */
+int fill_node(Mount *mount, Node *node, const ClientTransfer *known, struct stat *attr,
+              double *ret_seconds);
 void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info);
 void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
                 struct fuse_file_info *info);
 
 /* names.c */
 
-/* What the kernel is told of a node. */
-int reply_entry(fuse_req_t req, Node *node, struct fuse_entry_param *entry);
+/* What the kernel is told of a node. known: as for fill_node. */
+int fill_entry(Mount *mount, Node *node, const ClientTransfer *known,
+               struct fuse_entry_param *entry);
+/* The node of a name in a folder, with one lookup more; NULL: a partner that is not there. */
+Node *enter_name(Mount *mount, const char *partner, const char *folder, const char *name);
 void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups);
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
@@ -47,6 +51,8 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info);
 void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
                 struct fuse_file_info *info);
+void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
+                    struct fuse_file_info *info);
 void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info);
 
 /* io.c */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stat, chmod, touch and extended attributes say and keep."""
+import contextlib
 import errno
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 
 import pytest
 from conftest import FILE, wait_for
+from mounted import Mounted
 
 
 ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, 4, 0xFFFFFFFF) for tag in (1, 4, 0x20))
@@ -132,3 +134,32 @@ def test_the_time_of_a_folder_moves_when_something_comes_or_goes(mnt, bank):
     assert os.stat(mnt.at("out")).st_mtime == 5
     with pytest.raises(PermissionError):
         os.chmod(mnt.at("out"), 0o700)
+
+
+def test_a_large_folder_is_listed_with_its_attributes(mnt, company, tmp_path):
+    names = ["n%03d" % number for number in range(700)]  # more than one page
+    for number, name in enumerate(names):
+        place = mnt.at("MUTE/queue/" + name)
+        place.write_bytes(b"x" * (number + 1))
+        os.utime(place, (number + 1, number + 1))
+        os.chown(place, number, number)
+        place.chmod(0o600 + number % 8)
+    mnt.at("MUTE/queue/n350.tmp").write_bytes(b"in the middle, and here only")
+    other = Mounted(company, path=tmp_path / "other").start()
+    try:
+        for mount, expected in ((mnt, sorted([*names, "n350.tmp"])), (other, names)):
+            with os.scandir(mount.at("MUTE/queue")) as entries:
+                found = {entry.name: entry.stat() for entry in entries}
+            assert sorted(found) == expected
+            for number, name in enumerate(names):
+                stat = found[name]
+                assert (stat.st_size, stat.st_mtime, stat.st_uid, stat.st_gid, stat.st_mode) == (
+                    number + 1, number + 1, number, number, 0o100600 + number % 8), name
+                assert stat.st_ino == os.stat(mount.at("MUTE/queue/" + name)).st_ino
+        mnt.at("MUTE/queue/n699").chmod(0o444)  # told to the other, which had it from the listing
+        wait_for(lambda: os.stat(other.at("MUTE/queue/n699")).st_mode == 0o100444)
+    finally:
+        other.stop()
+    for name in names:
+        with contextlib.suppress(OSError):  # the one that is being sent stays
+            os.unlink(mnt.at("MUTE/queue/" + name))
