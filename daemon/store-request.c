@@ -241,6 +241,25 @@ StoreRequest *store_request_find_path(const char *partner, const char *path)
     return self;
 }
 
+static bool start_last_at_path(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_LAST_AT_PATH, error))
+        return false;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_text(db, 2, self->texts[1]);
+    return true;
+}
+
+StoreRequest *store_request_last_at_path(const char *partner, const char *path)
+{
+    StoreRequest *self = store_request_new(start_last_at_path, finish_one);
+
+    self->texts[0] = g_strdup(partner);
+    self->texts[1] = g_strdup(path);
+    self->what = g_strdup(path);
+    return self;
+}
+
 void store_append_literal(GString *pattern, const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {

@@ -179,6 +179,8 @@ StoreRequest *store_request_hide_path(const char *partner, const char *path, int
 StoreRequest *store_request_get(int64_t id);
 /* Newest visible row of a path of the mount (not hidden, not cancelled). NOT_FOUND. */
 StoreRequest *store_request_find_path(const char *partner, const char *path);
+/* The newest transfer at a path, also one that failed and is not shown there. */
+StoreRequest *store_request_last_at_path(const char *partner, const char *path);
 /* Visible rows below a folder of the mount, newest per path, ordered by path, after `after` (exclusive,
  * NULL: from the start), at most limit. Directions: bit mask 1 << TransferDirection. */
 StoreRequest *store_request_list_folder(const char *partner, const char *folder,

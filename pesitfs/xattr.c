@@ -66,7 +66,7 @@ static char *find_value(Mount *mount, Node *node, const char *name)
     pthread_mutex_unlock(&mount->lock);
     if (staged || node->folder)
         return value;
-    transfer = client_find(mount->client, node->partner, node->path, CALL_MS, NULL);
+    transfer = client_find_last(mount->client, node->partner, node->path, CALL_MS, NULL);
     return transfer != NULL ? status_value(transfer, name) : NULL;
 }
 
@@ -99,7 +99,7 @@ static GString *list_ours(Mount *mount, const Node *node)
             add_name(names, WAIT);
         return names;
     }
-    transfer = client_find(mount->client, node->partner, node->path, CALL_MS, NULL);
+    transfer = client_find_last(mount->client, node->partner, node->path, CALL_MS, NULL);
     for (const char *name = status_names(); transfer != NULL && name[0] != '\0';
          name += strlen(name) + 1) {
         g_autofree char *value = status_value(transfer, name);

@@ -91,6 +91,9 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_TRANSFER_FIND_PATH] =
         "SELECT " COLUMNS " FROM transfer_history WHERE partner = $1 AND path = $2 AND " VISIBLE
         " ORDER BY id DESC LIMIT 1",
+    [SQL_TRANSFER_LAST_AT_PATH] =
+        "SELECT " COLUMNS " FROM transfer_history WHERE partner = $1 AND path = $2 AND hidden = 0 AND direction <> 4 "
+        "ORDER BY id DESC LIMIT 1",
     /* $2 and $3: below the folder; $4: what is before a name; $5: after this path */
     [SQL_TRANSFER_LIST_FOLDER] =
         "SELECT " COLUMNS " FROM transfer_history AS t WHERE partner = $1 AND path > $2 AND path < $3 AND path > $5 AND "

@@ -293,6 +293,13 @@ ClientTransfer *client_find(Client *self, const char *partner, const char *path,
                       error);
 }
 
+ClientTransfer *client_find_last(Client *self, const char *partner, const char *path,
+                                 unsigned timeout_ms, GError **error)
+{
+    return take_first(call(self, "Last", g_variant_new("(ss)", partner, path), timeout_ms, error),
+                      error);
+}
+
 GPtrArray *client_list(Client *self, const char *partner, const char *folder, const char *after,
                        uint32_t limit, unsigned timeout_ms, GError **error)
 {

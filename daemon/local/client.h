@@ -87,6 +87,9 @@ ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancell
                             GError **error);
 ClientTransfer *client_find(Client *self, const char *partner, const char *path,
                             unsigned timeout_ms, GError **error);
+/* The newest of a path, also a fetch that failed. */
+ClientTransfer *client_find_last(Client *self, const char *partner, const char *path,
+                                 unsigned timeout_ms, GError **error);
 /* Returns new array of ClientTransfer. after: "" from the start. */
 GPtrArray *client_list(Client *self, const char *partner, const char *folder, const char *after,
                        uint32_t limit, unsigned timeout_ms, GError **error);

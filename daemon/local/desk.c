@@ -194,6 +194,17 @@ static void find(DoorCall *call, GVariant *parameters, gpointer data)
         answer_transfer);
 }
 
+static void last(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    g_autofree char *canonical = NULL;
+    const char *partner, *path;
+
+    g_variant_get(parameters, "(&s&s)", &partner, &path);
+    canonical = canonical_path(data, partner, path);
+    ask(data, call, store_request_set_glance(store_request_last_at_path(partner, canonical)),
+        answer_transfer);
+}
+
 static void list(DoorCall *call, GVariant *parameters, gpointer data)
 {
     const char *partner, *folder, *after;
@@ -612,6 +623,7 @@ static const DoorMethod METHODS[] = {
         {"Wait", desk_wait},
         {"Discard", desk_discard},
         {"Find", find},
+        {"Last", last},
         {"List", list},
         {"Open", open_file},
         {"Fetch", desk_fetch},

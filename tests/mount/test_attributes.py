@@ -163,3 +163,11 @@ def test_a_large_folder_is_listed_with_its_attributes(mnt, company, tmp_path):
     for name in names:
         with contextlib.suppress(OSError):  # the one that is being sent stays
             os.unlink(mnt.at("MUTE/queue/" + name))
+
+
+def test_what_a_failed_fetch_says(mnt):
+    done = mnt.shell("cat releves/never")
+    assert done.returncode == 1 and "No such file" in done.stderr, done
+    found = attributes(mnt.at("releves/never"))
+    assert (found["user.pesit.state"], found["user.pesit.diag"]) == ("FAILED", "2-205"), found
+    assert "refused" in found["user.pesit.error"] and int(found["user.pesit.attempts"]) == 1
