@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "daemon/local/handshake.h"
 #include "daemon/local/interface.h"
 
 #include <pthread.h>
@@ -448,11 +449,14 @@ static bool is_stopping(Client *self)
 
 static void connect_again(Client *self)
 {
+    g_autoptr(GDBusAuthObserver) observer = NULL;
+
     if (self->connection != NULL || self->connecting || self->retry != NULL)
         return;
     self->connecting = true;
+    observer = handshake_new_observer();
     g_dbus_connection_new_for_address(self->address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
-                                      NULL, self->stop, on_connected, self);
+                                      observer, self->stop, on_connected, self);
 }
 
 static gpointer attend(gpointer data)

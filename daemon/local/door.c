@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/local/handshake.h"
 #include "daemon/local/interface.h"
 
 #include <errno.h>
@@ -89,22 +90,36 @@ static void on_closed(GDBusConnection *connection, gboolean vanished, GError *er
     g_ptr_array_remove_fast(door->peers, peer);
 }
 
+/* What the kernel noted when it connected, not what it said. */
+static bool find_caller(GDBusConnection *connection, unsigned *ret_uid)
+{
+    GIOStream *stream = g_dbus_connection_get_stream(connection);
+    GSocket *door = g_socket_connection_get_socket(G_SOCKET_CONNECTION(stream));
+    struct ucred caller;
+    socklen_t length = sizeof caller;
+
+    if (getsockopt(g_socket_get_fd(door), SOL_SOCKET, SO_PEERCRED, &caller, &length) != 0)
+        return false;
+    *ret_uid = caller.uid;
+    return true;
+}
+
 static gboolean on_connection(GDBusServer *server, GDBusConnection *connection, gpointer data)
 {
     static const GDBusInterfaceVTable TABLE = {.method_call = on_method};
     Door *self = data;
-    GCredentials *credentials = g_dbus_connection_get_peer_credentials(connection);
     DoorPeer *peer;
+    unsigned uid;
 
     (void)server;
-    if (credentials == NULL) {
+    if (!find_caller(connection, &uid)) {
         log_event(LOG_DOOR_REFUSED, "REASON", "the peer shows no credentials", NULL);
         return FALSE;
     }
     peer = g_new0(DoorPeer, 1);
     peer->door = self;
     peer->connection = g_object_ref(connection);
-    peer->uid = (unsigned)g_credentials_get_unix_user(credentials, NULL);
+    peer->uid = uid;
     peer->closed_handler = g_signal_connect(connection, "closed", G_CALLBACK(on_closed), peer);
     g_ptr_array_add(self->peers, peer);
     /* cannot fail: the path is free on a new connection */
@@ -155,6 +170,7 @@ static bool listen_at(Door *self, unsigned mode, GError **error)
     g_autofree char *escaped = g_dbus_address_escape_value(self->path);
     g_autofree char *address = g_strconcat("unix:path=", escaped, NULL);
     g_autofree char *guid = g_dbus_generate_guid();
+    g_autoptr(GDBusAuthObserver) observer = handshake_new_observer();
     mode_t before;
 
     if (g_mkdir_with_parents(folder, 0755) != 0) {
@@ -163,7 +179,8 @@ static bool listen_at(Door *self, unsigned mode, GError **error)
     }
     before = umask(0177); /* nobody else between bind and chmod */
     self->server =
-            g_dbus_server_new_sync(address, G_DBUS_SERVER_FLAGS_NONE, guid, NULL, NULL, error);
+            g_dbus_server_new_sync(address, G_DBUS_SERVER_FLAGS_AUTHENTICATION_ALLOW_ANONYMOUS,
+                                   guid, observer, NULL, error);
     (void)umask(before);
     if (self->server == NULL) {
         g_prefix_error(error, "paths.socket: ");

@@ -7,7 +7,10 @@ import pty
 import random
 import re
 import select
+import shutil
+import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -335,3 +338,32 @@ def test_decode_ends_in_order_whatever_it_reads():
         done = run("decode", *chance.choice(([], ["--json"])), input=capture, text=False)
         assert done.returncode == (4 if done.stderr else 0) and b"CRITICAL" not in done.stderr, (capture.hex(), done)
         assert not done.stderr or b"offset " in done.stderr, (capture.hex(), done)
+
+
+@pytest.fixture
+def open_folder():
+    """One that everybody may enter."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
+def test_callers_that_the_daemon_cannot_see_are_known_by_the_kernel(open_folder):
+    """As between two containers: process numbers of one mean nothing in the other."""
+    node = Bare(open_folder, "NODE", "")
+    node.config.write_text(node.config.read_text(encoding="utf-8").replace('socket = "door";', 'socket = "door"; socket_mode = "0666";'))
+    stranger = shutil.copy(PROGRAM, open_folder)
+    reader, writer = os.pipe()
+    with open(node.log_path, "ab") as log:
+        node.process = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", PROGRAM.parents[1] / "daemon/pesitd", "--config", node.config,
+                                         "--ready-fd", str(writer)], stderr=log, pass_fds=[writer])
+    os.close(writer)
+    with os.fdopen(reader, "rb") as ready:
+        assert ready.readline() == b"READY\n", node.log()
+    assert node.control("status")["pid"] == 1 and node.control("key", "list") == []
+    refused = subprocess.run([stranger, "--socket", open_folder / "door", "key", "list"], user=65534, capture_output=True, text=True, timeout=60,
+                             check=False)
+    assert refused.returncode == 4 and "only root and the daemon's user may administer" in refused.stderr
+    daemon = int(pathlib.Path("/proc/%d/task/%d/children" % (node.process.pid, node.process.pid)).read_text(encoding="utf-8"))
+    os.kill(daemon, signal.SIGTERM)
+    node.stop()
