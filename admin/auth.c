@@ -340,13 +340,27 @@ static void write_credential(GString *out, const Record *record)
     json_time(out, "createdAt", record->created_us);
 }
 
+/* For the audit. Returns new. */
+static GString *describe_credential(const Record *record)
+{
+    GString *text = g_string_new(NULL);
+
+    json_open(text, NULL, '{');
+    write_credential(text, record);
+    json_close(text, '}');
+    return text;
+}
+
 static void insert_credential(Request *request, const Record *record, const char *key)
 {
     g_autoptr(StoreResult) result = request_store(request, store_request_record_insert(record));
+    g_autoptr(GString) after = NULL;
     GString *out;
 
     if (result == NULL)
         return;
+    after = describe_credential(record);
+    request_note_change(request, NULL, after->str);
     out = request_answer(request, 201);
     json_open(out, NULL, '{');
     write_credential(out, record);
@@ -466,11 +480,17 @@ void auth_show_key(Request *request)
 
 static void remove_credential(Request *request, const char *kind)
 {
+    const char *id = request->parameters[0];
+    g_autoptr(StoreResult) found = request_store(request, store_request_record_get(kind, id));
     g_autoptr(StoreResult) result =
-            request_store(request, store_request_record_remove(kind, request->parameters[0]));
+            found != NULL ? request_store(request, store_request_record_remove(kind, id)) : NULL;
+    g_autoptr(GString) before = NULL;
 
-    if (result != NULL)
-        (void)request_answer(request, 204);
+    if (result == NULL)
+        return;
+    before = describe_credential(g_ptr_array_index(found->records, 0));
+    request_note_change(request, before->str, NULL);
+    (void)request_answer(request, 204);
 }
 
 void auth_remove_key(Request *request)

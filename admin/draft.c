@@ -435,13 +435,16 @@ bool draft_check_match(Request *request, int64_t version)
 
 void draft_note(Request *request, const Draft *draft, const GString *before, const GString *after)
 {
-    GString *out = g_string_new("{");
+    g_autoptr(GString) change = NULL;
 
-    json_raw(out, "before", before != NULL && before->len > 0 ? before->str : "null");
-    json_raw(out, "after", after != NULL && after->len > 0 ? after->str : "null");
-    if (draft != NULL)
-        draft_write_fields(draft, out, "fields");
-    request->change = g_string_free(out, FALSE);
+    request_note_change(request, before != NULL ? before->str : NULL,
+                        after != NULL ? after->str : NULL);
+    if (draft == NULL)
+        return;
+    change = g_string_new(request->change);
+    draft_write_fields(draft, change, "fields");
+    g_free(request->change);
+    request->change = g_strdup(change->str);
 }
 
 void draft_answer(Request *request, unsigned status, const Draft *draft, const char *one)

@@ -138,14 +138,10 @@ void listeners_show(Request *request)
     draft_add_etag(request, number_of(listener, "version"));
 }
 
-static void answer_state(Request *request)
+static void answer_state(Request *request, GVariant *listener)
 {
-    g_autoptr(GVariant) listener = get_listener(request, request->parameters[0]);
-    GString *out;
+    GString *out = request_answer(request, 200);
 
-    if (listener == NULL)
-        return;
-    out = request_answer(request, 200);
     json_open(out, NULL, '{');
     write_state(out, listener);
     json_close(out, '}');
@@ -153,16 +149,29 @@ static void answer_state(Request *request)
 
 void listeners_status(Request *request)
 {
-    answer_state(request);
+    g_autoptr(GVariant) listener = get_listener(request, request->parameters[0]);
+
+    if (listener != NULL)
+        answer_state(request, listener);
 }
 
 static void listen_or_not(Request *request, gboolean start)
 {
-    g_autoptr(DoorAnswer) answer =
-            request_ask(request, "Listen", g_variant_new("(sb)", request->parameters[0], start));
+    const char *id = request->parameters[0];
+    g_autoptr(GVariant) before = get_listener(request, id), after = NULL;
+    g_autoptr(DoorAnswer) answer = NULL;
+    g_autoptr(GString) was = g_string_new(NULL), is = g_string_new(NULL);
 
-    if (answer != NULL)
-        answer_state(request);
+    if (before == NULL)
+        return;
+    answer = request_ask(request, "Listen", g_variant_new("(sb)", id, start));
+    after = answer != NULL ? get_listener(request, id) : NULL;
+    if (after == NULL)
+        return;
+    write_listener(was, before);
+    write_listener(is, after);
+    request_note_change(request, was->str, is->str);
+    answer_state(request, after);
 }
 
 void listeners_start(Request *request)

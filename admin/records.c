@@ -162,6 +162,7 @@ void records_create(Request *request)
         return;
     where = g_strconcat(KINDS[kind].path, "/", id, NULL);
     request_add_header(request, "Location", where);
+    request_note_change(request, NULL, record->document);
     write_record(request_answer(request, 201), record);
 }
 
@@ -196,18 +197,24 @@ void records_update(Request *request)
     text = json_dup_text(json);
     fresh = record_new(record->kind, record->id, name, text);
     result = request_store(request, store_request_record_update(fresh));
-    if (result != NULL)
-        write_record(request_answer(request, 200), fresh);
+    if (result == NULL)
+        return;
+    request_note_change(request, record->document, fresh->document);
+    write_record(request_answer(request, 200), fresh);
 }
 
 void records_remove(Request *request)
 {
+    g_autoptr(Record) record = get(request);
     g_autoptr(StoreResult) result =
-            request_store(request, store_request_record_remove(KINDS[kind_of(request)].kind,
-                                                               request->parameters[0]));
+            record != NULL
+                    ? request_store(request, store_request_record_remove(record->kind, record->id))
+                    : NULL;
 
-    if (result != NULL)
-        (void)request_answer(request, 204);
+    if (result == NULL)
+        return;
+    request_note_change(request, record->document, NULL);
+    (void)request_answer(request, 204);
 }
 
 void records_undeployable(Request *request)

@@ -165,6 +165,16 @@ void request_add_header(Request *self, const char *name, const char *value)
     g_ptr_array_add(self->headers, g_strdup(value));
 }
 
+void request_note_change(Request *self, const char *before, const char *after)
+{
+    GString *change = g_string_new("{");
+
+    json_raw(change, "before", before != NULL && *before != '\0' ? before : "null");
+    json_raw(change, "after", after != NULL && *after != '\0' ? after : "null");
+    g_free(self->change);
+    self->change = g_string_free(change, FALSE);
+}
+
 /* the daemon and the store */
 
 /* A wait in slices: who stops the daemon does not wait for it. */

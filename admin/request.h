@@ -91,6 +91,9 @@ Json *request_read_json(Request *self, const char *const *names);
 /* An answer of JSON: the caller writes into the string. */
 GString *request_answer(Request *self, unsigned status);
 void request_add_header(Request *self, const char *name, const char *value);
+/* For the audit row: what was changed, as it was before and is after. JSON without secrets, NULL or "": was not, or is
+ * not, there. */
+void request_note_change(Request *self, const char *before, const char *after);
 /* problem.c: application/problem+json. field: the culprit, or NULL. */
 void request_problem(Request *self, unsigned status, const char *type, const char *field,
                      const char *format, ...) G_GNUC_PRINTF(5, 6);

@@ -437,6 +437,16 @@ void transfers_statistics(Request *request)
 
 /* ordering */
 
+/* How it stood, and stands. */
+static void note_order(Request *request, GVariant *before, GVariant *after)
+{
+    g_autoptr(GString) was = g_string_new(NULL), is = g_string_new(NULL);
+
+    transfer_write(was, NULL, before);
+    transfer_write(is, NULL, after);
+    request_note_change(request, was->str, is->str);
+}
+
 static void order(Request *request, const char *method)
 {
     int64_t id;
@@ -449,8 +459,10 @@ static void order(Request *request, const char *method)
     if (answer == NULL)
         return;
     after = get_transfer(request, &id);
-    if (after != NULL)
-        answer_transfer(request, 202, after);
+    if (after == NULL)
+        return;
+    note_order(request, before, after);
+    answer_transfer(request, 202, after);
 }
 
 void transfers_cancel(Request *request)
@@ -718,6 +730,7 @@ static void replay(Request *request, GVariant *described, int64_t id)
     if (answer == NULL)
         return;
     fresh = g_variant_get_child_value(answer->value, 0);
+    note_order(request, described, fresh);
     answer_transfer(request, 202, fresh);
 }
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that are slow, long, odd or gone; afterwards the daemon answers as before."""
+import concurrent.futures
 import re
 import socket
 import time
 
 import pytest
+import waiting
 from admin import Api
 
 HEAD = b"Host: x\r\nX-API-Key: first-key-0123456789abcdef\r\n"
@@ -59,23 +61,26 @@ def test_pipelined_requests_are_answered_in_order(bank_api):
     assert re.findall(rb"HTTP/1.1 (\d+)", text) == [b"200", b"404", b"200", b"200"]
 
 
-def test_half_closed_and_gone(bank_api, bank):
-    assert status(say(bank_api, b"GET /api/v1/me HTTP/1.1\r\n" + HEAD + b"\r\n")) == 200
-    assert status(say(bank_api, b"GET /api/v1/me HT")) in (0, 400)
-    say(bank_api, b"POST /api/v1/transfers/send?partner=COMPANY&path=dispo/x HTTP/1.1\r\n" + HEAD +
-        b"Content-Length: 9000000\r\n\r\n" + b"x" * 3_000_000)
-    deadline = time.monotonic() + 20
-    while list((bank.folder / "spool/staging").iterdir()) and time.monotonic() < deadline:
-        bank_api.get("/health/live")
-    assert list((bank.folder / "spool/staging").iterdir()) == []
-
-
-def test_slow_headers_are_cut(bank_api):
-    with socket.create_connection(("127.0.0.1", bank_api.port), 25) as connection:
+def be_slow(api):
+    with socket.create_connection(("127.0.0.1", api.port), 25) as connection:
         connection.sendall(b"GET /api/v1/me HTTP/1.1\r\nHost: x\r\n")
         began = time.monotonic()
         connection.recv(100)
-        assert 5 < time.monotonic() - began < 22
+        return time.monotonic() - began
+
+
+def test_slow_half_closed_and_gone(bank_api, bank):
+    """Each is waited for as long as the others: all at once."""
+    assert status(say(bank_api, b"GET /api/v1/me HTTP/1.1\r\n" + HEAD + b"\r\n")) == 200
+    upload = (b"POST /api/v1/transfers/send?partner=COMPANY&path=dispo/x HTTP/1.1\r\n" + HEAD +
+              b"Content-Length: 9000000\r\n\r\n", b"x" * 3_000_000)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        half = pool.submit(say, bank_api, b"GET /api/v1/me HT")
+        gone = pool.submit(say, bank_api, *upload)
+        assert 5 < pool.submit(be_slow, bank_api).result() < 22
+        assert status(half.result()) in (0, 400)
+        gone.result()
+    waiting.eventually(lambda: not list((bank.folder / "spool/staging").iterdir()))
 
 
 @pytest.mark.parametrize("text", [b"\x01\x02\x7f\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n",

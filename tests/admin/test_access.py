@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: every route with every role and with none, keys, users, certificates, lock-outs, the audit trail."""
 import base64
+import json
 import pathlib
 import re
 import sqlite3
@@ -127,6 +128,25 @@ def test_audit_is_a_chain(api, company):
     assert verify_after(change % "key:first")["valid"]
     assert "missing" in verify_after("DELETE FROM audit_events WHERE seq = 2")["reason"]
     assert not verify_after("DELETE FROM audit_events", noted)["valid"]
+
+
+def test_changes_are_told_as_before_and_after(api):
+    made = api.post("/api/v1/apikeys", {"name": "k", "role": "viewer"}).json
+    api.ask("DELETE", "/api/v1/apikeys/" + made["id"])
+    cluster = api.post("/api/v1/clusters", {"name": "c"}).headers["Location"]
+    api.ask("PUT", cluster, {"name": "d"})
+    api.ask("DELETE", cluster)
+    api.post("/api/v1/clusters", {"name": ""})
+    sent = api.post("/api/v1/transfers/send?partner=BANK1&path=offer/x", b"x").json["transferId"]
+    api.post("/api/v1/transfers/%d/cancel" % sent)
+    rows = api.get("/api/v1/audit").json["content"]
+    told = [json.loads(row["details"]) for row in rows]
+    assert [row["action"] for row in rows][:2] == ["POST createKey", "DELETE removeKey"]
+    assert told[0]["before"] is None and told[0]["after"] == told[1]["before"] and told[1]["after"] is None
+    assert told[0]["after"]["name"] == "k" and made["key"] not in json.dumps(told)
+    assert [(row["before"], row["after"]) for row in told[2:5]] == [(None, {"name": "c"}), ({"name": "c"}, {"name": "d"}), ({"name": "d"}, None)]
+    assert told[5] == {"status": 400}  # nothing was changed
+    assert told[-1]["after"]["state"] == "cancelled" and told[-1]["before"]["transferId"] == sent
 
 
 def test_first_key_is_taken_once(api, company):
