@@ -96,6 +96,17 @@ static void note_file(const Reader *self, const char *path)
         g_ptr_array_add(self->files, g_strdup(path));
 }
 
+/* libconfig tells the name that stands behind @include: it counts from the folder of the main file. */
+static void note_source(const Reader *self, const char *path)
+{
+    g_autofree char *whole = NULL;
+
+    if (path == NULL || strcmp(path, self->path) == 0)
+        return;
+    whole = g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(self->folder, path, NULL);
+    note_file(self, whole);
+}
+
 static bool check_known(const Reader *self, const ConfigScope *scope, const config_setting_t *group,
                         const char *prefix, GError **error)
 {
@@ -104,7 +115,7 @@ static bool check_known(const Reader *self, const ConfigScope *scope, const conf
         g_autofree char *path = g_strconcat(prefix, config_setting_name(setting), NULL);
         g_autofree char *below = g_strconcat(path, ".", NULL);
 
-        note_file(self, config_setting_source_file(setting));
+        note_source(self, config_setting_source_file(setting));
         if (is_key_of(scope, path))
             continue;
         if (!is_group_of(scope, path))

@@ -6,6 +6,7 @@
 #include "admin/admin.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/backup.h"
 #include "daemon/net/front.h"
 #include "daemon/service.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     gboolean check;
     gboolean list_keys, list_routes;
     gboolean version;
+    char *restore, *to, *postgres, *schema, *key_file;
 } Arguments;
 
 static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GError **error)
@@ -41,6 +43,16 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
              "Print every configuration key and exit", NULL},
             {"list-routes", 0, 0, G_OPTION_ARG_NONE, &arguments->list_routes,
              "Print every route of the administration and exit", NULL},
+            {"restore", 0, 0, G_OPTION_ARG_FILENAME, &arguments->restore,
+             "Restore a backup and exit", "FILE"},
+            {"to", 0, 0, G_OPTION_ARG_FILENAME, &arguments->to,
+             "With --restore: an empty folder for configuration and store", "FOLDER"},
+            {"key-file", 0, 0, G_OPTION_ARG_FILENAME, &arguments->key_file,
+             "With --restore: the key of the sealed secrets", "FILE"},
+            {"postgres", 0, 0, G_OPTION_ARG_STRING, &arguments->postgres,
+             "With --restore: the store goes to PostgreSQL", "CONNINFO"},
+            {"schema", 0, 0, G_OPTION_ARG_STRING, &arguments->schema,
+             "With --postgres: the schema there", "NAME"},
             {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit",
              NULL},
             {NULL},
@@ -225,6 +237,26 @@ static int run(const char *path, Config *config, int ready_fd)
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int restore(const Arguments *arguments)
+{
+    BackupTarget target = {arguments->restore, arguments->to, arguments->postgres,
+                           arguments->schema, arguments->key_file};
+    g_autoptr(GError) error = NULL;
+
+    if (target.folder == NULL || target.key_file == NULL ||
+        (target.conninfo != NULL) != (target.schema != NULL)) {
+        fprintf(stderr, "pesitd: --restore needs --to and --key-file; --postgres and --schema go "
+                        "together\n");
+        return EXIT_USAGE;
+    }
+    if (!backup_restore(&target, &error)) {
+        fprintf(stderr, "pesitd: %s\n", error->message);
+        return EXIT_FAILURE;
+    }
+    printf("restored '%s' to '%s'\n", target.file, target.folder);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     Arguments arguments = {.ready_fd = -1};
@@ -254,6 +286,8 @@ int main(int argc, char **argv)
         printf("%s", routes);
         return EXIT_SUCCESS;
     }
+    if (arguments.restore != NULL)
+        return restore(&arguments);
     config = config_load(path, &error);
     if (config == NULL) {
         fprintf(stderr, "pesitd: %s\n", error->message);

@@ -12,6 +12,7 @@
 #include "base/metric.h"
 #include "base/notify.h"
 #include "daemon/definitions.h"
+#include "daemon/backup-job.h"
 #include "daemon/entrances.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
@@ -60,6 +61,7 @@ struct Service {
     Desk *desk;
     Watch *watch;
     Retention *retention;
+    BackupJob *backup; /* NULL: none is made */
     Probes *probes;
     GMainLoop *loop;
     int64_t started_us; /* wall */
@@ -504,6 +506,30 @@ static void administer(DoorCall *call, GVariant *parameters, gpointer data)
     door_call_fail(call, error);
 }
 
+static void on_backup_end(gpointer data)
+{
+    ((Service *)data)->backup = NULL;
+}
+
+static void back_up(DoorCall *call, gpointer data)
+{
+    Service *self = data;
+    unsigned uid = door_call_uid(call);
+    g_autoptr(GError) error = NULL;
+
+    if (uid != 0 && uid != (unsigned)geteuid())
+        error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
+                            "only root and the daemon's user may make a backup");
+    else if (self->backup != NULL || self->stopping)
+        error = g_error_new(BASE_ERROR, BASE_ERROR_BUSY, "%s",
+                            self->stopping ? "the daemon stops" : "a backup is being made");
+    if (error != NULL)
+        door_call_fail(call, error);
+    else
+        self->backup =
+                backup_job_new(self->path, self->config, self->store, call, on_backup_end, self);
+}
+
 static void describe_definitions(DoorCall *call, GVariant *parameters, gpointer data)
 {
     definitions_describe(((Service *)data)->definitions, call, parameters);
@@ -673,6 +699,7 @@ static bool open_parts(Service *self, GError **error)
                            .describe = describe,
                            .cancel_incoming = cancel_incoming,
                            .administer = administer,
+                           .backup = back_up,
                            .describe_definitions = describe_definitions,
                            .define = define,
                            .undefine = undefine,
@@ -773,6 +800,7 @@ void service_stop(Service *self)
     if (self == NULL)
         return;
     probes_free(self->probes);
+    backup_job_free(self->backup);
     if (self->desk != NULL)
         settle_store(self);
     entrances_free(self->entrances);

@@ -478,6 +478,33 @@ StoreRequest *store_request_tally(unsigned states, unsigned directions)
     return self;
 }
 
+/* a copy of the store */
+
+static bool start_copy(const StoreRequest *self, Db *db, GError **error)
+{
+    (void)self;
+    return db_start(db, SQL_MIGRATION_LIST, error); /* a batch has a statement for each request */
+}
+
+static void finish_copy(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    bool done = false;
+
+    while (db_step(db, &result->error) == DB_ROW)
+        continue;
+    if (result->error == NULL && db_copy_step(db, self->texts[0], &done, &result->error))
+        result->number = done ? 1 : 0;
+}
+
+StoreRequest *store_request_copy(const char *path)
+{
+    StoreRequest *self = store_request_new(start_copy, finish_copy);
+
+    self->texts[0] = g_strdup(path);
+    self->alone = true;
+    return self;
+}
+
 /* counters and secrets */
 
 static bool start_count(const StoreRequest *self, Db *db, GError **error)

@@ -253,6 +253,10 @@ StoreRequest *store_request_define(const Definition *definition, int64_t version
 /* Removes the one that has this version; a partner's virtual files are removed one by one. CONFLICT. */
 StoreRequest *store_request_undefine(const char *partner, const char *pattern, int64_t version);
 
+/* Copies some more of an SQLite store to a file; number: 1 when the copy is whole. PostgreSQL needs none: 1 at once. BUSY:
+ * try again. One copy at a time. */
+StoreRequest *store_request_copy(const char *path);
+
 /* running them */
 
 /* The request waits for a database that is away, or for room on its disk, however long; others fail with

@@ -197,6 +197,9 @@ void options_clear(Options *options)
     g_free(options->partner);
     g_free(options->output);
     g_free(options->key_file);
+    g_free(options->to);
+    g_free(options->postgres);
+    g_free(options->schema);
     g_strfreev(options->states);
     g_strfreev(options->directions);
     *options = (Options){NULL};

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verbs about configuration and its secrets that need no daemon. */
+/* Verbs about the configuration, its secrets, and backups; most need no daemon. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/secret.h"
 #include "pesitctl/output.h"
+#include "pesitctl/transfer.h"
 #include "pesitctl/verb.h"
 
 #include <errno.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #define PATH_OF_PROGRAM "/proc/self/exe"
+#define BACKUP_MS       (24 * 3600 * 1000)
+#define BACKUP_MODE     0600
 #define DEFAULT_CONFIG  "/etc/pesitfs/pesitd.conf"
 
 /* pesitd knows its configuration: the one beside us, else the one in the path. New. */
@@ -31,33 +35,84 @@ static char *find_daemon(void)
     return g_strdup("pesitd");
 }
 
+/* Runs pesitd; ret_said: what it printed. What it complains of becomes the error. */
+static bool run_daemon(const char *const *arguments, char **ret_said, GError **error)
+{
+    g_autofree char *program = find_daemon();
+    g_autoptr(GPtrArray) command = g_ptr_array_new();
+    g_autofree char *said = NULL, *complained = NULL;
+    const char *prefix = "pesitd: ";
+    const char *text;
+    int status = 0;
+
+    g_ptr_array_add(command, program);
+    for (size_t i = 0; arguments[i] != NULL; i++)
+        g_ptr_array_add(command, (char *)(uintptr_t)arguments[i]);
+    g_ptr_array_add(command, NULL);
+    if (!g_spawn_sync(NULL, (char **)command->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &said,
+                      &complained, &status, error))
+        return false;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        *ret_said = g_strdup(g_strstrip(said));
+        return true;
+    }
+    text = g_strstrip(complained);
+    g_set_error_literal(error, BASE_ERROR, BASE_ERROR_INVALID,
+                        text + (g_str_has_prefix(text, prefix) ? strlen(prefix) : 0));
+    return false;
+}
+
 int run_check_config(const Verb *verb, Options *options, char **arguments, GError **error)
 {
     const char *file = arguments[0] != NULL ? arguments[0] : DEFAULT_CONFIG;
-    g_autofree char *program = find_daemon();
-    const char *const command[] = {program, "--check-config", "--config", file, NULL};
-    g_autofree char *said = NULL, *complained = NULL;
-    const char *text;
-    int status = 0;
-    bool valid;
+    const char *const command[] = {"--check-config", "--config", file, NULL};
+    g_autofree char *said = NULL;
 
     (void)verb;
-    if (!g_spawn_sync(NULL, (char **)(uintptr_t)command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
-                      &said, &complained, &status, error))
+    if (!run_daemon(command, &said, error))
         return EXIT_LOCAL;
-    valid = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    text = g_strstrip(valid ? said : complained);
-    if (!valid) {
-        const char *prefix = "pesitd: ";
-
-        g_set_error_literal(error, BASE_ERROR, BASE_ERROR_INVALID,
-                            text + (g_str_has_prefix(text, prefix) ? strlen(prefix) : 0));
-        return EXIT_LOCAL;
-    }
     if (options->json)
-        print_json(stdout, json_pack("{ss sb ss}", "file", file, "valid", 1, "message", text));
+        print_json(stdout, json_pack("{ss sb ss}", "file", file, "valid", 1, "message", said));
     else
-        puts(text);
+        puts(said);
+    return EXIT_DONE;
+}
+
+int run_backup(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    g_auto(Fd) fd = client_back_up(options->client, BACKUP_MS, error);
+
+    (void)verb;
+    if (fd < 0 || !transfer_save(fd, arguments[0], BACKUP_MODE, error))
+        return EXIT_LOCAL;
+    if (options->json)
+        print_json(stdout, json_pack("{ss}", "file", arguments[0]));
+    return EXIT_DONE;
+}
+
+int run_restore(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    const char *command[12] = {"--restore", arguments[0], "--to",
+                               options->to, "--key-file", options->key_file};
+    g_autofree char *said = NULL;
+
+    (void)verb;
+    if (options->to == NULL || options->key_file == NULL ||
+        (options->postgres != NULL) != (options->schema != NULL)) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "restore needs --to and --key-file; --postgres and --schema go together");
+        return EXIT_WRONG;
+    }
+    if (options->postgres != NULL) {
+        command[6] = "--postgres";
+        command[7] = options->postgres;
+        command[8] = "--schema";
+        command[9] = options->schema;
+    }
+    if (!run_daemon(command, &said, error))
+        return EXIT_LOCAL;
+    if (options->json)
+        print_json(stdout, json_pack("{ss ss}", "file", arguments[0], "folder", options->to));
     return EXIT_DONE;
 }
 

@@ -190,14 +190,14 @@ int run_send(const Verb *verb, Options *options, char **arguments, GError **erro
 /* fetching */
 
 /* A device or a pipe is written as it is; a file is made beside and renamed. ret_temporary: NULL for the first. */
-static int open_output(const char *name, char **ret_temporary, GError **error)
+static int open_output(const char *name, mode_t mode, char **ret_temporary, GError **error)
 {
     struct stat existing;
     bool special = stat(name, &existing) == 0 && !S_ISREG(existing.st_mode);
     g_autofree char *temporary =
             special ? NULL : g_strdup_printf("%s.%ld.part", name, (long)getpid());
     int fd = special ? open(name, O_WRONLY | O_CLOEXEC)
-                     : open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+                     : open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
     if (fd < 0)
         error_set_errno(error, errno, "create '%s'", special ? name : temporary);
@@ -206,10 +206,10 @@ static int open_output(const char *name, char **ret_temporary, GError **error)
     return fd;
 }
 
-static bool save(int from, const char *name, GError **error)
+bool transfer_save(int from, const char *name, mode_t mode, GError **error)
 {
     g_autofree char *temporary = NULL;
-    g_auto(Fd) to = open_output(name, &temporary, error);
+    g_auto(Fd) to = open_output(name, mode, &temporary, error);
     bool saved;
 
     if (to < 0)
@@ -247,7 +247,7 @@ int run_fetch(const Verb *verb, Options *options, char **arguments, GError **err
             print_transfer(stderr, transfer, true);
         return EXIT_DONE;
     }
-    if (!save(from, options->output, error))
+    if (!transfer_save(from, options->output, MODE, error))
         return EXIT_LOCAL;
     print_transfer(stdout, transfer, options->json);
     return EXIT_DONE;

@@ -39,7 +39,10 @@ const Option OPTIONS[] = {
     { "wait", 'w', false, "SECONDS", OPTION_NUMBER, O(wait_s), 0, WAIT_MAX, "wait at most so long (600)" },
     { "no-wait", 0, false, NULL, OPTION_FLAG, O(no_wait), 0, 0, "only put it into the queue" },
     { "output", 'o', false, "FILE", OPTION_TEXT, O(output), 0, 0, "write to this file" },
-    { "key-file", 0, false, "FILE", OPTION_TEXT, O(key_file), 0, 0, "the key of sealed passwords, made when missing" },
+    { "key-file", 0, false, "FILE", OPTION_TEXT, O(key_file), 0, 0, "the key that seals secrets" },
+    { "to", 0, false, "FOLDER", OPTION_TEXT, O(to), 0, 0, "an empty folder, made when missing" },
+    { "postgres", 0, false, "CONNINFO", OPTION_TEXT, O(postgres), 0, 0, "the store goes to this PostgreSQL database" },
+    { "schema", 0, false, "NAME", OPTION_TEXT, O(schema), 0, 0, "a schema there, empty or made" },
     { NULL },
 };
 
@@ -137,6 +140,14 @@ const Verb VERBS[] = {
     { "seal", "", "key-file", "seal a password from standard input with --key-file", NULL, 0, 0, true, run_seal, { NULL } },
     { "verifier", "", "", "make a verifier of a password from standard input",
       "For password_received: it can be compared, never read.\n", 0, 0, true, run_verifier, { NULL } },
+    { "backup", "FILE", "", "configuration and store of the running daemon in a file",
+      "Consistent, sealed with the configuration's key_file, which is not in it; nor are spool and inbox. FILE appears whole\n"
+      "or not at all, and ends with its checksum.\n",
+      1, 1, false, run_backup, { NULL } },
+    { "restore", "FILE", "to key-file postgres schema", "put a backup into an empty folder --to, with --key-file",
+      "The store becomes store.db in the folder, or goes to the empty --schema of --postgres, whichever it came from. Nothing\n"
+      "is made of a backup that is damaged, of a newer version, or sealed with another key.\n",
+      1, 1, true, run_restore, { NULL } },
     { "decode", "[FILE]", "", "print the FPDUs of a capture, bytes or hexadecimal text",
       "FILE is - or missing: standard input. FPDUs may follow each other bare, or each entity behind the two bytes\n"
       "of its length. In text, # begins a comment, and < or > in front of a line tells its direction.\n"

@@ -12,7 +12,7 @@
 
 /* As given on the command line; defaults where not. */
 typedef struct {
-    char *socket, *partner, *output, *key_file;
+    char *socket, *partner, *output, *key_file, *to, *postgres, *schema;
     char **states, **directions; /* ended by NULL, or NULL */
     bool json, help, version, no_wait, list_verbs;
     int64_t limit, wait_s, before;
@@ -113,4 +113,6 @@ int run_api(const Verb *verb, Options *options, char **arguments, GError **error
 int run_check_config(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_seal(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_verifier(const Verb *verb, Options *options, char **arguments, GError **error);
+int run_backup(const Verb *verb, Options *options, char **arguments, GError **error);
+int run_restore(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_decode(const Verb *verb, Options *options, char **arguments, GError **error);

@@ -7,6 +7,10 @@
 typedef struct {
     void (*close)(Db *self);
     bool (*start)(Db *self, SqlStatement statement, GError **error);
+    bool (*start_text)(Db *self, const char *text, GError **error);
+    unsigned (*column_count)(Db *self);
+    const char *(*column_name)(Db *self, unsigned column);
+    bool (*copy_step)(Db *self, const char *path, bool *ret_done, GError **error); /* NULL: none */
     void (*bind_number)(Db *self, unsigned index, int64_t number);
     void (*bind_text)(Db *self, unsigned index, const char *text);
     DbStep (*step)(Db *self, GError **error);

@@ -12,6 +12,11 @@ Db *db_open(const DbTarget *target, GError **error)
     return g_steal_pointer(&self);
 }
 
+Db *db_open_unmigrated(const DbTarget *target, GError **error)
+{
+    return target->kind == DB_SQLITE ? sqlite_open(target, error) : postgres_open(target, error);
+}
+
 void db_close(Db *self)
 {
     if (self != NULL)
@@ -63,6 +68,41 @@ bool db_run(Db *self, SqlStatement statement, GError **error)
         step = db_step(self, error);
     } while (step == DB_ROW);
     return step == DB_DONE;
+}
+
+bool db_start_text(Db *self, const char *text, GError **error)
+{
+    return self->backend->start_text(self, text, error);
+}
+
+bool db_run_text(Db *self, const char *text, GError **error)
+{
+    DbStep step;
+
+    if (!db_start_text(self, text, error))
+        return false;
+    do {
+        step = db_step(self, error);
+    } while (step == DB_ROW);
+    return step == DB_DONE;
+}
+
+unsigned db_column_count(Db *self)
+{
+    return self->backend->column_count(self);
+}
+
+const char *db_column_name(Db *self, unsigned column)
+{
+    return self->backend->column_name(self, column);
+}
+
+bool db_copy_step(Db *self, const char *path, bool *ret_done, GError **error)
+{
+    if (self->backend->copy_step != NULL)
+        return self->backend->copy_step(self, path, ret_done, error);
+    *ret_done = true;
+    return true;
 }
 
 unsigned db_batch_limit(const Db *self)

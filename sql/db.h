@@ -33,6 +33,8 @@ typedef struct {
 
 /* Opens (creates) and migrates. target: copied, but for its migrations. Returns new. */
 Db *db_open(const DbTarget *target, GError **error);
+/* Opens what is there, as it is. Returns new. */
+Db *db_open_unmigrated(const DbTarget *target, GError **error);
 void db_close(Db *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_close)
 /* Version of the schema, 1.. */
@@ -55,6 +57,14 @@ const char *db_text(Db *self, unsigned column);
 /* Starts and runs a statement without parameters, its rows unread. */
 bool db_run(Db *self, SqlStatement statement, GError **error);
 
+/* Makes a text of the caller's ready, outside any batch, as db_start does with one of the table. */
+bool db_start_text(Db *self, const char *text, GError **error);
+/* Runs such a text, its rows unread. */
+bool db_run_text(Db *self, const char *text, GError **error);
+/* Columns of the statement that was stepped, and their names; borrowed. */
+unsigned db_column_count(Db *self);
+const char *db_column_name(Db *self, unsigned column);
+
 /* How many started statements may be set aside and sent in one go; 1: none, step each at once. */
 unsigned db_batch_limit(const Db *self);
 /* Sets the started statement aside, so that the next can be started. */
@@ -72,6 +82,12 @@ bool db_commit(Db *self, GError **error);
 void db_rollback(Db *self);
 /* True after a failed statement when the transaction can only be rolled back. */
 bool db_is_doomed(const Db *self);
+
+/* a copy of an SQLite file that is in use */
+
+/* Copies some more pages, outside any change; what is changed in between is copied again. ret_done: the copy is whole and
+ * closed, as of now. PostgreSQL needs none: done at once. BUSY: not now. */
+bool db_copy_step(Db *self, const char *path, bool *ret_done, GError **error);
 
 /* the connection */
 

@@ -33,6 +33,7 @@ typedef struct {
     bool prepared[SQL_COUNT];
     /* the started statement */
     SqlStatement statement;
+    char *text; /* of the caller's instead, or NULL */
     char *parameters[PARAMETERS_MAX];
     unsigned parameter_count;
     /* its result */
@@ -259,7 +260,28 @@ static bool postgres_start(Db *db, SqlStatement statement, GError **error)
         g_clear_pointer(&self->parameters[i], g_free);
     self->parameter_count = 0;
     self->statement = statement;
+    g_clear_pointer(&self->text, g_free);
     return true;
+}
+
+static bool postgres_start_text(Db *db, const char *text, GError **error)
+{
+    PostgresDb *self = (PostgresDb *)db;
+
+    if (!postgres_start(db, SQL_COUNT, error))
+        return false;
+    self->text = g_strdup(text);
+    return true;
+}
+
+static unsigned postgres_column_count(Db *db)
+{
+    return (unsigned)PQnfields(((PostgresDb *)db)->result);
+}
+
+static const char *postgres_column_name(Db *db, unsigned column)
+{
+    return PQfname(((PostgresDb *)db)->result, (int)column);
 }
 
 static void bind(PostgresDb *self, unsigned index, char *value)
@@ -316,6 +338,12 @@ static void run_statement(PostgresDb *self)
     char name[NAME_LENGTH];
 
     finish_pipeline(self);
+    self->has_run = true;
+    if (self->text != NULL) {
+        self->result = PQexecParams(self->connection, self->text, (int)self->parameter_count, NULL,
+                                    parameters_of(self), NULL, NULL, 0);
+        return;
+    }
     name_statement(self->statement, name);
     self->result = self->prepared[self->statement]
                            ? PQexecPrepared(self->connection, name, (int)self->parameter_count,
@@ -323,7 +351,6 @@ static void run_statement(PostgresDb *self)
                            : PQexecParams(self->connection, SQL_STATEMENTS[self->statement],
                                           (int)self->parameter_count, NULL, parameters_of(self),
                                           NULL, NULL, 0);
-    self->has_run = true;
 }
 
 static DbStep postgres_step(Db *db, GError **error)
@@ -620,6 +647,7 @@ static void postgres_close(Db *db)
     forget_connection(self);
     for (unsigned i = 0; i < PARAMETERS_MAX; i++)
         g_free(self->parameters[i]);
+    g_free(self->text);
     g_free(self->conninfo);
     if (self->password != NULL)
         explicit_bzero(self->password, strlen(self->password));
@@ -633,6 +661,9 @@ static void postgres_close(Db *db)
 static const DbBackend BACKEND = {
         .close = postgres_close,
         .start = postgres_start,
+        .start_text = postgres_start_text,
+        .column_count = postgres_column_count,
+        .column_name = postgres_column_name,
         .bind_number = postgres_bind_number,
         .bind_text = postgres_bind_text,
         .step = postgres_step,

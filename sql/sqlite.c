@@ -12,13 +12,18 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 
-#define BUSY_MS 5000
+#define BUSY_MS    5000
+#define COPY_PAGES 256 /* in a step: a megabyte */
 
 typedef struct {
     Db base;
     sqlite3 *handle;
     sqlite3_stmt *statements[SQL_COUNT];
     sqlite3_stmt *current;
+    sqlite3_stmt *other; /* of a text of the caller's */
+    char *other_text;
+    sqlite3 *copy_handle; /* while a copy is made */
+    sqlite3_backup *copy;
 } SqliteDb;
 
 static BaseError kind_of(int code)
@@ -94,6 +99,39 @@ static bool sqlite_start(Db *db, SqlStatement statement, GError **error)
     self->current = self->statements[statement];
     (void)sqlite3_clear_bindings(self->current); /* cannot fail */
     return true;
+}
+
+static bool sqlite_start_text(Db *db, const char *text, GError **error)
+{
+    SqliteDb *self = (SqliteDb *)db;
+    g_autofree char *dialect = dup_dialect(text);
+    int code;
+
+    reset_current(self);
+    if (g_strcmp0(self->other_text, text) != 0) {
+        self->current = NULL;
+        (void)sqlite3_finalize(self->other); /* its error was seen at the step */
+        g_clear_pointer(&self->other_text, g_free);
+        code = sqlite3_prepare_v2(self->handle, dialect, -1, &self->other, NULL);
+        if (code != SQLITE_OK) {
+            set_error(self, code, text, error);
+            return false;
+        }
+        self->other_text = g_strdup(text);
+    }
+    self->current = self->other;
+    (void)sqlite3_clear_bindings(self->current); /* cannot fail */
+    return true;
+}
+
+static unsigned sqlite_column_count(Db *db)
+{
+    return (unsigned)sqlite3_column_count(((SqliteDb *)db)->current);
+}
+
+static const char *sqlite_column_name_of(Db *db, unsigned column)
+{
+    return sqlite3_column_name(((SqliteDb *)db)->current, (int)column);
 }
 
 static void sqlite_bind_number(Db *db, unsigned index, int64_t number)
@@ -208,6 +246,48 @@ static bool sqlite_read_marked_version(Db *db, unsigned *ret_version, GError **e
     return code == SQLITE_ROW;
 }
 
+/* a copy */
+
+static bool end_copy(SqliteDb *self, int code, const char *path, GError **error)
+{
+    int finished = sqlite3_backup_finish(self->copy);
+
+    self->copy = NULL;
+    if (code == SQLITE_DONE || code == SQLITE_OK)
+        code = finished;
+    if (code != SQLITE_OK)
+        g_set_error(error, BASE_ERROR, (int)kind_of(code), "copy %s to '%s': %s", self->base.name,
+                    path, sqlite3_errmsg(self->copy_handle));
+    (void)sqlite3_close(self->copy_handle); /* nothing of it is in use */
+    self->copy_handle = NULL;
+    return code == SQLITE_OK;
+}
+
+static bool sqlite_copy_step(Db *db, const char *path, bool *ret_done, GError **error)
+{
+    SqliteDb *self = (SqliteDb *)db;
+    int code;
+
+    *ret_done = false;
+    if (self->copy == NULL) {
+        code = sqlite3_open_v2(path, &self->copy_handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                               NULL);
+        if (code == SQLITE_OK)
+            self->copy = sqlite3_backup_init(self->copy_handle, "main", self->handle, "main");
+        if (self->copy == NULL)
+            return end_copy(self, code != SQLITE_OK ? code : SQLITE_ERROR, path, error);
+    }
+    code = sqlite3_backup_step(self->copy, COPY_PAGES);
+    if (code == SQLITE_OK)
+        return true;
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY, "%s is being changed", self->base.name);
+        return false;
+    }
+    *ret_done = code == SQLITE_DONE;
+    return end_copy(self, code, path, error);
+}
+
 /* connection: it is a file */
 
 static bool sqlite_reconnect(Db *db, bool *ret_committed, GError **error)
@@ -234,6 +314,10 @@ static void sqlite_close_db(Db *db)
 {
     SqliteDb *self = (SqliteDb *)db;
 
+    if (self->copy != NULL)
+        (void)end_copy(self, SQLITE_ABORT, "", NULL); /* nobody waits for it any more */
+    (void)sqlite3_finalize(self->other);              /* its error was seen at the step */
+    g_free(self->other_text);
     for (unsigned i = 0; i < SQL_COUNT; i++)
         (void)sqlite3_finalize(self->statements[i]); /* its error was seen at the step */
     (void)sqlite3_close(self->handle);               /* all statements are finalized */
@@ -244,6 +328,10 @@ static void sqlite_close_db(Db *db)
 static const DbBackend BACKEND = {
         .close = sqlite_close_db,
         .start = sqlite_start,
+        .start_text = sqlite_start_text,
+        .column_count = sqlite_column_count,
+        .column_name = sqlite_column_name_of,
+        .copy_step = sqlite_copy_step,
         .bind_number = sqlite_bind_number,
         .bind_text = sqlite_bind_string,
         .step = sqlite_step,

@@ -430,6 +430,15 @@ char *client_administer(Client *self, const char *const request[3], unsigned *re
     return answer;
 }
 
+int client_back_up(Client *self, unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GUnixFDList) fds = NULL;
+    g_autoptr(GVariant) result =
+            client_call(self, (ClientMethod){"Backup", false}, NULL, timeout_ms, NULL, &fds, error);
+
+    return result != NULL ? take_fd(fds, 0, error) : -1;
+}
+
 /* calls that take long */
 
 static void answer_waiting(ClientPending *pending, GVariant *result, GUnixFDList *fds,

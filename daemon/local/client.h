@@ -90,6 +90,8 @@ ClientTransfer *client_find(Client *self, const char *partner, const char *path,
 /* The newest of a path, also a fetch that failed. */
 ClientTransfer *client_find_last(Client *self, const char *partner, const char *path,
                                  unsigned timeout_ms, GError **error);
+/* A backup of configuration and store; takes as long as it takes. Returns its descriptor or -1. */
+int client_back_up(Client *self, unsigned timeout_ms, GError **error);
 /* Returns new array of ClientTransfer. after: "" from the start. */
 GPtrArray *client_list(Client *self, const char *partner, const char *folder, const char *after,
                        uint32_t limit, unsigned timeout_ms, GError **error);

@@ -468,6 +468,14 @@ static void administer(DoorCall *call, GVariant *parameters, gpointer data)
     self->host.administer(call, parameters, self->host.data);
 }
 
+static void backup(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    (void)parameters;
+    self->host.backup(call, self->host.data);
+}
+
 static void describe_definitions(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Desk *self = data;
@@ -638,6 +646,7 @@ static const DoorMethod METHODS[] = {
         {"Status", status},
         {"Reload", reload},
         {"Administer", administer},
+        {"Backup", backup},
         {"Describe", describe_definitions},
         {"Define", define},
         {"Undefine", undefine},

@@ -22,6 +22,8 @@ typedef struct {
     void (*cancel_incoming)(int64_t id, gpointer data);
     /* Answers a question to the administration, as pesitctl asks it. Must end the call, now or later. */
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* Makes a backup. Must end the call, now or later. */
+    void (*backup)(DoorCall *call, gpointer data);
     /* Partners and virtual files; see definitions.h. Must end the call, now or later. */
     void (*describe_definitions)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*define)(DoorCall *call, GVariant *parameters, gpointer data);

@@ -52,6 +52,12 @@ class Postgres:
         """One statement, as somebody else on the database."""
         subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-c", statement], check=True)
 
+    def ask(self, statement):
+        """Its rows, as lines with | between the columns."""
+        done = subprocess.run(["psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-c", statement],
+                              check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout.splitlines()
+
     def store(self, schema, extra=""):
         """The configuration's group for a daemon."""
         return 'store: { backend = "postgres"; conninfo = "%s"; schema = "%s"; %s };' % (self.conninfo, schema, extra)
