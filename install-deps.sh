@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building needs from the distribution (Debian 12 or 13); with --test also what the tests need,
-# with --packages what building Debian packages needs, with --postgres a PostgreSQL server to try.
+# with --packages what building Debian packages needs, with --image what building and trying the image needs, with
+# --postgres a PostgreSQL server to try.
 # Does nothing when all is there. Run as root, or with sudo at hand.
 set -euo pipefail
 
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libpq-dev libconfig-dev
           libfuse3-dev fuse3 libjansson-dev libmicrohttpd-dev libsodium-dev openssl tzdata)
 [ "${1:-}" != --postgres ] || packages+=(postgresql)
-[ "${1:-}" != --packages ] || packages+=(debhelper dpkg-dev lintian)
+[ "${1:-}" != --packages ] || packages+=(build-essential debhelper)
+[ "${1:-}" != --image ] || packages+=(buildah mmdebstrap podman postgresql python3-pytest runc)
 if [ "${1:-}" = --test ]; then
     packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace
                groff-base systemd # manual pages; units, users and folders are checked with its tools
