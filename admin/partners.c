@@ -135,74 +135,51 @@ static void write_partner(GString *out, GVariant *partner, bool with_files)
 
 /* asking */
 
-/* The partners that the daemon has, all for NULL. NULL: answered. Returns new. */
-static GVariant *ask_partners(Request *request, const char *only)
+/* The partners that the daemon has, by name. only, after: NULL for all. NULL: answered. Returns new. */
+static GVariant *ask_partners(Request *request, const char *only, const char *after,
+                              const char *state, int64_t limit)
 {
     g_autoptr(DoorAnswer) answer =
-            request_ask(request, "Describe", g_variant_new("(s)", only != NULL ? only : ""));
+            request_ask(request, "Describe",
+                        g_variant_new("(ssus)", only != NULL ? only : "",
+                                      after != NULL ? after : "", (guint32)limit, state));
 
     return answer != NULL ? g_variant_get_child_value(answer->value, 0) : NULL;
 }
 
-static gint compare_names(gconstpointer a, gconstpointer b)
+/* "true", "false", or nothing: all. NULL: answered. */
+static const char *query_state(Request *request)
 {
-    GVariant *const *left = a;
-    GVariant *const *right = b;
-
-    return strcmp(text_of(*left, "name"), text_of(*right, "name"));
-}
-
-static void unref_variant(gpointer variant)
-{
-    g_variant_unref(variant);
-}
-
-static bool is_wanted(const Request *request, GVariant *partner)
-{
-    const char *after = request_query(request, "after");
     const char *enabled = request_query(request, "enabled");
-    g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
 
-    return (after == NULL || strcmp(text_of(partner, "name"), after) > 0) &&
-           (enabled == NULL || flag_of(settings, "enabled") == (strcmp(enabled, "true") == 0));
-}
-
-/* Those that the query asks for, by name. NULL: answered. */
-static GPtrArray *find_partners(Request *request)
-{
-    g_autoptr(GVariant) partners = ask_partners(request, request_query(request, "partner"));
-    GPtrArray *found;
-
-    if (partners == NULL)
-        return NULL;
-    found = g_ptr_array_new_with_free_func(unref_variant);
-    for (gsize i = 0; i < g_variant_n_children(partners); i++) {
-        GVariant *partner = g_variant_get_child_value(partners, i);
-
-        if (is_wanted(request, partner))
-            g_ptr_array_add(found, partner);
-        else
-            g_variant_unref(partner);
-    }
-    g_ptr_array_sort(found, compare_names);
-    return found;
+    if (enabled == NULL)
+        return "";
+    if (strcmp(enabled, "true") == 0 || strcmp(enabled, "false") == 0)
+        return enabled[0] == 't' ? "enabled" : "disabled";
+    request_problem(request, 400, "invalid", "enabled", "enabled: it must be true or false");
+    return NULL;
 }
 
 static void list(Request *request, void (*write)(GString *out, GVariant *partner))
 {
-    g_autoptr(GPtrArray) found = NULL;
+    const char *state = query_state(request);
+    g_autoptr(GVariant) found = NULL;
     int64_t limit = LIST_MAX;
     GString *out;
 
-    if (!request_query_number(request, "limit", 1, LIST_MAX, &limit))
+    if (state == NULL || !request_query_number(request, "limit", 1, LIST_MAX, &limit))
         return;
-    found = find_partners(request);
+    found = ask_partners(request, request_query(request, "partner"),
+                         request_query(request, "after"), state, limit);
     if (found == NULL)
         return;
     out = request_answer(request, 200);
     json_open(out, NULL, '[');
-    for (guint i = 0; i < MIN(found->len, limit); i++)
-        write(out, g_ptr_array_index(found, i));
+    for (gsize i = 0; i < g_variant_n_children(found); i++) {
+        g_autoptr(GVariant) partner = g_variant_get_child_value(found, i);
+
+        write(out, partner);
+    }
     json_close(out, ']');
 }
 
@@ -351,7 +328,7 @@ static bool write_one(GString *out, GVariant *partners, const char *pattern, int
 static bool get_one(Request *request, const char *name, const char *pattern, GString *out,
                     int64_t *ret_version)
 {
-    g_autoptr(GVariant) partners = ask_partners(request, name);
+    g_autoptr(GVariant) partners = ask_partners(request, name, NULL, "", 1);
 
     if (partners == NULL)
         return false;

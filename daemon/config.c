@@ -29,8 +29,9 @@ typedef struct {
     const char *path;
     char *folder;
     SealKey *seal_key;
-    const Config *running; /* what a reload starts from, NULL at the start */
-    GPtrArray *files;      /* of the configuration that is read */
+    const Config *running;           /* what a reload starts from, NULL at the start */
+    GPtrArray *files;                /* of the configuration that is read */
+    GHashTable *names, *identifiers; /* → Partner, of those that are read */
     config_t file;
 } Reader;
 
@@ -495,6 +496,7 @@ static bool read_file(const Reader *self, Partner *partner, const config_setting
 static bool check_partner(const Reader *self, const Config *config, const config_setting_t *group,
                           Partner *partner, GError **error)
 {
+    const Partner *other;
     unsigned from, to;
 
     if (partner->name == NULL || partner->identifier == NULL)
@@ -514,15 +516,14 @@ static bool check_partner(const Reader *self, const Config *config, const config
     if (partner->active_hours != NULL && !partner_parse_hours(partner->active_hours, &from, &to))
         return complain(self, group, error, "'active_hours' is \"%s\": write \"08:00-20:00\"",
                         partner->active_hours);
-    for (guint i = 0; i + 1 < config->partners->len; i++) {
-        const Partner *other = g_ptr_array_index(config->partners, i);
-
-        if (strcmp(other->name, partner->name) == 0)
-            return complain(self, group, error, "two partners have the name '%s'", partner->name);
-        if (strcmp(other->identifier, partner->identifier) == 0)
-            return complain(self, group, error, "partners '%s' and '%s' have the same identifier",
-                            other->name, partner->name);
-    }
+    if (g_hash_table_contains(self->names, partner->name))
+        return complain(self, group, error, "two partners have the name '%s'", partner->name);
+    other = g_hash_table_lookup(self->identifiers, partner->identifier);
+    if (other != NULL)
+        return complain(self, group, error, "partners '%s' and '%s' have the same identifier",
+                        other->name, partner->name);
+    g_hash_table_insert(self->names, partner->name, partner);
+    g_hash_table_insert(self->identifiers, partner->identifier, partner);
     return check_tls(self, group, &partner->tls, error);
 }
 
@@ -703,17 +704,6 @@ static bool parse(Reader *self, GError **error)
 
 /* the store's partners and virtual files */
 
-static Partner *find_partner(const Config *config, const char *name)
-{
-    for (guint i = 0; i < config->partners->len; i++) {
-        Partner *partner = g_ptr_array_index(config->partners, i);
-
-        if (strcmp(partner->name, name) == 0)
-            return partner;
-    }
-    return NULL;
-}
-
 /* The settings as a group of the file would be, with the key that names it. */
 static bool parse_definition(const Reader *self, config_t *text, const Definition *definition,
                              const char *key, const char *name, GError **error)
@@ -757,7 +747,7 @@ static bool read_definition(Reader *self, Config *config, const Definition *defi
                             GError **error)
 {
     bool listens = is_listener(definition), is_file = definition->pattern != NULL && !listens;
-    Partner *partner = is_file ? find_partner(config, definition->partner) : NULL;
+    Partner *partner = is_file ? g_hash_table_lookup(self->names, definition->partner) : NULL;
     config_t text;
     bool read;
 
@@ -825,11 +815,15 @@ Config *config_load_again(const char *path, const GPtrArray *definitions, const 
     config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
     config->files = g_ptr_array_new_with_free_func(g_free);
     reader.files = config->files;
+    reader.names = g_hash_table_new(g_str_hash, g_str_equal);
+    reader.identifiers = g_hash_table_new(g_str_hash, g_str_equal);
     config_init(&reader.file);
     loaded = parse(&reader, error) && read_all(&reader, config, error) &&
              read_definitions(&reader, config, definitions, error);
     config_destroy(&reader.file);
     seal_key_free(reader.seal_key);
+    g_hash_table_unref(reader.names);
+    g_hash_table_unref(reader.identifiers);
     g_free(reader.folder);
     if (loaded)
         return config;

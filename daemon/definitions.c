@@ -243,22 +243,43 @@ static bool is_trusted(DoorCall *call)
     return false;
 }
 
+typedef struct {
+    const char *only, *after;
+    guint32 limit;
+    const char *state; /* "enabled", "disabled", "" */
+} Page;
+
+static bool is_on_page(const Page *page, const Partner *partner)
+{
+    return (page->only[0] == '\0' || strcmp(page->only, partner->name) == 0) &&
+           (page->after[0] == '\0' || strcmp(partner->name, page->after) > 0) &&
+           (page->state[0] == '\0' || partner->enabled == (strcmp(page->state, "enabled") == 0));
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(const Partner *const *)a)->name, (*(const Partner *const *)b)->name);
+}
+
 void definitions_describe(Definitions *self, DoorCall *call, GVariant *parameters)
 {
     const Config *config = self->host.config(self->host.data);
+    g_autoptr(GPtrArray) found = NULL;
     GVariantBuilder partners;
-    const char *only;
+    Page page;
 
     if (!is_trusted(call))
         return;
-    g_variant_get(parameters, "(&s)", &only);
-    g_variant_builder_init(&partners, G_VARIANT_TYPE("aa{sv}"));
+    g_variant_get(parameters, "(&s&su&s)", &page.only, &page.after, &page.limit, &page.state);
+    found = g_ptr_array_new();
     for (guint i = 0; i < config->partners->len; i++) {
-        const Partner *partner = g_ptr_array_index(config->partners, i);
-
-        if (only[0] == '\0' || strcmp(only, partner->name) == 0)
-            g_variant_builder_add_value(&partners, describe_partner(self, partner));
+        if (is_on_page(&page, g_ptr_array_index(config->partners, i)))
+            g_ptr_array_add(found, g_ptr_array_index(config->partners, i));
     }
+    g_ptr_array_sort(found, compare_names);
+    g_variant_builder_init(&partners, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < MIN(found->len, page.limit); i++)
+        g_variant_builder_add_value(&partners, describe_partner(self, g_ptr_array_index(found, i)));
     door_call_return(call, g_variant_new("(aa{sv})", &partners), NULL, 0);
 }
 
