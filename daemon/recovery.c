@@ -67,6 +67,30 @@ static bool settle_unfinished(Store *store, Spool *spool, unsigned *ret_failed, 
     return true;
 }
 
+/* Offers whose service ended just before the stop. */
+static bool settle_offers(Store *store, GError **error)
+{
+    g_autoptr(StoreResult) offers = store_execute(store, store_request_served());
+
+    if (offers->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&offers->error));
+        return false;
+    }
+    for (guint i = 0; i < offers->transfers->len; i++) {
+        Transfer *offer = g_ptr_array_index(offers->transfers, i);
+        g_autoptr(StoreResult) result = NULL;
+
+        offer->state = TRANSFER_DONE;
+        offer->finished_us = clock_wall_us();
+        result = store_execute(store, store_request_update(offer, 1u << TRANSFER_QUEUED, NULL, 0));
+        if (result->error != NULL) {
+            g_propagate_error(error, g_steal_pointer(&result->error));
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool may_replace(const Config *config, const Transfer *transfer)
 {
     const Partner *partner = config_find_partner(config, transfer->partner);
@@ -146,7 +170,7 @@ bool recovery_run(const Config *config, Store *store, Spool *spool, GError **err
     unsigned failed = 0, published = 0, orphans = 0;
     char texts[4][12];
 
-    if (!settle_unfinished(store, spool, &failed, error) ||
+    if (!settle_unfinished(store, spool, &failed, error) || !settle_offers(store, error) ||
         !settle_spool(config, store, spool, &published, &orphans, error))
         return false;
     if (staged + failed + published + orphans == 0)

@@ -399,6 +399,19 @@ StoreRequest *store_request_unfinished(void)
     return store_request_new(start_unfinished, finish_all);
 }
 
+static bool start_served(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_SERVED, error))
+        return false;
+    db_bind_text(db, 1, self->owner);
+    return true;
+}
+
+StoreRequest *store_request_served(void)
+{
+    return store_request_new(start_served, finish_all);
+}
+
 static bool start_expired(const StoreRequest *self, Db *db, GError **error)
 {
     if (!db_start(db, SQL_TRANSFER_EXPIRED, error))

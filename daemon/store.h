@@ -199,6 +199,8 @@ StoreRequest *store_request_history(const char *partner, unsigned states, unsign
                                     int64_t before_id, uint32_t limit);
 /* All rows that are not final (staged, queued, running, waiting): for the start. */
 StoreRequest *store_request_unfinished(void);
+/* Our offers that still wait although a partner has taken them: a stop came between. Result: transfers. */
+StoreRequest *store_request_served(void);
 /* Next value of a named counter, from 1, persisted, never given twice: "pi13/PARTNER", "name/PARTNER/…". */
 StoreRequest *store_request_count(const char *counter);
 /* Finished rows whose data may go: finished before a wall time and data_kept; at most limit. */
@@ -256,6 +258,9 @@ StoreRequest *store_request_undefine(const char *partner, const char *pattern, i
 /* Copies some more of an SQLite store to a file; number: 1 when the copy is whole. PostgreSQL needs none: 1 at once. BUSY:
  * try again. One copy at a time. */
 StoreRequest *store_request_copy(const char *path);
+
+/* Whether a request failed because the database is away or its disk is full: it is right to ask again later. */
+bool store_is_away(const GError *error);
 
 /* running them */
 

@@ -113,6 +113,11 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "AND transfer_id = $3 AND peer = $4 AND file_type = $5 AND coalesce(client, '') = $6 AND "
         "coalesce(bank, '') = $7 ORDER BY id DESC LIMIT 1",
     [SQL_TRANSFER_UNFINISHED] = "SELECT " COLUMNS " FROM transfer_history WHERE owner = $1 AND state < 4 ORDER BY created_us, id",
+    /* offers that wait although a service of theirs was done */
+    [SQL_TRANSFER_SERVED] =
+        "SELECT " COLUMNS " FROM transfer_history WHERE owner = $1 AND state < 4 AND direction = 3 AND state = 1 AND EXISTS "
+        "(SELECT 1 FROM transfer_history AS service WHERE service.offer_id = transfer_history.id AND service.offer_id > 0 "
+        "AND service.state = 4) ORDER BY id",
     [SQL_TRANSFER_EXPIRED] =
         "SELECT " COLUMNS " FROM transfer_history WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
         "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",

@@ -166,6 +166,9 @@ def test_killed_while_a_file_is_fetched(tmp_path, bank, company, side, call):
         assert not killed or victim is company or asking.returncode == 0, "the server came back: the fetch goes on"
         for row in rows(company, "releves/" + name):
             assert row["state"] in ENDED and (row["state"] == "done") == row["data_kept"], row
+        there = [(row["direction"], row["state"]) for row in rows(bank, "dispo/" + name)]
+        eventually(lambda: ("serve", "done") not in there or ("offer", "done") in [
+            (row["direction"], row["state"]) for row in rows(bank, "dispo/" + name)])
         again = company.control("fetch", "BANK1", "releves/" + name, "-o", tmp_path / "again")
         assert again["state"] == "done" and (tmp_path / "again").read_bytes() == CONTENT
         if not killed:
