@@ -613,6 +613,12 @@ void store_post(Store *self, StoreRequest *request)
     submit(self, request);
 }
 
+bool store_is_away(const GError *error)
+{
+    return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ||
+           g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE);
+}
+
 char *store_dup_last_failure(Store *self)
 {
     char *last = NULL, *next;

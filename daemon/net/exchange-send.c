@@ -81,12 +81,15 @@ static void record_early(Exchange *self)
 static void send_failed(Exchange *self, PesitDiag diag, const GError *error)
 {
     bool refused = diag.code == DIAG_ARTICLE_LONG_CODE;
+    OutcomeKind outcome = refused                                 ? OUTCOME_FAILED
+                          : error != NULL && store_is_away(error) ? OUTCOME_RETRY_LATER
+                                                                  : OUTCOME_RETRY;
 
     if (exchange_is_cancelled(self)) {
         exchange_interrupt(self, diag, exchange_end_stopped(self));
         return;
     }
-    exchange_end_local(self, refused ? OUTCOME_FAILED : OUTCOME_RETRY, diag, error);
+    exchange_end_local(self, outcome, diag, error);
     exchange_interrupt(self, diag, refused ? PESIT_END_CANCELLED_REQUESTER : PESIT_END_ERROR);
 }
 

@@ -46,8 +46,9 @@ void exchange_end_local(Exchange *self, OutcomeKind outcome, PesitDiag diag, con
 void exchange_end_unprepared(Exchange *self, const GError *error)
 {
     exchange_end_local(self,
-                       g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ? OUTCOME_RETRY
-                                                                                  : OUTCOME_FAILED,
+                       g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE)
+                               ? OUTCOME_RETRY_LATER
+                               : OUTCOME_FAILED,
                        PESIT_DIAG_OK, error);
 }
 

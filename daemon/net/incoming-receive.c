@@ -90,7 +90,7 @@ static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char
                     (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0), file_name,
                     (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0), client, bank));
     *ret_reason = "the store is away";
-    if (incoming_is_store_away(result->error))
+    if (store_is_away(result->error))
         return DIAG_RESOURCES;
     *ret_reason = "nothing to restart is known";
     if (result->error != NULL || result->transfer == NULL)
@@ -161,23 +161,30 @@ static PesitDiag check_size(Incoming *self, const PesitFpdu *fpdu, const char **
     return PESIT_DIAG_OK;
 }
 
-/* With EXISTING_NUMBER the next free "name.N". */
-static void choose_number(Incoming *self, char **path)
+/* With EXISTING_NUMBER the next free "name.N" that nobody else is about to take. */
+static PesitDiag claim_number(Incoming *self, char **path, const char **ret_reason)
 {
     Spool *spool = self->connection->services->spool;
     const char *partner = self->connection->partner->name;
+    PesitDiag diag = DIAG_EXISTS;
 
-    if (self->file->existing != EXISTING_NUMBER || !spool_inbox_has(spool, partner, *path))
-        return;
-    for (unsigned number = 1; number <= NUMBERS_MAX; number++) {
-        g_autofree char *candidate = g_strdup_printf("%s.%u", *path, number);
+    *ret_reason = "the file is there already, with every number";
+    for (unsigned number = 0; number <= NUMBERS_MAX; number++) {
+        g_autofree char *candidate =
+                number == 0 ? g_strdup(*path) : g_strdup_printf("%s.%u", *path, number);
 
-        if (!spool_inbox_has(spool, partner, candidate)) {
+        if (spool_inbox_has(spool, partner, candidate))
+            continue;
+        diag = incoming_claim(self, candidate, ret_reason);
+        if (diag.code == DIAG_IN_USE.code)
+            continue;
+        if (!pesit_diag_is_negative(diag)) {
             g_free(*path);
             *path = g_steal_pointer(&candidate);
-            return;
         }
+        return diag;
     }
+    return diag;
 }
 
 static PesitDiag check_target(Incoming *self, char **path, const char **ret_reason)
@@ -189,7 +196,8 @@ static PesitDiag check_target(Incoming *self, char **path, const char **ret_reas
     *ret_reason = "the file's folder here is closed or leads elsewhere";
     if (!spool_check_inbox(connection->services->spool, connection->partner->name, *path, NULL))
         return DIAG_REFUSED;
-    choose_number(self, path);
+    if (self->file->existing == EXISTING_NUMBER)
+        return claim_number(self, path, ret_reason);
     *ret_reason = "the file is there already";
     if (self->file->existing != EXISTING_REPLACE &&
         spool_inbox_has(connection->services->spool, connection->partner->name, *path))
@@ -312,10 +320,9 @@ bool incoming_take_write(Incoming *self)
         return incoming_refuse(self, PESIT_FPDU_ACK_WRITE, DIAG_IO_ERROR, error->message);
     if (!is_small(self)) {
         if (!incoming_settle_insert(self, &error))
-            return incoming_refuse(self, PESIT_FPDU_ACK_WRITE,
-                                   incoming_is_store_away(error) ? DIAG_RESOURCES : DIAG_OTHER,
-                                   error != NULL ? error->message
-                                                 : "the transfer cannot be recorded");
+            return incoming_refuse(
+                    self, PESIT_FPDU_ACK_WRITE, store_is_away(error) ? DIAG_RESOURCES : DIAG_OTHER,
+                    error != NULL ? error->message : "the transfer cannot be recorded");
         if (!self->repeated)
             connection_tell_incoming(self->connection, self->transfer, self->progress);
     }
@@ -430,7 +437,7 @@ bool incoming_end_receive(Incoming *self)
         return incoming_answer(self, PESIT_FPDU_ACK_TRANS_END, NULL, PESIT_DIAG_OK);
     diag = g_error_matches(error, BASE_ERROR, BASE_ERROR_EXISTS)    ? DIAG_EXISTS
            : g_error_matches(error, BASE_ERROR, BASE_ERROR_REFUSED) ? DIAG_REFUSED
-           : incoming_is_store_away(error)                          ? DIAG_RESOURCES
+           : store_is_away(error)                                   ? DIAG_RESOURCES
                                                                     : DIAG_OTHER;
     reason = error != NULL ? error->message : "the transfer cannot be recorded";
     take_back(self, diag, reason);

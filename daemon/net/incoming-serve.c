@@ -55,7 +55,7 @@ static PesitDiag find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **re
                                      (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
                                      file_name));
     *ret_reason = "the store is away";
-    if (incoming_is_store_away(result->error))
+    if (store_is_away(result->error))
         return DIAG_RESOURCES;
     *ret_reason = "no such file is offered";
     if (result->error != NULL || result->transfer == NULL)

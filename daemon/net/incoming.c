@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define DIAG_RESOURCES       PESIT_DIAG(2, 201)
-#define DIAG_IN_USE          PESIT_DIAG(2, 207)
 #define DIAG_LENGTH          16
 #define DIAG_STOPPING        PESIT_DIAG(3, 312)
 #define DIAG_MESSAGE_REFUSED PESIT_DIAG(2, 209)
@@ -193,12 +192,6 @@ static StoreRequest *new_end(Incoming *self)
                                 folder_fd >= 0 ? 1 : 0);
 }
 
-bool incoming_is_store_away(const GError *error)
-{
-    return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ||
-           g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE);
-}
-
 typedef struct {
     Spool *spool;
     char *name; /* NULL: nothing to remove */
@@ -265,7 +258,7 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
             self->transfer->state = TRANSFER_FAILED;
             self->transfer->error = g_strdup(result->error->message);
         }
-        if (incoming_is_store_away(result->error))
+        if (store_is_away(result->error))
             record_later(self);
         g_propagate_prefixed_error(error, g_steal_pointer(&result->error), "record the transfer: ");
         return false;

@@ -45,6 +45,8 @@ typedef struct {
 
 /* Forgets the selection: closes, removes what is left over, gives the claim back. */
 void incoming_forget(Incoming *self);
+#define DIAG_IN_USE PESIT_DIAG(2, 207)
+
 /* Makes a path ours among this partner's selections: 0/000, or 2/207 when another has it, 2/201. */
 PesitDiag incoming_claim(Incoming *self, const char *path, const char **ret_reason);
 /* Gives the claim back, if there is one. */
@@ -65,8 +67,6 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
 /* Makes a published name durable. Should that fail, the row and what the spool still holds publish the file
  * again at the next start. */
 void incoming_settle_name(Incoming *self);
-/* True for an error of a database that is away or has no room: temporary, nothing is stored. */
-bool incoming_is_store_away(const GError *error);
 /* Session counters into the transfer. */
 void incoming_remember_counts(Incoming *self);
 /* New transfer of this selection; names are copied. */

@@ -121,5 +121,5 @@ def test_what_waits_waits_in_order(tmp_path, node, disk, bank):
     articles = again.take_file()[1]
     assert b"".join(articles) == CONTENT
     eventually(lambda: transfer(node)["state"] == "done", told=node.log)
-    assert transfer(node)["attempts"] == 3
+    assert transfer(node)["attempts"] == 2  # that in between was not the partner's fault
     again.close()

@@ -236,3 +236,20 @@ def test_a_name_that_leads_out_151(deep, caller, outside):
     inbox = deep.folder / "inbox/COMPANY"
     assert not (inbox / "new/a").is_symlink() and not (inbox / "new/b").is_symlink()
     assert deep.received("new/a") == deep.received("new/b") == deep.received("num/a.1") == FILE
+
+
+def test_files_of_one_name_at_once_are_numbered(deep):
+    callers = [Requester(deep.port) for _ in range(3)]
+    contents = [FILE[:1000 * (n + 1)] for n in range(3)]
+    for one in callers:
+        one.connect()
+    for number_, one in enumerate(callers):
+        assert one.create("same", transfer=number_ + 1, kind=9).diag == "0/000"
+    for one, content in reversed([*zip(callers, contents)]):
+        assert one.ask("ORF").diag == one.ask("WRITE").diag == "0/000"
+        one.data(content)
+        assert one.finish(content).diag == "0/000"
+        one.leave()
+        one.close()
+    assert deep.inbox() == ["COMPANY/num/same", "COMPANY/num/same.1", "COMPANY/num/same.2"]
+    assert [deep.received("num/same" + end) for end in ("", ".1", ".2")] == contents
