@@ -58,6 +58,7 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
     [LOG_FPDU]                   = { "fpdu",                   LOG_LEVEL_DEBUG,   "fpdu" },
     [LOG_MOUNTED]                = { "mounted",                LOG_LEVEL_NOTICE,  "mounted" },
     [LOG_UNMOUNTED]              = { "unmounted",              LOG_LEVEL_NOTICE,  "unmounted" },
+    [LOG_WRITER_UNSEEN]          = { "writer-unseen",          LOG_LEVEL_WARNING, "a writer in another container cannot be seen" },
     [LOG_MOUNT_OPERATION_FAILED] = { "mount-operation-failed", LOG_LEVEL_INFO,    "operation failed" },
     [LOG_LATE_COMMIT_FAILED]     = { "late-commit-failed",     LOG_LEVEL_ERROR,   "a file was not sent, and no close could say so" },
     [LOG_LATE_WRITE_REFUSED]     = { "late-write-refused",     LOG_LEVEL_WARNING, "write after the file was taken refused" },

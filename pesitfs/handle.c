@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "pesitfs/process.h"
 
 #include <errno.h>
@@ -99,6 +100,19 @@ static int copy_stored(Mount *mount, const Node *node, Staged *staged)
     return count < 0 ? errno : 0;
 }
 
+/* The kernel closes the files of a process that is killed. Of one that cannot be seen from here, as in another
+ * container, that is not told from a file that is complete: its close may not be a commit. */
+static bool may_write(Mount *mount, const Node *node, const struct fuse_ctx *context, bool scratch)
+{
+    Rule rule = {0};
+
+    if (context->pid != 0 || scratch ||
+        (tree_find_rule(mount, node->partner, node->path, true, &rule) && rule.on_rename))
+        return true;
+    log_event(LOG_WRITER_UNSEEN, "PARTNER", node->partner, "PATH", node->path, NULL);
+    return false;
+}
+
 int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode_t mode, int flags,
                   Handle **ret_handle)
 {
@@ -108,7 +122,7 @@ int handle_create(Mount *mount, Node *node, const struct fuse_ctx *context, mode
     int64_t id;
     int fd, failure;
 
-    if (!tree_is_enabled(mount, node->partner))
+    if (!tree_is_enabled(mount, node->partner) || !may_write(mount, node, context, scratch))
         return EPERM;
     fd = client_stage(mount->client, node->partner, node->path, scratch, CALL_MS, &id, &error);
     if (fd < 0)
@@ -171,6 +185,10 @@ int handle_open_staged(Mount *mount, Node *node, int flags, const struct fuse_ct
     else
         staged->references++;
     pthread_mutex_unlock(&mount->lock);
+    if (failure == 0 && writing && !may_write(mount, node, context, staged->scratch)) {
+        failure = EPERM;
+        staged_unref(mount, staged);
+    }
     if (failure == 0 && (flags & O_TRUNC) != 0 && ftruncate(staged->fd, 0) != 0) {
         failure = errno;
         staged_unref(mount, staged);

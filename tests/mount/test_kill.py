@@ -9,6 +9,7 @@ import time
 import pytest
 from conftest import FILE, wait_for
 from mounted import Mounted
+from node import BUILD
 
 
 @pytest.fixture
@@ -159,3 +160,35 @@ def test_the_mount_is_killed_and_mounted_again(company, bank, source, tmp_path):
         assert bank.received("in/before") == FILE and mount.sends()["out/half"] == ["done"]
     finally:
         mount.stop()
+
+
+@pytest.fixture
+def apart(company, tmp_path):
+    """A mount that cannot see the processes of this machine, as in a container of its own."""
+    mountpoint = tmp_path / "apart"
+    mountpoint.mkdir()
+    subprocess.run(["mount", "--bind", mountpoint, mountpoint], check=True)
+    subprocess.run(["mount", "--make-shared", mountpoint], check=True)
+    reader, writer = os.pipe()
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(["unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child", BUILD / "pesitfs/pesitfs", "-f",
+                                    "--socket", company.folder / "door", "--ready-fd", str(writer), mountpoint], stderr=log, pass_fds=[writer])
+    os.close(writer)
+    with os.fdopen(reader, "rb") as ready:
+        assert ready.readline() == b"READY\n", (tmp_path / "log").read_text(encoding="utf-8")
+    yield mountpoint
+    subprocess.run(["umount", mountpoint], check=True)
+    assert process.wait(30) == 0
+    subprocess.run(["umount", mountpoint], check=True)
+
+
+def test_who_cannot_be_seen_commits_by_rename_only(apart, bank, source, tmp_path):
+    """Its death could not be told from its close."""
+    refused = subprocess.run(["cp", source, apart / "BANK1/out/unseen"], capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 1 and "Operation not permitted" in refused.stderr
+    assert "cannot be seen: PARTNER=BANK1 PATH=out/unseen" in (tmp_path / "log").read_text(encoding="utf-8")
+    subprocess.run(["cp", source, apart / "BANK1/moved/.unseen.tmp"], check=True, timeout=60)
+    os.rename(apart / "BANK1/moved/.unseen.tmp", apart / "BANK1/moved/unseen")
+    assert bank.received("in/unseen") == FILE
+    bank.control("send", "COMPANY", source, "dispo/UNSEEN")
+    assert (apart / "BANK1/releves/UNSEEN").read_bytes() == FILE
