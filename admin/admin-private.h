@@ -134,7 +134,10 @@ void service_status(Request *request);
 /* partners.c */
 
 void partners_list(Request *request);
+void partners_list_enabled(Request *request);
 void partners_show(Request *request);
+void partners_enable(Request *request);
+void partners_disable(Request *request);
 void partners_create(Request *request);
 void partners_update(Request *request);
 void partners_remove(Request *request);
@@ -142,6 +145,8 @@ void servers_list(Request *request);
 void servers_list_enabled(Request *request);
 void servers_test(Request *request);
 void files_list(Request *request);
+void files_list_of_partner(Request *request);
+void files_create_of_partner(Request *request);
 void files_show(Request *request);
 void files_create(Request *request);
 void files_update(Request *request);

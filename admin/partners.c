@@ -112,6 +112,7 @@ static void write_partner(GString *out, GVariant *partner, bool with_files)
 
     json_open(out, NULL, '{');
     json_text(out, "id", name);
+    json_text(out, "partnerId", name);
     json_text(out, "name", name);
     json_text(out, "description", text_of(settings, "description"));
     json_bool(out, "enabled", flag_of(settings, "enabled"));
@@ -218,10 +219,27 @@ void servers_list(Request *request)
     list(request, list_server);
 }
 
+static void set_query(Request *request, const char *name, const char *value)
+{
+    g_hash_table_replace(request->query, g_strdup(name), g_strdup(value));
+}
+
 void servers_list_enabled(Request *request)
 {
-    g_hash_table_replace(request->query, g_strdup("enabled"), g_strdup("true"));
+    set_query(request, "enabled", "true");
     list(request, list_server);
+}
+
+void partners_list_enabled(Request *request)
+{
+    set_query(request, "enabled", "true");
+    list(request, list_partner);
+}
+
+void files_list_of_partner(Request *request)
+{
+    set_query(request, "partner", request->parameters[0]);
+    list(request, list_files);
 }
 
 static void write_milliseconds(GString *out, const char *key, int64_t us)
@@ -382,9 +400,10 @@ void files_show(Request *request)
 
 /* writing */
 
-static void create(Request *request, DraftKind kind)
+/* partner: of a virtual file, NULL: the body names it. */
+static void create(Request *request, DraftKind kind, const char *partner)
 {
-    g_autoptr(Draft) draft = draft_read(request, kind, NULL, NULL);
+    g_autoptr(Draft) draft = draft_read(request, kind, partner, NULL);
     g_autoptr(GString) after = g_string_new(NULL);
     g_autofree char *id = NULL, *escaped = NULL, *where = NULL;
     const char *name, *pattern;
@@ -399,7 +418,8 @@ static void create(Request *request, DraftKind kind)
     draft_note(request, draft, NULL, after);
     id = pattern != NULL ? g_strconcat(name, "/", pattern, NULL) : g_strdup(name);
     escaped = g_uri_escape_string(id, NULL, FALSE);
-    where = g_strconcat(request->path, "/", escaped, NULL);
+    where = g_strconcat(partner != NULL ? "/api/v1/config/files" : request->path, "/", escaped,
+                        NULL);
     draft_answer(request, 201, draft, after->str);
     request_add_header(request, "Location", where);
     draft_add_etag(request, version);
@@ -407,12 +427,17 @@ static void create(Request *request, DraftKind kind)
 
 void partners_create(Request *request)
 {
-    create(request, DRAFT_PARTNER);
+    create(request, DRAFT_PARTNER, NULL);
 }
 
 void files_create(Request *request)
 {
-    create(request, DRAFT_FILE);
+    create(request, DRAFT_FILE, NULL);
+}
+
+void files_create_of_partner(Request *request)
+{
+    create(request, DRAFT_FILE, request->parameters[0]);
 }
 
 static void update(Request *request, DraftKind kind)
@@ -436,6 +461,18 @@ static void update(Request *request, DraftKind kind)
 
 void partners_update(Request *request)
 {
+    update(request, DRAFT_PARTNER);
+}
+
+void partners_enable(Request *request)
+{
+    g_string_assign(request->body, "{\"enabled\":true}");
+    update(request, DRAFT_PARTNER);
+}
+
+void partners_disable(Request *request)
+{
+    g_string_assign(request->body, "{\"enabled\":false}");
     update(request, DRAFT_PARTNER);
 }
 

@@ -12,6 +12,8 @@
 #define ASK_US   (60 * USEC_PER_SEC)
 #define SLICE_US 100000
 
+#define DAY_LENGTH 10 /* 2027-01-31 */
+
 Request *request_new(Admin *admin, const char *method, const char *path)
 {
     Request *self = g_new0(Request, 1);
@@ -128,6 +130,28 @@ bool request_query_number(Request *self, const char *name, int64_t min, int64_t 
         return false;
     }
     *value = number;
+    return true;
+}
+
+bool request_query_time(Request *self, const char *name, const char *alias, int64_t *ret_us)
+{
+    const char *text = request_query(self, name) != NULL ? request_query(self, name)
+                                                         : request_query(self, alias);
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autofree char *whole = NULL;
+    g_autoptr(GDateTime) time = NULL;
+
+    if (text == NULL)
+        return true;
+    whole = strlen(text) == DAY_LENGTH ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
+    time = g_date_time_new_from_iso8601(whole, utc);
+    if (time == NULL) {
+        request_problem(self, 400, "invalid", name,
+                        "%s is '%s': it must be a day or a time as 2027-01-31T00:00:00Z", name,
+                        text);
+        return false;
+    }
+    *ret_us = g_date_time_to_unix(time) * USEC_PER_SEC;
     return true;
 }
 

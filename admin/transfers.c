@@ -163,26 +163,6 @@ static bool query_mask(Request *request, const char *name, const char *text,
     return true;
 }
 
-static bool query_time(Request *request, const char *name, const char *text, int64_t *ret_us)
-{
-    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-    g_autofree char *whole = NULL;
-    g_autoptr(GDateTime) time = NULL;
-
-    if (text == NULL)
-        return true;
-    whole = strlen(text) == 10 ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
-    time = g_date_time_new_from_iso8601(whole, utc);
-    if (time == NULL) {
-        request_problem(request, 400, "invalid", name,
-                        "%s is '%s': it must be a day or a time as 2027-01-31T00:00:00Z", name,
-                        text);
-        return false;
-    }
-    *ret_us = g_date_time_to_unix(time) * USEC_PER_SEC;
-    return true;
-}
-
 /* Whose transfers may be seen: a partner's own only. */
 static const char *choose_partner(const Request *request, const char *wanted)
 {
@@ -252,9 +232,8 @@ static bool read_search(Request *request, Listing *listing, StoreSearch *search)
          !query_status(request, query_either(request, "status", "state"), listing)) ||
         !query_mask(request, "direction", request_query(request, "direction"), parse_direction,
                     &search->directions) ||
-        !query_time(request, "from", query_either(request, "from", "startDate"),
-                    &search->from_us) ||
-        !query_time(request, "to", query_either(request, "to", "endDate"), &search->to_us) ||
+        !request_query_time(request, "from", "startDate", &search->from_us) ||
+        !request_query_time(request, "to", "endDate", &search->to_us) ||
         !request_query_number(request, "before", 1, INT64_MAX, &search->before_id) ||
         !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
         !request_query_number(request, "limit", 1, PAGE_MAX, &limit))
@@ -411,7 +390,7 @@ void transfers_statistics(Request *request)
     int64_t from_us = 0, total = 0, bytes = 0, counts[TRANSFER_CANCELLED + 1] = {0};
     GString *out;
 
-    if (!query_time(request, "from", query_either(request, "from", "startDate"), &from_us))
+    if (!request_query_time(request, "from", "startDate", &from_us))
         return;
     result = request_store(request, store_request_statistics(partner, from_us));
     if (result == NULL)

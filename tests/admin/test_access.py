@@ -108,6 +108,9 @@ def test_partner_sees_its_own_only(bank):
 def test_audit_is_a_chain(api, company):
     for i in range(3):
         api.post("/api/v1/apikeys", {"name": "a%d" % i, "role": "viewer"})
+    assert [row["seq"] for row in api.get("/api/v1/audit?action=createKey&username=key:first&from=2026-01-01&limit=2").json["content"]] == [1, 2]
+    assert [api.get("/api/v1/audit?" + query).json["content"] for query in ("username=x", "object=/x", "to=2026-01-01")] == [[]] * 3
+    assert api.get("/api/v1/audit?from=yesterday").json["field"] == "from"
     head = api.get("/api/v1/audit/verify").json
     assert head["valid"] and head["seq"] == 3, head
     rows = api.get("/api/v1/audit").json["content"]

@@ -88,6 +88,21 @@ def test_a_change_leaves_the_rest_and_what_runs(sealed, bank):
     assert api.post(P, partner(bank)).json["virtualFiles"] == []
 
 
+def test_the_client_s_paths_are_the_same(api):
+    made = api.post("/api/v1/partners", {"partnerId": "C", "name": "Client", "host": "127.0.0.1", "port": 1, "sslEnabled": False,
+                                         "active": True, "maxConcurrentTransfers": 5})
+    assert made.status == 201 and (made.json["maxConnections"], made.json["description"]) == (5, "Client"), made
+    filed = api.post("/api/v1/partners/C/files", {"virtualName": "in/*", "direction": "RECEIVE", "enabled": True, "localPath": "/tmp"})
+    assert filed.status == 201 and filed.json["id"] == "C/in/*" and filed.json["ignored"] == ["localPath"], filed
+    assert [f["id"] for f in api.get("/api/v1/partners/C/files").json] == ["C/in/*"]
+    assert api.post("/api/v1/partners/C/deactivate").json["enabled"] is False
+    assert "C" not in [p["id"] for p in api.get("/api/v1/partners/active").json]
+    assert api.post("/api/v1/partners/C/activate").json["enabled"] is True
+    assert api.post("/api/v1/partners/C/test").json["cause"] == "connection-refused"
+    assert api.get("/api/v1/partners/C/transfers").json["content"] == []
+    assert api.post("/api/v1/partners/BANK1/deactivate").status == 409  # of the file
+
+
 def test_what_is_wrong_is_named(api, bank):
     def field(answer):
         return answer.status, answer.json.get("field")

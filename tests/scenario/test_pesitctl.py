@@ -146,7 +146,7 @@ def test_json_has_the_documented_fields(company, small, tmp_path):
 def test_answers_of_the_administration_are_lines_for_people(company):
     door = ["--socket", company.folder / "door"]
     shown = run(*door, "partner", "show", "BANK1").stdout.splitlines()
-    assert shown[:3] == ["id                   BANK1", "name                 BANK1", "enabled              true"]
+    assert shown[:4] == ["id                   BANK1", "partnerId            BANK1", "name                 BANK1", "enabled              true"]
     assert [json.loads(line)["pattern"] for line in shown[shown.index("virtualFiles") + 1:]] == ["out/*", "wrong/*", "releves/*"]
     listed = run(*door, "partner", "list").stdout
     assert [part.split()[1] for part in listed.split("\n\n")] == ["AWAY", "BANK1", "LOST", "STRANGER"]
