@@ -117,7 +117,7 @@ static void free_transfer(gpointer transfer)
 static GVariant *take_value(GVariant *result, const char *type, GError **error)
 {
     g_autoptr(GVariant) owned = result;
-    g_autoptr(GVariant) value = result != NULL ? g_variant_get_child_value(result, 0) : NULL;
+    g_autoptr(GVariant) value = owned != NULL ? g_variant_get_child_value(owned, 0) : NULL;
 
     if (value == NULL || g_variant_is_of_type(value, G_VARIANT_TYPE(type)))
         return g_steal_pointer(&value);
