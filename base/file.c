@@ -165,14 +165,16 @@ bool file_rename_synced(int from_dir, const char *from, int to_dir, const char *
     return file_sync_parent(to_dir, to, error) && file_sync_parent(from_dir, from, error);
 }
 
-bool file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode,
-                  GError **error)
+/* alike: whose owner, group and mode it gets, or NULL. */
+static bool replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode,
+                    const struct stat *alike, GError **error)
 {
     g_autofree char *temporary = g_strconcat(path, TEMPORARY_SUFFIX, NULL);
     g_auto(Fd) fd =
             openat(dir_fd, temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
 
-    if (fd < 0) {
+    if (fd < 0 || (alike != NULL && (fchown(fd, alike->st_uid, alike->st_gid) != 0 ||
+                                     fchmod(fd, alike->st_mode & 07777) != 0))) {
         error_set_errno(error, errno, "create '%s'", temporary);
         return false;
     }
@@ -183,6 +185,22 @@ bool file_replace(int dir_fd, const char *path, const void *bytes, size_t length
         return false;
     }
     return file_rename_synced(dir_fd, temporary, dir_fd, path, true, error);
+}
+
+bool file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode,
+                  GError **error)
+{
+    return replace(dir_fd, path, bytes, length, mode, NULL, error);
+}
+
+bool file_replace_alike(const char *path, const void *bytes, size_t length, GError **error)
+{
+    struct stat alike;
+
+    if (stat(path, &alike) == 0)
+        return replace(AT_FDCWD, path, bytes, length, 0600, &alike, error);
+    error_set_errno(error, errno, "look at '%s'", path);
+    return false;
 }
 
 char *file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length,

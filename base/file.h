@@ -36,6 +36,8 @@ bool file_rename_synced(int from_dir, const char *from, int to_dir, const char *
 /* Writes a small file under a temporary name, syncs, renames it in place. */
 bool file_replace(int dir_fd, const char *path, const void *bytes, size_t length, mode_t mode,
                   GError **error);
+/* The same for a file that is there and keeps its owner, group and mode. */
+bool file_replace_alike(const char *path, const void *bytes, size_t length, GError **error);
 /* Reads a file of at most max_bytes. INVALID when larger. Returns new, NUL-terminated. */
 char *file_read_all(int dir_fd, const char *path, size_t max_bytes, size_t *ret_length,
                     GError **error);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define KEY_BYTES       32
+#define KEYS_MAX        8
 #define NONCE_BYTES     12
 #define TAG_BYTES       16
 #define SALT_BYTES      16
@@ -27,6 +28,7 @@
 #define SEALED_PREFIX   "sealed:"
 #define VERIFIER_PREFIX "verifier:"
 #define FILE_PREFIX     "file:"
+#define BASE64          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 struct Secret {
     _Atomic unsigned references;
@@ -37,7 +39,8 @@ struct Secret {
 };
 
 struct SealKey {
-    unsigned char bytes[KEY_BYTES];
+    size_t count;
+    unsigned char bytes[KEYS_MAX][KEY_BYTES]; /* the first seals */
 };
 
 Secret *secret_new(const void *bytes, size_t length)
@@ -118,32 +121,63 @@ bool secret_is_same(const Secret *a, const Secret *b)
            CRYPTO_memcmp(a->bytes, b->bytes, a->length) == 0;
 }
 
+static bool take_key(SealKey *self, char *line)
+{
+    gsize length = 0;
+    g_autofree guchar *bytes = g_base64_decode(g_strstrip(line), &length);
+    bool taken = length == KEY_BYTES && self->count < KEYS_MAX;
+
+    if (taken)
+        memcpy(self->bytes[self->count++], bytes, KEY_BYTES);
+    OPENSSL_cleanse(bytes, length);
+    return taken;
+}
+
 SealKey *seal_key_load(const char *path, GError **error)
 {
-    size_t length = 0;
-    g_autofree char *text = file_read_all(AT_FDCWD, path, SECRET_FILE_MAX, &length, error);
-    g_autofree guchar *bytes = NULL;
-    SealKey *self;
+    g_autofree char *text = file_read_all(AT_FDCWD, path, SECRET_FILE_MAX, NULL, error);
+    g_autoptr(SealKey) self = g_new0(SealKey, 1);
+    char *rest = text;
+    bool good = true;
 
     if (text == NULL)
         return NULL;
-    bytes = g_base64_decode(g_strstrip(text), &length);
-    if (length != KEY_BYTES) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                    "key file '%s' does not hold 32 bytes in base64", path);
-        return NULL;
+    while (good && rest != NULL) {
+        char *line = strsep(&rest, "\n");
+
+        good = g_strstrip(line)[0] == '\0' || take_key(self, line);
+        OPENSSL_cleanse(line, strlen(line));
     }
-    self = g_new0(SealKey, 1);
-    memcpy(self->bytes, bytes, KEY_BYTES);
+    if (good && self->count > 0)
+        return g_steal_pointer(&self);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                "key file '%s' does not hold 32 bytes in base64", path);
+    return NULL;
+}
+
+size_t seal_key_count(const SealKey *self)
+{
+    return self->count;
+}
+
+/* A new key, as a line; NULL: no random bytes. */
+static char *make_line(void)
+{
+    unsigned char bytes[KEY_BYTES];
+    g_autofree char *text = NULL;
+    char *line;
+
+    if (RAND_bytes(bytes, KEY_BYTES) != 1)
+        return NULL;
+    text = g_base64_encode(bytes, KEY_BYTES);
+    line = g_strconcat(text, "\n", NULL);
     OPENSSL_cleanse(bytes, KEY_BYTES);
     OPENSSL_cleanse(text, strlen(text));
-    return self;
+    return line;
 }
 
 bool seal_key_create(const char *path, GError **error)
 {
-    unsigned char bytes[KEY_BYTES];
-    g_autofree char *text = NULL;
     g_autofree char *line = NULL;
     g_auto(Fd) fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     bool written;
@@ -152,14 +186,11 @@ bool seal_key_create(const char *path, GError **error)
         error_set_errno(error, errno, "create key file '%s'", path);
         return false;
     }
-    if (RAND_bytes(bytes, KEY_BYTES) != 1) {
+    line = make_line();
+    if (line == NULL) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "no random bytes for key file '%s'", path);
         return false;
     }
-    text = g_base64_encode(bytes, KEY_BYTES);
-    line = g_strconcat(text, "\n", NULL);
-    OPENSSL_cleanse(bytes, KEY_BYTES);
-    OPENSSL_cleanse(text, strlen(text));
     written = file_write_at(fd, line, strlen(line), 0, error);
     OPENSSL_cleanse(line, strlen(line));
     if (!written)
@@ -168,6 +199,38 @@ bool seal_key_create(const char *path, GError **error)
         return file_sync_parent(AT_FDCWD, path, error); /* what it seals must not outlive it */
     error_set_errno(error, errno, "sync key file '%s'", path);
     return false;
+}
+
+bool seal_key_add(const char *path, GError **error)
+{
+    g_autofree char *old = file_read_all(AT_FDCWD, path, SECRET_FILE_MAX, NULL, error);
+    g_autofree char *line = old != NULL ? make_line() : NULL;
+    g_autofree char *both = line != NULL ? g_strconcat(line, old, NULL) : NULL;
+    bool added;
+
+    if (old == NULL)
+        return false;
+    if (both == NULL) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "no random bytes for key file '%s'", path);
+        return false;
+    }
+    added = file_replace_alike(path, both, strlen(both), error);
+    OPENSSL_cleanse(old, strlen(old));
+    OPENSSL_cleanse(line, strlen(line));
+    OPENSSL_cleanse(both, strlen(both));
+    return added;
+}
+
+bool seal_key_drop_old(const char *path, GError **error)
+{
+    g_autofree char *text = file_read_all(AT_FDCWD, path, SECRET_FILE_MAX, NULL, error);
+    bool dropped;
+
+    if (text == NULL)
+        return false;
+    dropped = file_replace_alike(path, text, MIN(strcspn(text, "\n") + 1, strlen(text)), error);
+    OPENSSL_cleanse(text, strlen(text));
+    return dropped;
 }
 
 void seal_key_free(SealKey *self)
@@ -187,7 +250,7 @@ static bool encrypt(const SealKey *key, unsigned char *sealed, const Secret *sec
     int length = 0;
 
     return RAND_bytes(sealed, NONCE_BYTES) == 1 &&
-           EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, sealed) == 1 &&
+           EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes[0], sealed) == 1 &&
            EVP_EncryptUpdate(context, sealed + NONCE_BYTES, &length,
                              (const unsigned char *)secret->bytes, (int)secret->length) == 1 &&
            EVP_EncryptFinal_ex(context, sealed + NONCE_BYTES + length, &length) == 1 &&
@@ -209,7 +272,7 @@ char *secret_seal(const Secret *self, const SealKey *key, GError **error)
     return g_strconcat(SEALED_PREFIX, text, NULL);
 }
 
-static Secret *unseal(const unsigned char *sealed, size_t length, const SealKey *key)
+static Secret *unseal(const unsigned char *sealed, size_t length, const unsigned char *key)
 {
     g_autoptr(EVP_CIPHER_CTX) context = EVP_CIPHER_CTX_new();
     size_t body = length - NONCE_BYTES - TAG_BYTES;
@@ -219,7 +282,7 @@ static Secret *unseal(const unsigned char *sealed, size_t length, const SealKey 
     Secret *secret;
 
     memcpy(tag, sealed + length - TAG_BYTES, TAG_BYTES);
-    if (EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
+    if (EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, sealed) != 1 ||
         EVP_DecryptUpdate(context, clear, &written, sealed + NONCE_BYTES, (int)body) != 1 ||
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) != 1 ||
         EVP_DecryptFinal_ex(context, clear + written, &written) != 1)
@@ -253,12 +316,55 @@ static Secret *parse_sealed(const char *text, const SealKey *key, GError **error
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "a sealed secret needs a key file");
         return NULL;
     }
-    if (length >= NONCE_BYTES + TAG_BYTES) /* an empty secret is one */
-        secret = unseal(bytes, length, key);
+    for (size_t i = 0; secret == NULL && i < key->count; i++) {
+        if (length >= NONCE_BYTES + TAG_BYTES) /* an empty secret is one */
+            secret = unseal(bytes, length, key->bytes[i]);
+    }
     if (secret == NULL)
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
                     "sealed secret does not open with this key file");
     return secret;
+}
+
+static bool is_newly_sealed(const char *text, const SealKey *key)
+{
+    g_autofree SealKey *first = g_new0(SealKey, 1);
+    g_autoptr(Secret) opened = NULL;
+
+    first->count = 1;
+    memcpy(first->bytes[0], key->bytes[0], KEY_BYTES);
+    opened = parse_sealed(text + strlen(SEALED_PREFIX), first, NULL);
+    OPENSSL_cleanse(first, sizeof *first);
+    return opened != NULL;
+}
+
+char *secret_seal_again(const char *text, const SealKey *key, unsigned *ret_changed, GError **error)
+{
+    g_autoptr(GString) again = g_string_new(NULL);
+    unsigned changed = 0;
+    const char *at = text, *found;
+
+    while ((found = strstr(at, SEALED_PREFIX)) != NULL) {
+        size_t length = strlen(SEALED_PREFIX) + strspn(found + strlen(SEALED_PREFIX), BASE64);
+        g_autofree char *old = g_strndup(found, length);
+        g_autoptr(Secret) secret = is_newly_sealed(old, key)
+                                           ? NULL
+                                           : parse_sealed(old + strlen(SEALED_PREFIX), key, NULL);
+        g_autofree char *sealed = NULL;
+
+        if (secret != NULL) {
+            sealed = secret_seal(secret, key, error);
+            if (sealed == NULL)
+                return NULL;
+            changed++;
+        }
+        g_string_append_len(again, at, found - at);
+        g_string_append(again, sealed != NULL ? sealed : old);
+        at = found + length;
+    }
+    g_string_append(again, at);
+    *ret_changed = changed;
+    return g_string_free(g_steal_pointer(&again), FALSE);
 }
 
 static Secret *parse_verifier(const char *text, GError **error)

@@ -33,13 +33,24 @@ bool secret_equals(const Secret *self, const void *bytes, size_t length, bool bl
 /* Whether two are the same secret in the same form; NULL is the same as NULL only. */
 bool secret_is_same(const Secret *a, const Secret *b);
 
-/* The key file: 32 random bytes in base64, one line. */
+/* The key file: 32 random bytes in base64, one line. While keys are changed it has the new one first, which seals, and
+ * below it the old ones, which only open. */
 typedef struct SealKey SealKey;
 SealKey *seal_key_load(const char *path, GError **error);
 /* Makes a new key file (mode 0600). EXISTS when it is there. */
 bool seal_key_create(const char *path, GError **error);
 void seal_key_free(SealKey *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SealKey, seal_key_free)
+/* How many keys a file has. */
+size_t seal_key_count(const SealKey *self);
+/* Puts a new key before those of a file. */
+bool seal_key_add(const char *path, GError **error);
+/* Leaves the first key only. */
+bool seal_key_drop_old(const char *path, GError **error);
+/* Every "sealed:…" in a text that another key than the first opens is sealed with the first. What none opens stays. Returns
+ * new; ret_changed: how many. */
+char *secret_seal_again(const char *text, const SealKey *key, unsigned *ret_changed,
+                        GError **error);
 /* "sealed:…" of a secret. Returns new. */
 char *secret_seal(const Secret *self, const SealKey *key, GError **error);
 /* "verifier:…" of a secret. Returns new. */

@@ -18,6 +18,7 @@
 #include "daemon/local/desk.h"
 #include "daemon/probes.h"
 #include "daemon/recovery.h"
+#include "daemon/reseal.h"
 #include "daemon/retention.h"
 #include "daemon/transfer/queue.h"
 #include "daemon/watch.h"
@@ -511,6 +512,28 @@ static void on_backup_end(gpointer data)
     ((Service *)data)->backup = NULL;
 }
 
+static void describe_seals(DoorCall *call, gpointer data)
+{
+    const Service *self = data;
+
+    door_call_return(call, reseal_describe(self->path, self->config), NULL, 0);
+}
+
+static void reseal_store(DoorCall *call, gpointer data)
+{
+    const Service *self = data;
+    unsigned uid = door_call_uid(call);
+    g_autoptr(GError) error = NULL;
+
+    if (uid == 0 || uid == (unsigned)geteuid()) {
+        reseal_begin(self->config, self->store, call);
+        return;
+    }
+    error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
+                        "only root and the daemon's user may seal again");
+    door_call_fail(call, error);
+}
+
 static void back_up(DoorCall *call, gpointer data)
 {
     Service *self = data;
@@ -700,6 +723,8 @@ static bool open_parts(Service *self, GError **error)
                            .cancel_incoming = cancel_incoming,
                            .administer = administer,
                            .backup = back_up,
+                           .describe_seals = describe_seals,
+                           .reseal = reseal_store,
                            .describe_definitions = describe_definitions,
                            .define = define,
                            .undefine = undefine,

@@ -79,6 +79,10 @@ const Verb VERBS[] = {
       { "GET", "/api/v1/apikeys", { NULL }, { NULL } } },
     { "key remove", "ID", "", "take an API key away", NULL, 1, 1, false, run_admin,
       { "DELETE", "/api/v1/apikeys/{}", { NULL }, { NULL } } },
+    { "key rotate-seal", "", "", "change the key that seals secrets, while all goes on",
+      "Puts a new key into the daemon's key_file, seals with it what is sealed in the store and in the configuration's files,\n"
+      "and takes the old key away. Run as root. Interrupted, all works with both keys: run it again.\n",
+      0, 0, false, run_rotate_seal, { NULL } },
     { "audit list", "[AFTER]", "", "the audit trail, from the row after AFTER", NULL, 0, 1, false, run_admin,
       { "GET", "/api/v1/audit", { NULL }, { "after" } } },
     { "audit verify", "[SEQ HASH]", "", "whether the audit trail is whole",

@@ -113,6 +113,7 @@ int run_api(const Verb *verb, Options *options, char **arguments, GError **error
 int run_check_config(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_seal(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_verifier(const Verb *verb, Options *options, char **arguments, GError **error);
+int run_rotate_seal(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_backup(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_restore(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_decode(const Verb *verb, Options *options, char **arguments, GError **error);

@@ -430,6 +430,35 @@ char *client_administer(Client *self, const char *const request[3], unsigned *re
     return answer;
 }
 
+char **client_seals(Client *self, unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GVariant) result = call(self, "Seals", NULL, timeout_ms, error);
+    g_autoptr(GVariant) files = NULL;
+    const char *key_file;
+    char **list;
+    gsize count;
+
+    if (result == NULL)
+        return NULL;
+    g_variant_get(result, "(&s@as)", &key_file, &files);
+    count = g_variant_n_children(files);
+    list = g_new0(char *, count + 2);
+    list[0] = g_strdup(key_file);
+    for (gsize i = 0; i < count; i++)
+        g_variant_get_child(files, i, "s", &list[i + 1]);
+    return list;
+}
+
+bool client_reseal(Client *self, unsigned timeout_ms, uint32_t *ret_changed, GError **error)
+{
+    g_autoptr(GVariant) result = call(self, "Reseal", NULL, timeout_ms, error);
+
+    if (result == NULL)
+        return false;
+    g_variant_get(result, "(u)", ret_changed);
+    return true;
+}
+
 int client_back_up(Client *self, unsigned timeout_ms, GError **error)
 {
     g_autoptr(GUnixFDList) fds = NULL;

@@ -90,6 +90,11 @@ ClientTransfer *client_find(Client *self, const char *partner, const char *path,
 /* The newest of a path, also a fetch that failed. */
 ClientTransfer *client_find_last(Client *self, const char *partner, const char *path,
                                  unsigned timeout_ms, GError **error);
+/* Where secrets may be sealed. Returns new, ended by NULL: the key file, "" without one, then the files of the
+ * configuration. */
+char **client_seals(Client *self, unsigned timeout_ms, GError **error);
+/* Seals again what is in the store and not yet sealed with the first key. ret_changed: how many. */
+bool client_reseal(Client *self, unsigned timeout_ms, uint32_t *ret_changed, GError **error);
 /* A backup of configuration and store; takes as long as it takes. Returns its descriptor or -1. */
 int client_back_up(Client *self, unsigned timeout_ms, GError **error);
 /* Returns new array of ClientTransfer. after: "" from the start. */

@@ -476,6 +476,22 @@ static void backup(DoorCall *call, GVariant *parameters, gpointer data)
     self->host.backup(call, self->host.data);
 }
 
+static void describe_seals(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    (void)parameters;
+    self->host.describe_seals(call, self->host.data);
+}
+
+static void reseal(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+
+    (void)parameters;
+    self->host.reseal(call, self->host.data);
+}
+
 static void describe_definitions(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Desk *self = data;
@@ -647,6 +663,8 @@ static const DoorMethod METHODS[] = {
         {"Reload", reload},
         {"Administer", administer},
         {"Backup", backup},
+        {"Seals", describe_seals},
+        {"Reseal", reseal},
         {"Describe", describe_definitions},
         {"Define", define},
         {"Undefine", undefine},

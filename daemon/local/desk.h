@@ -24,6 +24,9 @@ typedef struct {
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Makes a backup. Must end the call, now or later. */
     void (*backup)(DoorCall *call, gpointer data);
+    /* Where secrets are sealed; and seals those of the store again. Must end the call, now or later. */
+    void (*describe_seals)(DoorCall *call, gpointer data);
+    void (*reseal)(DoorCall *call, gpointer data);
     /* Partners and virtual files; see definitions.h. Must end the call, now or later. */
     void (*describe_definitions)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*define)(DoorCall *call, GVariant *parameters, gpointer data);
