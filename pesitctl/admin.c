@@ -113,36 +113,52 @@ static void print_value(const char *name, json_t *value)
 /* A list of things has a line for each below its name; what else there is stands beside the name. */
 static void print_field(const char *name, json_t *value)
 {
+    const char *key;
     json_t *item;
     size_t i;
 
-    if (!json_is_object(json_array_get(value, 0))) {
+    if (json_is_object(value)) {
+        puts(name);
+        json_object_foreach(value, key, item) print_value(key, item);
+    } else if (json_is_object(json_array_get(value, 0))) {
+        puts(name);
+        json_array_foreach(value, i, item) print_value("", item);
+    } else {
         print_value(name, value);
-        return;
     }
-    puts(name);
-    json_array_foreach(value, i, item) print_value("", item);
 }
 
-/* Fields a line, things apart by an empty line; a page of things is what it holds. */
+/* Fields a line; brief: what has fields of its own is left out. */
+static void print_thing(json_t *thing, bool brief)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(thing, name, value)
+    {
+        if (!brief || !(json_is_object(value) || json_is_object(json_array_get(value, 0))))
+            print_field(name, value);
+    }
+}
+
+/* Things of a list apart by an empty line, and brief; a page of things is what it holds. */
 static void print_plain(json_t *root)
 {
     json_t *content = json_object_get(root, "content");
     json_t *things = json_is_array(content) ? content : root;
-    json_t *thing, *value;
-    const char *name;
+    json_t *thing;
     size_t i;
 
-    if (json_is_array(things)) {
-        json_array_foreach(things, i, thing)
-        {
-            if (i > 0)
-                (void)putchar('\n');
-            print_plain(thing);
-        }
+    if (!json_is_array(things)) {
+        print_thing(things, false);
         return;
     }
-    json_object_foreach(things, name, value) print_field(name, value);
+    json_array_foreach(things, i, thing)
+    {
+        if (i > 0)
+            (void)putchar('\n');
+        print_thing(thing, true);
+    }
 }
 
 /* People want the key alone, to put it into a file. */

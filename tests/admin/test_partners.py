@@ -5,6 +5,7 @@ import json
 
 import postgres
 import pytest
+import waiting
 from admin import FIRST_KEY, LISTENER, Api
 from node import Bare
 
@@ -73,7 +74,7 @@ def test_who_is_made_here_is_let_in(sealed, bank, company, tmp_path):
     caller.stop()
 
 
-def test_a_change_leaves_the_rest_and_what_runs(sealed, bank):
+def test_a_change_leaves_the_rest(sealed, bank):
     api = Api(sealed)
     api.post(P, partner(bank, idle_s=60, description="d"))
     api.post(F, {"id": "OUT1/out/*", "mode": "send"})
@@ -86,6 +87,26 @@ def test_a_change_leaves_the_rest_and_what_runs(sealed, bank):
     assert api.ask("DELETE", P + "/OUT1").status == 204
     assert api.get(P + "/OUT1").status == api.get(F + OUT).status == api.ask("DELETE", P + "/OUT1").status == 404
     assert api.post(P, partner(bank)).json["virtualFiles"] == []
+
+
+def test_a_change_leaves_what_runs(sealed, bank, tmp_path):
+    """A transfer that runs goes on with what it began with, while its partner, its virtual file and the listeners change."""
+    api = Api(sealed)
+    api.post(P, partner(bank, idle_s=60))
+    api.post(F, {"id": "OUT1/out/*", "mode": "send"})
+    with open(tmp_path / "big", "wb") as file:
+        file.truncate(400_000_000)
+    number = sealed.control("send", "OUT1", tmp_path / "big", "out/big", "--no-wait")["id"]
+    waiting.eventually(lambda: api.get("/api/v1/transfers/%d" % number).json["bytesTransferred"] > 0)
+    assert api.ask("PUT", P + "/OUT1", {"port": 1, "maxConnections": 2}).status == 200
+    assert api.ask("PUT", F + OUT, {"wait_s": 5}).status == 200
+    assert api.post("/api/servers", {"serverId": "L2", "bindAddress": "127.0.0.1", "port": 0, "autoStart": True}).status == 201
+    assert api.get("/api/v1/transfers/%d" % number).json["state"] == "running"
+    done = sealed.control("wait", number)
+    assert (done["state"], done["attempts"], bank.inbox()) == ("done", 1, ["COMPANY/in/big"])
+    (tmp_path / "small").write_bytes(b"x")
+    later = sealed.control("send", "OUT1", tmp_path / "small", "out/small", "--no-wait")["id"]
+    waiting.eventually(lambda: "refused" in (api.get("/api/v1/transfers/%d" % later).json["errorMessage"] or ""))  # the new port counts
 
 
 def test_the_client_s_paths_are_the_same(api):
