@@ -171,15 +171,14 @@ def apart(company, tmp_path):
     subprocess.run(["mount", "--make-shared", mountpoint], check=True)
     reader, writer = os.pipe()
     with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen(["unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child", BUILD / "pesitfs/pesitfs", "-f",
-                                    "--socket", company.folder / "door", "--ready-fd", str(writer), mountpoint], stderr=log, pass_fds=[writer])
+        process = subprocess.Popen(["unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child", "--mount-proc",
+                                    BUILD / "pesitfs/pesitfs", "-f", "--socket", company.folder / "door", "--ready-fd", str(writer), mountpoint], stderr=log, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader, "rb") as ready:
         assert ready.readline() == b"READY\n", (tmp_path / "log").read_text(encoding="utf-8")
     yield mountpoint
-    subprocess.run(["umount", mountpoint], check=True)
-    assert process.wait(30) == 0
-    subprocess.run(["umount", mountpoint], check=True)
+    subprocess.run(["umount", "--recursive", mountpoint], check=True)
+    assert process.wait(30) == 0, (tmp_path / "log").read_text(encoding="utf-8")
 
 
 def test_who_cannot_be_seen_commits_by_rename_only(apart, bank, source, tmp_path):

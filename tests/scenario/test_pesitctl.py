@@ -355,7 +355,7 @@ def test_callers_that_the_daemon_cannot_see_are_known_by_the_kernel(open_folder)
     stranger = shutil.copy(PROGRAM, open_folder)
     reader, writer = os.pipe()
     with open(node.log_path, "ab") as log:
-        node.process = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", PROGRAM.parents[1] / "daemon/pesitd", "--config", node.config,
+        node.process = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", PROGRAM.parents[1] / "daemon/pesitd", "--config", node.config,
                                          "--ready-fd", str(writer)], stderr=log, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader, "rb") as ready:
