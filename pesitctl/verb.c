@@ -8,9 +8,10 @@
 
 #include <string.h>
 
-#define LIMIT_MAX 1000
-#define WAIT_MAX  86400 /* s */
-#define NEAR      3     /* letters: beyond, nothing is like it */
+#define LIMIT_MAX    1000
+#define WAIT_MAX     86400 /* s */
+#define HEAD_COLUMNS 31
+#define NEAR         3 /* letters: beyond, nothing is like it */
 
 #define SETTINGS_MAX 200
 #define SETTINGS_HELP                                                                              \
@@ -274,13 +275,20 @@ const Verb *verb_find(char **words, size_t *ret_words, GError **error)
 
 /* texts */
 
+/* Bytes that have no column of their own. */
+static int count_hidden(const char *text)
+{
+    return (int)(strlen(text) - (size_t)g_utf8_strlen(text, -1));
+}
+
 static void append_verbs(GString *text, const char *noun)
 {
     for (const Verb *verb = VERBS; verb->name != NULL; verb++) {
         g_autofree char *head = g_strconcat(verb->name, " ", verb->arguments, NULL);
 
         if (noun == NULL || is_of_group(verb, noun))
-            g_string_append_printf(text, "  %-31s %s\n", head, verb->summary);
+            g_string_append_printf(text, "  %-*s %s\n", HEAD_COLUMNS + count_hidden(head), head,
+                                   verb->summary);
     }
 }
 
