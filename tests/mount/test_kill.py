@@ -177,8 +177,11 @@ def apart(company, tmp_path):
     with os.fdopen(reader, "rb") as ready:
         assert ready.readline() == b"READY\n", (tmp_path / "log").read_text(encoding="utf-8")
     yield mountpoint
-    subprocess.run(["umount", "--recursive", mountpoint], check=True)
-    assert process.wait(30) == 0, (tmp_path / "log").read_text(encoding="utf-8")
+    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="utf-8") as children:
+        os.kill(int(children.read()), signal.SIGTERM)
+    ended = process.wait(30)
+    subprocess.run(["umount", mountpoint], check=True)
+    assert ended == 0, (tmp_path / "log").read_text(encoding="utf-8")
 
 
 def test_who_cannot_be_seen_commits_by_rename_only(apart, bank, source, tmp_path):
