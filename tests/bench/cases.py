@@ -87,12 +87,12 @@ class Bench:
                 shutil.rmtree(folder)
 
     @contextlib.contextmanager
-    def pair(self, connections=1, tls=False, habits="", keep=False):
+    def pair(self, connections=1, tls=False, habits="", keep=False, administration=""):
         """Two daemons, COMPANY and BANK1, with a connection that is open already."""
         with self.fresh(keep) as folder:
             listener, caller = tls_settings(folder) if tls else ("", "")
             bank = Bare(folder / "bank", "BANK1", BANK % (listener, habits)).start()
-            company = Bare(folder / "company", "COMPANY", COMPANY % (bank.port, connections, caller + habits)).start()
+            company = Bare(folder / "company", "COMPANY", COMPANY % (bank.port, connections, caller + habits) + administration).start()
             try:
                 company.control("send", "BANK1", self.source(KIB), "out/warm")
                 yield company, bank
@@ -327,6 +327,36 @@ def ask_all(bench, node, counted):
     return found[slowest]
 
 
+# the administration
+
+STREAMS, PER_SECOND = 500, 10_000
+
+
+def move_watched(bench):
+    """While many ask whether it is ready and listen to its events."""
+    source = bench.source(bench.large)
+    with bench.pair(administration=ADMIN) as (company, bank):
+        program = [BUILD / "tests/bench/load", str(admin.Api(company).port), admin.FIRST_KEY, str(PER_SECOND), str(STREAMS)]
+        bench.warm()
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
+            assert load.stdout.readline() == "READY\n"
+            transfer = company.control("send", "BANK1", source, "out/large", timeout=600)
+            answered, slowest, _ = load.communicate()[0].split()
+        bench.note("%d streams; %s answers a second of %d asked for, the slowest after %s ms" % (
+            STREAMS, answered, PER_SECOND, slowest))
+        check_arrived(bank, "large", source)
+    return bench.large / seconds_of(transfer) / MB
+
+
+def move_alone(bench):
+    source = bench.source(bench.large)
+    with bench.pair(administration=ADMIN) as (company, bank):
+        bench.warm()
+        transfer = company.control("send", "BANK1", source, "out/large", timeout=600)
+        check_arrived(bank, "large", source)
+    return bench.large / seconds_of(transfer) / MB
+
+
 # what it takes
 
 def peak_mib(process):
@@ -409,6 +439,7 @@ CASES = [
     Case("small-mount", "/s", 0.5, small_mount, lambda b: small_bare(b, MOUNT_THREADS), runs=3),
     Case("cp-latency", "ms", None, latency, latency_bare, more_is_better=False, runs=3),
     Case("sync-32k", "MB/s", 0.8, move_with_points, sync_bare, runs=3),
+    Case("api-load", "MB/s", 0.9, move_watched, move_alone),
     Case("memory", "MiB", None, memory, runs=1),
     Case("history-sqlite", "ms", None, history_sqlite, runs=1),
     Case("history-postgres", "ms", None, history_postgres, runs=1),
