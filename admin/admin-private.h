@@ -8,12 +8,14 @@ typedef struct Audit Audit;
 typedef struct Events Events;
 typedef struct Server Server;
 
+typedef struct Health Health;
 struct Admin {
     AdminHost host;
     GThreadPool *workers;
     GThreadPool *hashers; /* few: a password costs memory */
     Audit *audit;
     Events *events;
+    Health *health;
     Server *server;
     guint ping; /* source */
     _Atomic bool stopping;
@@ -87,6 +89,9 @@ void events_ping(Events *self);
 void events_open(Request *request);
 
 /* health.c */
+
+Health *health_new(void);
+void health_free(Health *self);
 
 void health_live(Request *request);
 void health_ready(Request *request);
@@ -192,7 +197,7 @@ DoorAnswer *upload_commit(Upload *self);
 
 /* server.c */
 
-Server *server_new(Admin *admin, uint32_t connections, uint32_t requests_per_s, GError **error);
+Server *server_new(Admin *admin, const AdminHost *limits, GError **error);
 /* No new connection, streams end. */
 void server_stop(Server *self);
 void server_free(Server *self);

@@ -48,6 +48,7 @@ static void free_parts(Admin *self)
     g_thread_pool_free(self->hashers, FALSE, TRUE);
     audit_free(self->audit);
     events_free(self->events);
+    health_free(self->health);
     g_free(self);
 }
 
@@ -76,10 +77,9 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->workers = g_thread_pool_new(run_job, self, WORKERS, FALSE, NULL);
     self->hashers = g_thread_pool_new(run_hash, self, HASHERS, FALSE, NULL);
     self->events = events_new();
+    self->health = health_new();
     self->audit = audit_new(host->store, error);
-    self->server = self->audit != NULL
-                           ? server_new(self, host->connections, host->requests_per_s, error)
-                           : NULL;
+    self->server = self->audit != NULL ? server_new(self, host, error) : NULL;
     self->host.first_key = host->first_key;
     if (self->server == NULL || !auth_start(self, error)) {
         free_parts(self);

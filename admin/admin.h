@@ -28,6 +28,7 @@ typedef struct {
     const char *schema; /* of our cluster, "cluster_" and its id; borrowed, longer-lived */
     uint32_t requests_per_s;
     uint32_t connections;
+    uint32_t connections_per_address;
 } AdminHost;
 
 typedef enum { FAMILY_SERVER = 1, FAMILY_CLIENT = 2, FAMILY_ADMIN = 4, FAMILY_ALL = 7 } Family;

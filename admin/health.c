@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Health and metrics. Liveness: the main loop turns. Readiness: each thing a transfer needs, asked with a deadline so
- * that the answer never takes a second.
+ * that the answer never takes a second, and asked once for all who want to know within a moment: nobody is kept
+ * from asking, and may not keep the store from its work.
  */
 #include "admin/admin-private.h"
 
 #include "base/clock.h"
 #include "base/metric.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define STALE_US    (10 * USEC_PER_SEC)
 #define DEADLINE_US 400000
+#define MOMENT_US   100000
+#define OLD_US      USEC_PER_SEC /* an answer that nobody could renew */
 #define UNFINISHED  ((1u << TRANSFER_QUEUED) | (1u << TRANSFER_WAITING))
 
 static bool loop_is_alive(const Admin *admin)
@@ -75,15 +79,79 @@ static char *check_spool(Admin *admin, uint64_t *ret_available)
     return *ret_available == 0 ? g_strdup("no space above the reserve") : NULL;
 }
 
+struct Health {
+    pthread_mutex_t lock;
+    int64_t checked_us; /* monotonic; 0: never */
+    bool checking;
+    char *store, *spool; /* what was wrong then, or NULL */
+};
+
+Health *health_new(void)
+{
+    Health *self = g_new0(Health, 1);
+
+    pthread_mutex_init(&self->lock, NULL);
+    return self;
+}
+
+void health_free(Health *self)
+{
+    if (self == NULL)
+        return;
+    pthread_mutex_destroy(&self->lock);
+    g_free(self->store);
+    g_free(self->spool);
+    g_free(self);
+}
+
+/* What is known, when it is not old or another is about to renew it. */
+static bool recall(Health *self, char **ret_store, char **ret_spool)
+{
+    int64_t age_us;
+    bool known;
+
+    pthread_mutex_lock(&self->lock);
+    age_us = clock_now_us() - self->checked_us;
+    known = self->checked_us != 0 && (age_us < MOMENT_US || (self->checking && age_us < OLD_US));
+    if (known) {
+        *ret_store = g_strdup(self->store);
+        *ret_spool = g_strdup(self->spool);
+    } else {
+        self->checking = true;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return known;
+}
+
+static void remember(Health *self, const char *store, const char *spool)
+{
+    pthread_mutex_lock(&self->lock);
+    g_free(self->store);
+    g_free(self->spool);
+    self->store = g_strdup(store);
+    self->spool = g_strdup(spool);
+    self->checked_us = clock_now_us();
+    self->checking = false;
+    pthread_mutex_unlock(&self->lock);
+}
+
 void health_ready(Request *request)
 {
     Admin *admin = request->admin;
     uint64_t available = 0;
     const char *loop = loop_is_alive(admin) ? NULL : "the main loop does not turn";
-    g_autofree char *store = check_store(admin);
-    g_autofree char *spool = check_spool(admin, &available);
-    bool up = loop == NULL && store == NULL && spool == NULL;
-    GString *out = request_answer(request, up ? 200 : 503);
+    g_autofree char *store = NULL;
+    g_autofree char *spool = NULL;
+    GString *out;
+    bool up;
+
+    if (!recall(admin->health, &store, &spool)) {
+        store = check_store(admin);
+        spool = check_spool(admin, &available);
+        remember(admin->health, store, spool);
+    }
+    up = loop == NULL && store == NULL && spool == NULL;
+    out = request_answer(request, up ? 200 : 503);
 
     json_open(out, NULL, '{');
     json_text(out, "status", up ? "UP" : "DOWN");

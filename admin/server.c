@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define MEMORY_PER_CONNECTION (64u << 10)
-#define PER_ADDRESS           128
 #define TIMEOUT_S             15
 #define URL_MAX               4096
 #define CALLERS_MAX           10000
@@ -610,12 +609,12 @@ static void ignore_log(void *data, const char *format, va_list arguments)
     (void)data, (void)format, (void)arguments; /* what peers do is counted, not logged */
 }
 
-Server *server_new(Admin *admin, uint32_t connections, uint32_t requests_per_s, GError **error)
+Server *server_new(Admin *admin, const AdminHost *limits, GError **error)
 {
     Server *self = g_new0(Server, 1);
 
     self->admin = admin;
-    self->requests_per_s = requests_per_s;
+    self->requests_per_s = limits->requests_per_s;
     self->arrivals = mailbox_new(peer_free);
     self->peers = g_hash_table_new_full(NULL, NULL, NULL, peer_free);
     self->callers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -624,8 +623,9 @@ Server *server_new(Admin *admin, uint32_t connections, uint32_t requests_per_s, 
                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
             0, NULL, NULL, on_request, self, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
             MHD_OPTION_NOTIFY_COMPLETED, on_completed, self, MHD_OPTION_NOTIFY_CONNECTION,
-            on_connection, self, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
-            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)MIN(connections, PER_ADDRESS),
+            on_connection, self, MHD_OPTION_CONNECTION_LIMIT, (unsigned)limits->connections,
+            MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+            (unsigned)MIN(limits->connections, limits->connections_per_address),
             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
             (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_STRICT_FOR_CLIENT, 1,
             MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);

@@ -74,6 +74,7 @@ typedef struct {
     Secret *admin_first_key;    /* becomes the first key when there is none; or NULL */
     uint32_t admin_rate_per_s;  /* requests per address */
     uint32_t admin_connections;
+    uint32_t admin_connections_per_address;
     GPtrArray *partners; /* Partner * */
     GPtrArray *
             files; /* char *: other files whose contents are in here: secrets, their key, what is included */

@@ -176,7 +176,8 @@ static bool start_admin(Daemon *self, GError **error)
                       .first_key = first_key,
                       .schema = self->schema,
                       .requests_per_s = config->admin_rate_per_s,
-                      .connections = config->admin_connections};
+                      .connections = config->admin_connections,
+                      .connections_per_address = config->admin_connections_per_address};
     ServiceHooks hooks = {on_change, administer, renew, self};
 
     self->admin = admin_start(&host, error);

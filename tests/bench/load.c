@@ -78,8 +78,7 @@ static bool is_whole(const Link *link)
 
 static void take(Link *link)
 {
-    ssize_t count =
-            read(link->fd, link->answer + link->length, BUFFER_BYTES - 1 - link->length);
+    ssize_t count = read(link->fd, link->answer + link->length, BUFFER_BYTES - 1 - link->length);
 
     if (count <= 0)
         bare_fail(link->stream ? "a stream of events ended" : "a connection ended");
