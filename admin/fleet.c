@@ -36,7 +36,7 @@ static bool enter(Request *request)
         return true;
     record = request_store(request, store_request_record_get("cluster", id));
     if (record != NULL)
-        request_problem(request, 501, "elsewhere", "id",
+        request_problem(request, 421, "elsewhere", "id",
                         "cluster '%s' has daemons of its own: ask them", id);
     return false;
 }

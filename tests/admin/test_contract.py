@@ -77,7 +77,7 @@ def test_partners_of_our_own_cluster(api):
     assert api.ask("DELETE", ours + "/partners/FLEET").status == 204
     other = api.post("/api/v1/clusters", {"name": "away"}).json["id"]
     told = api.get("/api/v1/clusters/%s/partners" % other)
-    assert told.status == 501 and told.json["type"] == "urn:pesitfs:problem:elsewhere"
+    assert told.status == 421 and told.json["type"] == "urn:pesitfs:problem:elsewhere"
     assert api.get("/api/v1/clusters/nowhere/partners").status == 404
 
 
