@@ -14,7 +14,7 @@ packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev lib
 if [ "${1:-}" = --test ]; then
     packages+=(clang clang-format postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace
                groff-base systemd # manual pages; units, users and folders are checked with its tools
-              debhelper dpkg-dev lintian mmdebstrap systemd-container) # packages are built, and installed in a Debian of their own
+              build-essential debhelper lintian mmdebstrap systemd-container) # packages are built, and installed in a Debian of their own
     . /etc/os-release
     [ "${VERSION_ID:-12}" = 12 ] || packages=("${packages[@]/libclang-rt-14-dev/libclang-rt-dev}")
 fi

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks what deploy/systemd gives to an installation: units.py UNITS SYSTEMD PESITD PESITCTL PESITFS
 
-UNITS are the configured units. systemd-analyze verifies them and measures pesitd.service, systemd-sysusers and
+UNITS are the configured units. systemd-analyze verifies and measures them, systemd-sysusers and
 systemd-tmpfiles make user and folders below a root of their own.
 """
 import pathlib
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 
-EXPOSURE_MAX = 2.0
+# the mount stays in the host's mount namespace, and what needs one of its own is not for it
+EXPOSURE_MAX = {"pesitd.service": 2.0, "pesitfs@mnt-pesit.service": 3.5}
 
 
 def run(*command):
@@ -34,10 +35,11 @@ def verify(path):
 
 
 def measure(path):
-    done = run("systemd-analyze", "security", "--offline=true", f"--threshold={int(EXPOSURE_MAX * 10)}", path)
+    limit = EXPOSURE_MAX[path.name]
+    done = run("systemd-analyze", "security", "--offline=true", f"--threshold={int(limit * 10)}", path)
     exposure = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
     print("exposure of", path.name, exposure[1])
-    return [] if done.returncode == 0 and float(exposure[1]) <= EXPOSURE_MAX else [f"{path.name}: {done.stdout}{done.stderr}"]
+    return [] if done.returncode == 0 and float(exposure[1]) <= limit else [f"{path.name}: {done.stdout}{done.stderr}"]
 
 
 def make_folders(sources, root):
@@ -62,7 +64,7 @@ def main(units, sources, *programs):
         assert len(placed) == 2, placed
         placed.append(place(pathlib.Path(sources) / "pesitd.socket", folder, ()))
         found = [line for path in placed for line in verify(path)]
-        found += measure(folder / "pesitd.service")
+        found += [line for name in EXPOSURE_MAX for line in measure(folder / name)]
         broken = folder / "broken.service"
         broken.write_text((folder / "pesitd.service").read_text(encoding="utf-8").replace("ExecReload=", "ExecReloadd="), encoding="utf-8")
         assert verify(broken), "systemd-analyze sees nothing"
