@@ -287,8 +287,16 @@ int main(int argc, char **argv)
         printf("%s", routes);
         return EXIT_SUCCESS;
     }
-    if (arguments.restore != NULL)
-        return restore(&arguments);
+    if (arguments.restore != NULL) {
+        int code = restore(&arguments);
+
+        g_free(arguments.restore);
+        g_free(arguments.to);
+        g_free(arguments.postgres);
+        g_free(arguments.schema);
+        g_free(arguments.key_file);
+        return code;
+    }
     config = config_load(path, &error);
     if (config == NULL) {
         fprintf(stderr, "pesitd: %s\n", error->message);
