@@ -151,6 +151,17 @@ def test_what_is_wrong_is_named(api, bank):
     assert [f["source"] for f in api.get(F + "?partner=BANK1").json] == ["file"] * 3 + ["store"]
 
 
+ODD = ['a"b', "back\\slash\\", "line\nline\ttab\r", "\u00e9\u20ac\U0001f600", '"; may_read = true; x = "', "# // /* */ {};", "\x01\x7f", "$"]
+
+
+def test_texts_come_back_as_they_went(api):
+    for i, text in enumerate(ODD):
+        assert api.post(P, {"id": "T%d" % i, "description": text, "accessType": "WRITE"}).json["description"] == text
+        assert api.ask("PUT", P + "/T%d" % i, {"port": 6000}).json["description"] == text
+        seen = api.get(P + "/T%d" % i).json
+        assert (seen["description"], seen["accessType"], seen["port"]) == (text, "WRITE", 6000)
+
+
 def test_versions_guard_changes(api):
     assert api.post(P, {"id": "X"}).status == 201
     assert api.ask("PUT", P + "/X", {"description": "a"}, If_Match='"1"').status == 200
