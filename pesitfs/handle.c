@@ -26,19 +26,20 @@ static Handle *handle_new(Mount *mount, Node *node, Staged *staged, int fd, int 
 {
     Handle *self = g_new0(Handle, 1);
     Rule rule = {0};
+    bool writable = staged != NULL && (flags & O_ACCMODE) != O_RDONLY;
 
     self->node = node;
     self->staged = staged;
     self->fd = fd;
-    self->writable = (flags & O_ACCMODE) != O_RDONLY;
+    self->writable = writable;
     self->append = (flags & O_APPEND) != 0;
     self->synced = (flags & (O_SYNC | O_DSYNC)) != 0;
-    if (self->writable && tree_find_rule(mount, node->partner, node->path, true, &rule))
+    if (writable && tree_find_rule(mount, node->partner, node->path, true, &rule))
         self->max_bytes = rule.max_bytes;
     self->opener = context != NULL ? process_group(context->pid) : 0;
     pthread_mutex_lock(&mount->lock);
     node->handles++;
-    if (self->writable)
+    if (writable)
         staged->writers++;
     g_hash_table_add(mount->handles, self);
     pthread_mutex_unlock(&mount->lock);
