@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-#define PAGE_ROWS   500
 #define INTERRUPTED "interrupted: the daemon stopped"
 
 /* Ends a row that the stop interrupted; a fetched file that was complete here before TRANS.END left is ours. */
@@ -131,35 +130,20 @@ static bool settle_spool(const Config *config, Store *store, Spool *spool, unsig
                          unsigned *ret_orphans, GError **error)
 {
     g_autoptr(GPtrArray) names = spool_list(spool);
-    g_autoptr(GHashTable) left = g_hash_table_new(g_str_hash, g_str_equal);
-    int64_t before_id = 0;
-    GHashTableIter iterator;
-    gpointer name;
 
-    for (guint i = 0; i < names->len; i++)
-        g_hash_table_add(left, g_ptr_array_index(names, i));
-    while (g_hash_table_size(left) > 0) {
-        g_autoptr(StoreResult) page =
-                store_execute(store, store_request_history(NULL, 0, 0, before_id, PAGE_ROWS));
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autoptr(StoreResult) found = store_execute(store, store_request_find_spool(name));
 
-        if (page->error != NULL) {
-            g_propagate_error(error, g_steal_pointer(&page->error));
+        if (found->error == NULL) {
+            settle_bytes(config, spool, found->transfer, ret_published);
+        } else if (found->error->code == BASE_ERROR_NOT_FOUND) {
+            spool_remove(spool, name); /* no row ever knew it */
+            (*ret_orphans)++;
+        } else {
+            g_propagate_error(error, g_steal_pointer(&found->error));
             return false;
         }
-        if (page->transfers->len == 0)
-            break;
-        for (guint i = 0; i < page->transfers->len; i++) {
-            const Transfer *transfer = g_ptr_array_index(page->transfers, i);
-
-            before_id = transfer->id;
-            if (transfer->spool_name != NULL && g_hash_table_remove(left, transfer->spool_name))
-                settle_bytes(config, spool, transfer, ret_published);
-        }
-    }
-    g_hash_table_iter_init(&iterator, left);
-    while (g_hash_table_iter_next(&iterator, &name, NULL)) {
-        spool_remove(spool, name); /* no row ever knew it */
-        (*ret_orphans)++;
     }
     return true;
 }

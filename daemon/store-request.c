@@ -431,6 +431,24 @@ StoreRequest *store_request_expired(int64_t before_us, uint32_t limit)
     return self;
 }
 
+static bool start_find_spool(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_FIND_SPOOL, error))
+        return false;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_text(db, 2, self->owner);
+    return true;
+}
+
+StoreRequest *store_request_find_spool(const char *name)
+{
+    StoreRequest *self = store_request_new(start_find_spool, finish_one);
+
+    self->texts[0] = g_strdup(name);
+    self->what = g_strdup(name);
+    return self;
+}
+
 static bool start_oldest(const StoreRequest *self, Db *db, GError **error)
 {
     if (!db_start(db, SQL_TRANSFER_OLDEST, error))

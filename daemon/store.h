@@ -205,6 +205,8 @@ StoreRequest *store_request_served(void);
 StoreRequest *store_request_count(const char *counter);
 /* Finished rows whose data may go: finished before a wall time and data_kept; at most limit. */
 StoreRequest *store_request_expired(int64_t before_us, uint32_t limit);
+/* Newest row of this daemon whose bytes have, or had, this name in the spool. NOT_FOUND. */
+StoreRequest *store_request_find_spool(const char *name);
 /* Rows by number, after one; at most limit. */
 StoreRequest *store_request_oldest(int64_t after_id, uint32_t limit);
 /* Removes a final row of this daemon whose data are gone; NOT_FOUND: it is not such a row, or the offer that it served can

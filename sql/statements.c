@@ -121,6 +121,8 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_TRANSFER_EXPIRED] =
         "SELECT " COLUMNS " FROM transfer_history WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
         "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",
+    [SQL_TRANSFER_FIND_SPOOL] =
+        "SELECT " COLUMNS " FROM transfer_history WHERE spool_name = $1 AND owner = $2 ORDER BY id DESC LIMIT 1",
     [SQL_TRANSFER_OLDEST] = "SELECT " COLUMNS " FROM transfer_history WHERE id > $1 ORDER BY id LIMIT $2",
     /* a service tells that its offer was given out: it stays as long as the offer can be */
     [SQL_TRANSFER_REMOVE] =
