@@ -118,7 +118,7 @@ def pages(newest, quick):
     sizes = (1000,) if quick else (50, 1000)
     for partner, state, direction, when, start, size in itertools.product(
             partners, ("", *STATES), ("", *DIRECTIONS), times, starts, sizes):
-        if quick and state and direction and when:
+        if quick and sum(map(bool, (partner, state, direction, when))) > 2:
             continue
         yield "/api/v1/transfers?size=%d%s%s%s%s%s" % (
             size, partner and "&partner=" + partner, state and "&status=" + state, direction and "&direction=" + direction,
