@@ -17,6 +17,7 @@ typedef struct {
     Config *config; /* holds partner */
     const Partner *partner;
     uint32_t timeout_ms;
+    _Atomic bool given; /* what was written before it is seen after it */
 } Test;
 
 struct Probes {
@@ -31,11 +32,11 @@ static void run(gpointer message, gpointer data)
 {
     Test *test = message;
     Probes *self = data;
-    int64_t deadline_us = clock_now_us() + (int64_t)test->timeout_ms * 1000;
+    int64_t deadline_us = clock_now_us();
     GVariant *told;
 
-    if (atomic_load(&self->ending))
-        deadline_us = clock_now_us();
+    if (atomic_load(&test->given) && !atomic_load(&self->ending))
+        deadline_us += (int64_t)test->timeout_ms * 1000;
     told = probe_partner(test->config, test->partner, deadline_us);
     config_unref(test->config);
     self->on_tested(test->call, g_variant_new("(@a{sv})", told), self->data);
@@ -99,5 +100,6 @@ void probes_test(Probes *self, Config *config, DoorCall *call, GVariant *paramet
     test->config = config_ref(config);
     test->partner = partner;
     test->timeout_ms = CLAMP(timeout_ms, 1, TIMEOUT_MAX);
+    atomic_store(&test->given, true);
     (void)g_thread_pool_push(self->threads, test, NULL); /* queued at the least */
 }
