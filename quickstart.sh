@@ -82,7 +82,8 @@ partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "se
             { pattern = "releves/*"; mode = "offer"; format = "text"; file_name = "{name}"; } ); } );
 END
 start "$here/bank/log" pesitd --config "$here/bank/pesitd.conf"
-port=$(pesitctl --socket "$here/bank/door" --json status | sed -n 's/.*"port": \([0-9]*\).*/\1/p')
+port=$(pesitctl --socket "$here/bank/door" --json status |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["listeners"][0]["port"])')
 echo "BANK1 listens on 127.0.0.1 port $port, with TLS"
 
 cat >"$here/company/pesitd.conf" <<END

@@ -67,6 +67,7 @@ run() {
     tests "$1"
 }
 
+$quick || check quickstart ./quickstart.sh
 run gcc gcc
 if ! $quick; then
     run clang-asan clang -Db_sanitize=address,undefined -Db_lundef=false
