@@ -125,22 +125,13 @@ static void on_answered(unsigned status, const char *answer, gpointer data)
     g_free(local);
 }
 
-/* Who may use the local door may see; only root and our own user may administer. */
 static void administer(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Daemon *self = data;
-    unsigned uid = door_call_uid(call);
-    g_autofree char *actor = g_strdup_printf("uid:%u", uid);
+    g_autofree char *actor = g_strdup_printf("uid:%u", door_call_uid(call));
     const char *method, *path, *body;
     LocalCall *local;
 
-    if (uid != 0 && uid != (unsigned)geteuid()) {
-        g_autoptr(GError) error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
-                                              "only root and the daemon's user may administer");
-
-        door_call_fail(call, error);
-        return;
-    }
     g_variant_get(parameters, "(&s&s&s)", &method, &path, &body);
     local = g_new0(LocalCall, 1);
     local->daemon = self;

@@ -57,6 +57,20 @@ static void peer_free(gpointer data)
     g_free(peer);
 }
 
+/* Who is let in may use the daemon; only root and its own user may administer it. */
+static void run(const DoorMethod *row, DoorCall *call, GVariant *parameters, gpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!row->trusted || call->uid == 0 || call->uid == (unsigned)geteuid()) {
+        row->handler(call, parameters, data);
+        return;
+    }
+    error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
+                        "only root and the daemon's user may administer");
+    door_call_fail(call, error);
+}
+
 static void on_method(GDBusConnection *connection, const char *sender, const char *path,
                       const char *interface, const char *method, GVariant *parameters,
                       GDBusMethodInvocation *invocation, gpointer data)
@@ -73,7 +87,7 @@ static void on_method(GDBusConnection *connection, const char *sender, const cha
         call->peer = peer;
         call->uid = peer->uid;
         call->invocation = invocation;
-        row->handler(call, parameters, peer->door->data);
+        run(row, call, parameters, peer->door->data);
         return;
     }
     g_dbus_method_invocation_return_error(invocation, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD,
@@ -297,7 +311,7 @@ void door_call_inside(Door *self, const char *method, GVariant *parameters, Repl
     call->reply = reply_ref(reply);
     for (const DoorMethod *row = self->methods; row->method != NULL; row++) {
         if (strcmp(row->method, method) == 0) {
-            row->handler(call, call->parameters, self->data);
+            run(row, call, call->parameters, self->data);
             return;
         }
     }

@@ -20,6 +20,7 @@ typedef struct DoorCall DoorCall;
 typedef struct {
     const char *method;
     void (*handler)(DoorCall *call, GVariant *parameters, gpointer data);
+    bool trusted; /* root and the daemon's own user only: others are told REFUSED */
 } DoorMethod;
 
 /* A connection of the door, to tie staged files to; on_closed is called when it goes. */
@@ -36,7 +37,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_close)
 
 /* The connection a call came by; borrowed, valid until on_peer_closed. */
 DoorPeer *door_call_peer(DoorCall *call);
-/* User id of the caller. */
+/* User id of the caller, for the audit. */
 unsigned door_call_uid(DoorCall *call);
 /* Answers. value: tuple of the method's results, floating, or NULL for none; fds: n descriptors, duplicated, that the
  * value names by index as handles. */

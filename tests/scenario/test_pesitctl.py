@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import pytest
+from doorbell import call
 from node import BUILD, Bare
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -366,4 +367,24 @@ def test_callers_that_the_daemon_cannot_see_are_known_by_the_kernel(open_folder)
     assert refused.returncode == 4 and "only root and the daemon's user may administer" in refused.stderr
     daemon = int(pathlib.Path("/proc/%d/task/%d/children" % (node.process.pid, node.process.pid)).read_text(encoding="utf-8"))
     os.kill(daemon, signal.SIGTERM)
+    node.stop()
+
+
+def test_who_is_let_in_may_not_administer(open_folder):
+    """Whatever a program says at the door: not only what pesitctl says for its user."""
+    node = Bare(open_folder, "NODE", 'listeners = ( { name = "main"; address = "127.0.0.1"; port = 0; } );')
+    node.config.write_text(node.config.read_text(encoding="utf-8").replace('socket = "door";', 'socket = "door"; socket_mode = "0666";'))
+    node.start()
+    calls = {"Administer": [("s", "GET"), ("s", "/api/v1/me"), ("s", "")], "Backup": [], "Seals": [], "Reseal": [],
+             "Describe": [("s", ""), ("s", ""), ("u", 10), ("s", "")], "Define": [("s", "P"), ("s", ""), ("a{sv}", {}), ("x", 0)],
+             "Undefine": [("s", "P"), ("s", ""), ("x", 0)], "Test": [("s", "P"), ("u", 10)], "Listen": [("s", "main"), ("b", False)],
+             "Hold": [("x", 1)], "Status": [], "Space": []}
+    os.seteuid(65534)
+    try:
+        told = {method: call(node.folder / "door", method, *arguments) for method, arguments in calls.items()}
+    finally:
+        os.seteuid(0)
+    refusal = "only root and the daemon's user may administer"
+    assert told == {method: None if method in ("Status", "Space") else refusal for method in calls}
+    assert node.control("status")["listeners"][0]["running"]
     node.stop()

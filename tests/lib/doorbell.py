@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of the local door as any program may make them: D-Bus, peer to peer, written and read here."""
+import os
+import socket
+import struct
+
+ALIGNED = {"s": 4, "o": 4, "g": 1, "u": 4, "b": 4, "x": 8, "v": 1, "a{sv}": 4}
+
+
+def pad(data, to):
+    return data + bytes(-len(data) % to)
+
+
+def put(data, kind, value):
+    data = pad(data, ALIGNED[kind])
+    if kind in "so":
+        return data + struct.pack("<I", len(value)) + value.encode() + b"\0"
+    if kind == "g":
+        return data + bytes([len(value)]) + value.encode() + b"\0"
+    if kind == "a{sv}":
+        assert value == {}
+        return pad(data + struct.pack("<I", 0), 8)
+    return data + struct.pack("<q" if kind == "x" else "<I", value)
+
+
+def message(method, arguments):
+    """arguments: (type, value)."""
+    body = b""
+    for kind, value in arguments:
+        body = put(body, kind, value)
+    fields = b""
+    for code, kind, value in ((1, "o", "/org/pesitfs/Daemon"), (2, "s", "org.pesitfs.Daemon1"), (3, "s", method),
+                              (8, "g", "".join(kind for kind, _ in arguments))):
+        fields = put(put(pad(fields, 8) + bytes([code]), "g", kind), kind, value)
+    return pad(b"l\1\0\1" + struct.pack("<III", len(body), 1, len(fields)) + fields, 8) + body
+
+
+def call(path, method, *arguments):
+    """The text of the error, or None."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(30)
+        door.connect(str(path))
+        door.sendall(b"\0AUTH EXTERNAL %s\r\n" % str(os.geteuid()).encode().hex().encode())
+        answer = b""
+        while not answer.endswith(b"\r\n"):
+            answer += door.recv(1)
+        assert answer.startswith(b"OK "), answer
+        door.sendall(b"NEGOTIATE_UNIX_FD\r\nBEGIN\r\n" + message(method, arguments))
+        while True:
+            head = door.recv(16, socket.MSG_WAITALL)
+            if head.startswith(b"AGREE"):
+                rest = b""
+                while not (head + rest).endswith(b"\r\n"):
+                    rest += door.recv(1)
+                head = (head + rest).split(b"\r\n", 1)[1]
+                head += door.recv(16 - len(head), socket.MSG_WAITALL)
+            kind, (body, _, fields) = head[1], struct.unpack("<III", head[4:16])
+            door.recv(fields + -fields % 8, socket.MSG_WAITALL)
+            content = door.recv(body, socket.MSG_WAITALL) if body else b""
+            if kind == 2:
+                return None
+            if kind == 3:
+                return content[4:4 + struct.unpack("<I", content[:4])[0]].decode()
