@@ -419,7 +419,7 @@ static bool take_rows(Input *in, Db *db, int64_t *ret_next_id, GError **error)
             count = in->count - 2;
             for (unsigned i = 0; i < count; i++)
                 columns[i] = g_strdup(in->parts[i + 2] != NULL ? in->parts[i + 2] : "");
-        } else if (is_line(in, "row", 1) && in->count - 1 == count) {
+        } else if (table != NULL && is_line(in, "row", 1) && in->count - 1 == count) {
             good = dump_write(db, table, (const char *const *)columns, in->parts + 1, count, error);
         } else {
             break;

@@ -164,6 +164,7 @@ def test_what_is_refused_leaves_nothing(kind, bank, server, tmp_path):
             (resum([b"\t".join([head[0], head[1], b"999", head[3]]), *lines[1:-1]]), "key", b"newer"),
             (resum([b"\t".join([head[0], b"2", *head[2:]]), *lines[1:-1]]), "key", b"newer"),
             (resum([*lines[:-2], b"row\tx\n", *lines[-2:-1]]), "key", b"damaged"),
+            (resum([line for line in lines[:-1] if not line.startswith((b"table", b"row", b"next"))] + [b"row\n", b"next\t1\n"]), "key", b"damaged"),
             (whole, "other", b"does not open"), (whole, "missing", b"missing")):
         (tmp_path / "bad").write_bytes(content)
         done = restore(company, tmp_path / "bad", tmp_path / "restored", key, **options)
