@@ -487,7 +487,8 @@ static gpointer store_main(gpointer data)
 
         do {
             g_ptr_array_add(request->glance ? glances : group, request);
-        } while (!alone && group->len < GROUP_MAX && (request = take_request(self)) != NULL);
+        } while (!alone && group->len + glances->len < GROUP_MAX &&
+                 (request = take_request(self)) != NULL);
         serve(self, glances);
         serve(self, group);
         take_notices(self);
