@@ -38,16 +38,17 @@ static bool has_spooled_bytes(const Transfer *transfer)
            (transfer->direction == DIRECTION_SEND || transfer->direction == DIRECTION_OFFER);
 }
 
-GVariant *desk_describe(const Desk *self, const Transfer *stored)
+static GVariant *describe(const Desk *self, const Transfer *stored, bool with_owner)
 {
     uint64_t progress = 0;
     const Transfer *newest = queue_find(self->queue, stored->id, &progress);
     const Transfer *t = newest != NULL ? newest : stored;
     g_autofree char *diag =
             t->diag_code != 0 ? g_strdup_printf("%u-%03u", t->diag_type, t->diag_code) : NULL;
-    g_autofree char *owner = has_spooled_bytes(t) ? spool_dup_attribute(self->spool, t->spool_name,
-                                                                        DESCRIPTION_OWNER)
-                                                  : NULL;
+    g_autofree char *owner =
+            with_owner && has_spooled_bytes(t)
+                    ? spool_dup_attribute(self->spool, t->spool_name, DESCRIPTION_OWNER)
+                    : NULL;
     Description description = {
             .id = t->id,
             .direction = transfer_direction_name(t->direction),
@@ -81,6 +82,11 @@ GVariant *desk_describe(const Desk *self, const Transfer *stored)
     };
 
     return description_new(&description);
+}
+
+GVariant *desk_describe(const Desk *self, const Transfer *transfer)
+{
+    return describe(self, transfer, false);
 }
 
 GVariant *desk_describe_tuple(const Desk *self, const Transfer *transfer)
@@ -117,15 +123,23 @@ int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error)
 typedef struct {
     Desk *desk;
     DoorCall *call;
+    bool from_mount; /* which shows whose files they are */
 } Question;
 
-static void ask(Desk *self, DoorCall *call, StoreRequest *request, StoreCallback on_result)
+static void ask_about(Desk *self, DoorCall *call, StoreRequest *request, StoreCallback on_result,
+                      bool from_mount)
 {
     Question *question = g_new0(Question, 1);
 
     question->desk = self;
     question->call = call;
+    question->from_mount = from_mount;
     store_submit(self->store, request, on_result, question);
+}
+
+static void ask(Desk *self, DoorCall *call, StoreRequest *request, StoreCallback on_result)
+{
+    ask_about(self, call, request, on_result, false);
 }
 
 /* True: the answer was an error, and the caller has it. */
@@ -145,8 +159,11 @@ static void answer_transfer(StoreResult *result, gpointer data)
 
     if (answer_error(question, result))
         return;
-    door_call_return(question->call, desk_describe_tuple(question->desk, result->transfer), NULL,
-                     0);
+    door_call_return(
+            question->call,
+            g_variant_new("(@" DESCRIPTION_TYPE ")",
+                          describe(question->desk, result->transfer, question->from_mount)),
+            NULL, 0);
     store_result_free(result);
     g_free(question);
 }
@@ -160,8 +177,9 @@ static void answer_transfers(StoreResult *result, gpointer data)
         return;
     g_variant_builder_init(&list, G_VARIANT_TYPE("a" DESCRIPTION_TYPE));
     for (guint i = 0; i < result->transfers->len; i++)
-        g_variant_builder_add_value(
-                &list, desk_describe(question->desk, g_ptr_array_index(result->transfers, i)));
+        g_variant_builder_add_value(&list, describe(question->desk,
+                                                    g_ptr_array_index(result->transfers, i),
+                                                    question->from_mount));
     door_call_return(question->call, g_variant_new("(a" DESCRIPTION_TYPE ")", &list), NULL, 0);
     store_result_free(result);
     g_free(question);
@@ -190,8 +208,8 @@ static void find(DoorCall *call, GVariant *parameters, gpointer data)
 
     g_variant_get(parameters, "(&s&s)", &partner, &path);
     canonical = canonical_path(data, partner, path);
-    ask(data, call, store_request_set_glance(store_request_find_path(partner, canonical)),
-        answer_transfer);
+    ask_about(data, call, store_request_set_glance(store_request_find_path(partner, canonical)),
+              answer_transfer, true);
 }
 
 static void last(DoorCall *call, GVariant *parameters, gpointer data)
@@ -211,11 +229,11 @@ static void list(DoorCall *call, GVariant *parameters, gpointer data)
     guint32 limit;
 
     g_variant_get(parameters, "(&s&s&su)", &partner, &folder, &after, &limit);
-    ask(data, call,
-        store_request_set_glance(store_request_list_folder(partner, folder, ALL_STATES,
-                                                           after[0] != '\0' ? after : NULL,
-                                                           MIN(limit, MAX_ROWS))),
-        answer_transfers);
+    ask_about(data, call,
+              store_request_set_glance(store_request_list_folder(partner, folder, ALL_STATES,
+                                                                 after[0] != '\0' ? after : NULL,
+                                                                 MIN(limit, MAX_ROWS))),
+              answer_transfers, true);
 }
 
 static void get(DoorCall *call, GVariant *parameters, gpointer data)
