@@ -171,3 +171,20 @@ def test_what_a_failed_fetch_says(mnt):
     found = attributes(mnt.at("releves/never"))
     assert (found["user.pesit.state"], found["user.pesit.diag"]) == ("FAILED", "2-205"), found
     assert "refused" in found["user.pesit.error"] and int(found["user.pesit.attempts"]) == 1
+
+
+def test_another_mount_hears_of_each_of_many_changes(mnt, company, source, tmp_path):
+    names = ["heard0", "heard1"]
+    for name in names:
+        assert mnt.shell("cp $S out/$N", S=str(source), N=name).returncode == 0
+    other = Mounted(company, path=tmp_path / "other").start()
+    looked = [os.open(other.at("out/" + name), os.O_PATH) for name in names]  # no name is looked up again
+    try:
+        for mode in range(0o400, 0o410):
+            for name in names:  # the second within the moment that follows the first
+                mnt.at("out/" + name).chmod(mode)
+            wait_for(lambda: {os.fstat(fd).st_mode & 0o777 for fd in looked} == {mode})  # they hold for an hour
+    finally:
+        for fd in looked:
+            os.close(fd)
+        other.stop()
