@@ -13,71 +13,39 @@ static GVariant *get_status(Request *request)
 
 /* PeSIT listeners */
 
-static const char *text_of(GVariant *values, const char *key)
-{
-    const char *text = NULL;
-
-    g_variant_lookup(values, key, "&s", &text);
-    return text;
-}
-
-static bool flag_of(GVariant *values, const char *key)
-{
-    gboolean flag = FALSE;
-
-    g_variant_lookup(values, key, "b", &flag);
-    return flag;
-}
-
-static int64_t number_of(GVariant *values, const char *key)
-{
-    gint64 number = 0;
-
-    g_variant_lookup(values, key, "x", &number);
-    return number;
-}
-
-static guint32 count_of(GVariant *values, const char *key)
-{
-    guint32 count = 0;
-
-    g_variant_lookup(values, key, "u", &count);
-    return count;
-}
-
 static const char *state_of(GVariant *listener)
 {
-    const char *failure = text_of(listener, "failure");
+    const char *failure = value_text(listener, "failure");
 
-    return flag_of(listener, "running")            ? "RUNNING"
+    return value_flag(listener, "running")         ? "RUNNING"
            : failure != NULL && failure[0] != '\0' ? "ERROR"
                                                    : "STOPPED";
 }
 
 static void write_state(GString *out, GVariant *listener)
 {
-    const char *failure = text_of(listener, "failure");
+    const char *failure = value_text(listener, "failure");
 
-    json_text(out, "serverId", text_of(listener, "id"));
-    json_number(out, "port", count_of(listener, "port"));
+    json_text(out, "serverId", value_text(listener, "id"));
+    json_number(out, "port", value_count(listener, "port"));
     json_text(out, "status", state_of(listener));
-    json_bool(out, "running", flag_of(listener, "running"));
-    json_number(out, "activeConnections", count_of(listener, "connections"));
+    json_bool(out, "running", value_flag(listener, "running"));
+    json_number(out, "activeConnections", value_count(listener, "connections"));
     json_text(out, "error", failure != NULL && failure[0] != '\0' ? failure : NULL);
 }
 
 static void write_listener(GString *out, GVariant *listener)
 {
     g_autoptr(GVariant) settings = g_variant_lookup_value(listener, "settings", NULL);
-    int64_t version = number_of(listener, "version");
+    int64_t version = value_number(listener, "version");
 
     json_open(out, NULL, '{');
     write_state(out, listener);
-    json_text(out, "bindAddress", text_of(listener, "address"));
-    json_bool(out, "tls", flag_of(listener, "tls"));
-    json_bool(out, "autoStart", flag_of(settings, "auto_start"));
-    json_number(out, "maxConnections", number_of(settings, "max_connections"));
-    json_text(out, "description", text_of(settings, "description"));
+    json_text(out, "bindAddress", value_text(listener, "address"));
+    json_bool(out, "tls", value_flag(listener, "tls"));
+    json_bool(out, "autoStart", value_flag(settings, "auto_start"));
+    json_number(out, "maxConnections", value_number(settings, "max_connections"));
+    json_text(out, "description", value_text(settings, "description"));
     json_text(out, "source", version > 0 ? "store" : "file");
     json_number(out, "version", version);
     json_settings(out, "settings", settings);
@@ -120,7 +88,7 @@ static GVariant *get_listener(Request *request, const char *id)
     for (gsize i = 0; i < g_variant_n_children(listeners); i++) {
         GVariant *listener = g_variant_get_child_value(listeners, i);
 
-        if (g_strcmp0(text_of(listener, "id"), id) == 0)
+        if (g_strcmp0(value_text(listener, "id"), id) == 0)
             return listener;
         g_variant_unref(listener);
     }
@@ -135,7 +103,7 @@ void listeners_show(Request *request)
     if (listener == NULL)
         return;
     write_listener(request_answer(request, 200), listener);
-    draft_add_etag(request, number_of(listener, "version"));
+    draft_add_etag(request, value_number(listener, "version"));
 }
 
 static void answer_state(Request *request, GVariant *listener)
@@ -204,7 +172,7 @@ void listeners_create(Request *request)
     escaped = g_uri_escape_string(draft_pattern(draft), NULL, FALSE);
     where = g_strconcat(request->path, "/", escaped, NULL);
     request_add_header(request, "Location", where);
-    draft_add_etag(request, number_of(listener, "version"));
+    draft_add_etag(request, value_number(listener, "version"));
 }
 
 /* As it is, when it may be written as the caller thinks. NULL: answered. Returns new. */
@@ -212,9 +180,9 @@ static GVariant *get_writable(Request *request)
 {
     g_autoptr(GVariant) listener = get_listener(request, request->parameters[0]);
 
-    if (listener == NULL || !draft_check_match(request, number_of(listener, "version")))
+    if (listener == NULL || !draft_check_match(request, value_number(listener, "version")))
         return NULL;
-    if (number_of(listener, "version") > 0)
+    if (value_number(listener, "version") > 0)
         return g_steal_pointer(&listener);
     request_problem(
             request, 409, "conflict", "id",
@@ -226,7 +194,7 @@ static GVariant *get_writable(Request *request)
 /* The version that a change is based on: what the caller named, else any. */
 static int64_t base_version(const Request *request, GVariant *listener)
 {
-    return request->if_match != NULL ? number_of(listener, "version") : -1;
+    return request->if_match != NULL ? value_number(listener, "version") : -1;
 }
 
 void listeners_update(Request *request)
@@ -247,7 +215,7 @@ void listeners_update(Request *request)
     write_listener(after, changed);
     draft_note(request, draft, before, after);
     draft_answer(request, 200, draft, after->str);
-    draft_add_etag(request, number_of(changed, "version"));
+    draft_add_etag(request, value_number(changed, "version"));
 }
 
 void listeners_remove(Request *request)

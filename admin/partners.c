@@ -15,35 +15,11 @@
 
 /* showing */
 
-static const char *text_of(GVariant *settings, const char *key)
-{
-    const char *text = NULL;
-
-    g_variant_lookup(settings, key, "&s", &text);
-    return text;
-}
-
-static bool flag_of(GVariant *settings, const char *key)
-{
-    gboolean flag = FALSE;
-
-    g_variant_lookup(settings, key, "b", &flag);
-    return flag;
-}
-
-static int64_t number_of(GVariant *settings, const char *key)
-{
-    gint64 number = 0;
-
-    g_variant_lookup(settings, key, "x", &number);
-    return number;
-}
-
 static void write_origin(GString *out, GVariant *described)
 {
-    json_text(out, "source", text_of(described, "source"));
-    json_number(out, "version", number_of(described, "version"));
-    json_time(out, "updatedAt", number_of(described, "updated_us"));
+    json_text(out, "source", value_text(described, "source"));
+    json_number(out, "version", value_number(described, "version"));
+    json_time(out, "updatedAt", value_number(described, "updated_us"));
 }
 
 static const char *direction_of(const char *mode)
@@ -55,7 +31,7 @@ static void write_file(GString *out, const char *partner, GVariant *file)
 {
     static const char *const TEXTS[] = {"mode", "commit", "ack", "existing", NULL};
     g_autoptr(GVariant) settings = g_variant_lookup_value(file, "settings", NULL);
-    const char *pattern = text_of(file, "pattern");
+    const char *pattern = value_text(file, "pattern");
     g_autofree char *id = g_strconcat(partner, "/", pattern, NULL);
     guint64 max_bytes = 0;
 
@@ -64,15 +40,15 @@ static void write_file(GString *out, const char *partner, GVariant *file)
     json_text(out, "id", id);
     json_text(out, "partnerId", partner);
     json_text(out, "pattern", pattern);
-    json_text(out, "description", text_of(settings, "description"));
-    json_text(out, "direction", direction_of(text_of(settings, "mode")));
+    json_text(out, "description", value_text(settings, "description"));
+    json_text(out, "direction", direction_of(value_text(settings, "mode")));
     for (size_t i = 0; TEXTS[i] != NULL; i++)
-        json_text(out, TEXTS[i], text_of(settings, TEXTS[i]));
-    json_bool(out, "overwrite", g_strcmp0(text_of(settings, "existing"), "replace") == 0);
+        json_text(out, TEXTS[i], value_text(settings, TEXTS[i]));
+    json_bool(out, "overwrite", g_strcmp0(value_text(settings, "existing"), "replace") == 0);
     json_number(out, "maxFileSize", (gint64)max_bytes);
-    json_number(out, "fileType", number_of(settings, "file_type"));
-    json_number(out, "recordLength", number_of(settings, "record_length"));
-    json_number(out, "waitSeconds", number_of(settings, "wait_s"));
+    json_number(out, "fileType", value_number(settings, "file_type"));
+    json_number(out, "recordLength", value_number(settings, "record_length"));
+    json_number(out, "waitSeconds", value_number(settings, "wait_s"));
     write_origin(out, file);
     json_settings(out, "settings", settings);
     json_close(out, '}');
@@ -88,8 +64,8 @@ static unsigned write_files(GString *out, GVariant *partner, const char *pattern
     if (!g_variant_lookup(partner, "files", "aa{sv}", &files))
         return 0;
     while ((file = g_variant_iter_next_value(files)) != NULL) {
-        if (pattern == NULL || g_strcmp0(pattern, text_of(file, "pattern")) == 0) {
-            write_file(out, text_of(partner, "name"), file);
+        if (pattern == NULL || g_strcmp0(pattern, value_text(file, "pattern")) == 0) {
+            write_file(out, value_text(partner, "name"), file);
             count++;
         }
         g_variant_unref(file);
@@ -99,7 +75,7 @@ static unsigned write_files(GString *out, GVariant *partner, const char *pattern
 
 static const char *access_of(GVariant *settings)
 {
-    bool writes = flag_of(settings, "may_write"), reads = flag_of(settings, "may_read");
+    bool writes = value_flag(settings, "may_write"), reads = value_flag(settings, "may_read");
 
     return writes && reads ? "BOTH" : writes ? "WRITE" : reads ? "READ" : "NONE";
 }
@@ -108,21 +84,21 @@ static void write_partner(GString *out, GVariant *partner, bool with_files)
 {
     g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
     g_autoptr(GVariant) secrets = g_variant_lookup_value(partner, "secrets", NULL);
-    const char *name = text_of(partner, "name");
+    const char *name = value_text(partner, "name");
 
     json_open(out, NULL, '{');
     json_text(out, "id", name);
     json_text(out, "partnerId", name);
     json_text(out, "name", name);
-    json_text(out, "description", text_of(settings, "description"));
-    json_bool(out, "enabled", flag_of(settings, "enabled"));
-    json_text(out, "identifier", text_of(settings, "identifier"));
-    json_text(out, "serverId", text_of(settings, "identifier"));
+    json_text(out, "description", value_text(settings, "description"));
+    json_bool(out, "enabled", value_flag(settings, "enabled"));
+    json_text(out, "identifier", value_text(settings, "identifier"));
+    json_text(out, "serverId", value_text(settings, "identifier"));
     json_text(out, "accessType", access_of(settings));
-    json_number(out, "maxConnections", number_of(settings, "max_connections"));
-    json_text(out, "host", text_of(settings, "address"));
-    json_number(out, "port", number_of(settings, "port"));
-    json_bool(out, "tlsEnabled", flag_of(settings, "tls.enabled"));
+    json_number(out, "maxConnections", value_number(settings, "max_connections"));
+    json_text(out, "host", value_text(settings, "address"));
+    json_number(out, "port", value_number(settings, "port"));
+    json_bool(out, "tlsEnabled", value_flag(settings, "tls.enabled"));
     json_variant(out, "secrets", secrets);
     write_origin(out, partner);
     json_settings(out, "settings", settings);
@@ -210,7 +186,7 @@ static void list_server(GString *out, GVariant *partner)
 {
     g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
 
-    if (text_of(settings, "address") != NULL)
+    if (value_text(settings, "address") != NULL)
         write_partner(out, partner, false);
 }
 
@@ -263,29 +239,31 @@ static void write_agreement(GString *out, GVariant *told)
     json_text(out, "serverVersion", version == PESIT_VERSION_E ? "PeSIT E" : "PeSIT D");
     json_open(out, "negotiated", '{');
     json_number(out, "protocolVersion", version);
-    json_text(out, "framing", text_of(told, "framing"));
+    json_text(out, "framing", value_text(told, "framing"));
     json_number(out, "syncIntervalKb", interval_kb);
     json_number(out, "syncWindow", window);
-    json_bool(out, "resync", flag_of(told, "resync"));
+    json_bool(out, "resync", value_flag(told, "resync"));
     json_close(out, '}');
 }
 
 static void write_test(GString *out, GVariant *told)
 {
     static const char *const TEXTS[] = {"message", "step", "cause", "hint", "tls", NULL};
-    int64_t connect_us = number_of(told, "connect_us"), answer_us = number_of(told, "answer_us");
+    int64_t connect_us = value_number(told, "connect_us"),
+            answer_us = value_number(told, "answer_us");
 
     json_open(out, NULL, '{');
-    json_bool(out, "success", flag_of(told, "success"));
+    json_bool(out, "success", value_flag(told, "success"));
     write_milliseconds(out, "latency", connect_us + answer_us);
     write_milliseconds(out, "connectMs", connect_us);
     write_milliseconds(out, "answerMs", answer_us);
     for (size_t i = 0; TEXTS[i] != NULL; i++) {
-        const char *text = text_of(told, TEXTS[i]);
+        const char *text = value_text(told, TEXTS[i]);
 
         json_text(out, TEXTS[i], text[0] != '\0' ? text : NULL);
     }
-    json_text(out, "diagnostic", text_of(told, "diag")[0] != '\0' ? text_of(told, "diag") : NULL);
+    json_text(out, "diagnostic",
+              value_text(told, "diag")[0] != '\0' ? value_text(told, "diag") : NULL);
     write_agreement(out, told);
     json_close(out, '}');
 }
@@ -316,12 +294,12 @@ static int64_t version_of(GVariant *partner, const char *pattern)
     GVariant *file;
 
     if (pattern == NULL)
-        return number_of(partner, "version");
+        return value_number(partner, "version");
     if (!g_variant_lookup(partner, "files", "aa{sv}", &files))
         return 0;
     while ((file = g_variant_iter_next_value(files)) != NULL) {
-        if (g_strcmp0(text_of(file, "pattern"), pattern) == 0)
-            version = number_of(file, "version");
+        if (g_strcmp0(value_text(file, "pattern"), pattern) == 0)
+            version = value_number(file, "version");
         g_variant_unref(file);
     }
     return version;

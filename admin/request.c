@@ -232,6 +232,38 @@ DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters)
     return NULL;
 }
 
+const char *value_text(GVariant *values, const char *key)
+{
+    const char *text = NULL;
+
+    g_variant_lookup(values, key, "&s", &text);
+    return text;
+}
+
+bool value_flag(GVariant *values, const char *key)
+{
+    gboolean flag = FALSE;
+
+    g_variant_lookup(values, key, "b", &flag);
+    return flag;
+}
+
+int64_t value_number(GVariant *values, const char *key)
+{
+    gint64 number = 0;
+
+    g_variant_lookup(values, key, "x", &number);
+    return number;
+}
+
+uint32_t value_count(GVariant *values, const char *key)
+{
+    guint32 count = 0;
+
+    g_variant_lookup(values, key, "u", &count);
+    return count;
+}
+
 StoreResult *request_store(Request *self, StoreRequest *request)
 {
     StoreResult *result = store_execute(self->admin->host.store, request);

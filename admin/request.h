@@ -106,5 +106,10 @@ void request_fail(Request *self, const GError *error);
 
 /* Asks a method of the local door. parameters: floating. NULL: answered. Returns new. */
 DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters);
+/* What a dictionary of the local door says of a key: s, b, x, u. Nothing: NULL, false, 0. Texts are borrowed. */
+const char *value_text(GVariant *values, const char *key);
+bool value_flag(GVariant *values, const char *key);
+int64_t value_number(GVariant *values, const char *key);
+uint32_t value_count(GVariant *values, const char *key);
 /* Runs a request of the store. request: taken. NULL: answered with its error. Returns new. */
 StoreResult *request_store(Request *self, StoreRequest *request);
