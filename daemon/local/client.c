@@ -29,17 +29,7 @@ void client_transfer_free(ClientTransfer *transfer)
 {
     if (transfer == NULL)
         return;
-    g_free(transfer->direction);
-    g_free(transfer->state);
-    g_free(transfer->partner);
-    g_free(transfer->path);
-    g_free(transfer->file_name);
-    g_free(transfer->diag);
-    g_free(transfer->cause);
-    g_free(transfer->error);
-    g_free(transfer->sha256);
-    g_free(transfer->peer);
-    g_free(transfer->owner);
+    g_variant_unref(transfer->tuple);
     g_free(transfer);
 }
 
@@ -71,40 +61,12 @@ static bool take_bool(GVariantDict *dictionary, const char *key)
     return g_variant_dict_lookup(dictionary, key, "b", &value) && value;
 }
 
-/* tuple: taken. */
+/* tuple: taken; of its type: who calls has looked. */
 static ClientTransfer *take_transfer(GVariant *tuple)
 {
     ClientTransfer *transfer = g_new0(ClientTransfer, 1);
-    Description d = {0};
 
-    (void)description_read(tuple, &d); /* of its type: who calls has looked */
-    transfer->id = d.id;
-    transfer->direction = g_strdup(d.direction);
-    transfer->state = g_strdup(d.state);
-    transfer->partner = g_strdup(d.partner);
-    transfer->path = g_strdup(d.path);
-    transfer->file_name = g_strdup(d.file_name);
-    transfer->file_type = d.file_type;
-    transfer->transfer_id = d.transfer_id;
-    transfer->size_bytes = d.size_bytes;
-    transfer->wire_bytes = d.wire_bytes;
-    transfer->articles = d.articles;
-    transfer->progress_bytes = d.progress_bytes;
-    transfer->mode = d.mode;
-    transfer->mtime_us = d.mtime_us;
-    transfer->created_us = d.created_us;
-    transfer->updated_us = d.updated_us;
-    transfer->finished_us = d.finished_us;
-    transfer->attempts = d.attempts;
-    transfer->next_retry_us = d.next_retry_us;
-    transfer->diag = g_strdup(d.diag);
-    transfer->cause = g_strdup(d.cause);
-    transfer->error = g_strdup(d.error);
-    transfer->sha256 = g_strdup(d.sha256);
-    transfer->peer = g_strdup(d.peer);
-    transfer->data_kept = d.data_kept;
-    transfer->owner = g_strdup(d.owner);
-    g_variant_unref(tuple);
+    (void)description_read(tuple, transfer);
     return transfer;
 }
 

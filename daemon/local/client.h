@@ -19,28 +19,8 @@
 
 typedef struct Client Client;
 
-/* One transfer, or one entry of the mount; words of interface.xml. Strings are never NULL. */
-typedef struct {
-    int64_t id;
-    char *direction; /* send fetch offer receive serve */
-    char *state;     /* staged queued running waiting done failed cancelled */
-    char *partner;
-    char *path;
-    char *file_name;
-    uint32_t file_type, transfer_id;
-    uint64_t size_bytes, wire_bytes, articles, progress_bytes;
-    uint32_t mode;
-    int64_t mtime_us, created_us, updated_us, finished_us;
-    uint32_t attempts;
-    int64_t next_retry_us;
-    char *diag;  /* "2-226" or "" */
-    char *cause; /* BaseError as text: "unreachable", … or "" */
-    char *error; /* text for people or "" */
-    char *sha256;
-    char *peer;
-    bool data_kept;
-    char *owner; /* what owner.c of the mount wrote beside the bytes, or "" */
-} ClientTransfer;
+/* One transfer, or one entry of the mount; it keeps its texts. */
+typedef Description ClientTransfer;
 void client_transfer_free(ClientTransfer *transfer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClientTransfer, client_transfer_free)
 

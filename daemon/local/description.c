@@ -34,5 +34,6 @@ bool description_read(GVariant *tuple, Description *ret_self)
                   &d->finished_us, &d->attempts, &d->next_retry_us, &d->diag, &d->cause, &d->error,
                   &d->sha256, &d->peer, &data_kept, &d->progress_bytes, &d->owner);
     d->data_kept = data_kept;
+    d->tuple = tuple;
     return true;
 }
