@@ -37,26 +37,18 @@ def message(method, arguments):
 
 def call(path, method, *arguments):
     """The text of the error, or None."""
-    with socket.socket(socket.AF_UNIX) as door:
+    with socket.socket(socket.AF_UNIX) as door, door.makefile("rb") as answers:
         door.settimeout(30)
         door.connect(str(path))
         door.sendall(b"\0AUTH EXTERNAL %s\r\n" % str(os.geteuid()).encode().hex().encode())
-        answer = b""
-        while not answer.endswith(b"\r\n"):
-            answer += door.recv(1)
-        assert answer.startswith(b"OK "), answer
-        door.sendall(b"NEGOTIATE_UNIX_FD\r\nBEGIN\r\n" + message(method, arguments))
+        agreed = answers.readline()
+        assert agreed.startswith(b"OK "), agreed
+        door.sendall(b"BEGIN\r\n" + message(method, arguments))
         while True:
-            head = door.recv(16, socket.MSG_WAITALL)
-            if head.startswith(b"AGREE"):
-                rest = b""
-                while not (head + rest).endswith(b"\r\n"):
-                    rest += door.recv(1)
-                head = (head + rest).split(b"\r\n", 1)[1]
-                head += door.recv(16 - len(head), socket.MSG_WAITALL)
+            head = answers.read(16)
             kind, (body, _, fields) = head[1], struct.unpack("<III", head[4:16])
-            door.recv(fields + -fields % 8, socket.MSG_WAITALL)
-            content = door.recv(body, socket.MSG_WAITALL) if body else b""
+            answers.read(fields + -fields % 8)
+            content = answers.read(body)
             if kind == 2:
                 return None
             if kind == 3:
