@@ -123,6 +123,8 @@ static bool adopt(Request *request, const Record *record, const Json *document, 
         return deny(request, "the credential has expired");
     if (!accepts_address(addresses, request->address))
         return deny(request, "the credential does not hold for this address");
+    if (request->identity.role == ROLE_PARTNER && (partner == NULL || *partner == '\0'))
+        return deny(request, "the credential names no partner");
     request->identity.name = g_strconcat(kind, ":", record->name, NULL);
     request->identity.partner = g_strdup(partner);
     return true;
@@ -255,7 +257,7 @@ static bool check_rights(Request *request, Json *json, Json *document)
                         "role: it must be admin, operator, viewer or partner");
         return false;
     }
-    if (parsed == ROLE_PARTNER && partner == NULL) {
+    if (parsed == ROLE_PARTNER && (partner == NULL || *partner == '\0')) {
         request_problem(request, 400, "invalid", "partner", "partner: role partner needs its name");
         return false;
     }

@@ -103,6 +103,13 @@ def test_partner_sees_its_own_only(bank):
     other = api.as_key(key)
     assert other.get("/api/v1/transfers?partner=COMPANY").json["content"] == []
     assert other.get("/api/v1/config/partners").status == 403
+    nobody = {"name": "q", "role": "partner", "partner": ""}
+    assert api.post("/api/v1/apikeys", nobody).json["field"] == "partner"
+    assert api.post("/api/v1/users", {**nobody, "password": "long enough it is"}).json["field"] == "partner"
+    bank.stop()
+    bank.sql("UPDATE admin_records SET document = replace(document, 'ELSE', '') WHERE kind = 'key'")
+    bank.start()
+    assert Api(bank, key, index=-1).get("/api/v1/transfers").status == 401  # whose were they
 
 
 def test_audit_is_a_chain(api, company):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -66,6 +67,16 @@ class Bare:
 
     def log(self):
         return self.log_path.read_text(encoding="utf-8")
+
+    def sql(self, statement):
+        """Changes the store behind the daemon's back, while it is stopped."""
+        if self.store:
+            schema = re.search(r'schema = "(\w+)"', self.store).group(1)
+            postgres.shared().execute("SET search_path TO %s; %s" % (schema, statement))
+            return
+        with sqlite3.connect(self.folder / "store.db") as store:
+            store.execute(statement)
+        store.close()
 
     def received(self, path):
         return (self.folder / "inbox" / "COMPANY" / path).read_bytes()
