@@ -14,6 +14,7 @@ struct Draft {
     GVariant *whole; /* of settings, when all is read */
     GHashTable *fields;
     GPtrArray *written, *ignored; /* char * */
+    GPtrArray *names; /* char *: fields that name a file, each with its text behind it */
 };
 
 typedef bool (*Reader)(Draft *self, const char *field, GVariant *value, GError **error);
@@ -64,15 +65,24 @@ static bool read_title(Draft *self, const char *field, GVariant *value, GError *
     return take_text(&self->title, field, value, error);
 }
 
-/* "BANK1/out/x" names both, else it is the pattern. */
+/* What it says depends on whether the partner is named too, before it or after it. */
 static bool read_file_name(Draft *self, const char *field, GVariant *value, GError **error)
 {
-    g_autofree char *name = NULL, *partner = NULL;
-    const char *slash;
+    char *name = NULL;
 
     if (!take_text(&name, field, value, error))
         return false;
-    slash = strchr(name, '/');
+    g_ptr_array_add(self->names, g_strdup(field));
+    g_ptr_array_add(self->names, name);
+    return true;
+}
+
+/* "BANK1/out/x" names both, else it is the pattern. */
+static bool take_file_name(Draft *self, const char *field, const char *name, GError **error)
+{
+    g_autofree char *partner = NULL;
+    const char *slash = strchr(name, '/');
+
     if (slash != NULL &&
         (self->partner == NULL || (strncmp(name, self->partner, (size_t)(slash - name)) == 0 &&
                                    self->partner[slash - name] == '\0'))) {
@@ -292,6 +302,11 @@ static bool settle_partner(Draft *self, bool is_new, GError **error)
 
 static bool settle_file(Draft *self, GError **error)
 {
+    for (guint i = 0; i < self->names->len; i += 2) {
+        if (!take_file_name(self, g_ptr_array_index(self->names, i),
+                            g_ptr_array_index(self->names, i + 1), error))
+            return false;
+    }
     if (self->partner == NULL)
         return complain("partnerId", "it is missing: a virtual file belongs to a partner", error);
     if (self->pattern == NULL)
@@ -339,6 +354,7 @@ Draft *draft_read(Request *request, DraftKind kind, const char *name, const char
     self->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->written = g_ptr_array_new_with_free_func(g_free);
     self->ignored = g_ptr_array_new_with_free_func(g_free);
+    self->names = g_ptr_array_new_with_free_func(g_free);
     if (!json_each(json, read_field, self, &error) || !settle(self, name == NULL, &error)) {
         request_fail(request, error);
         return NULL;
@@ -357,6 +373,7 @@ void draft_free(Draft *self)
     g_hash_table_unref(self->fields);
     g_ptr_array_unref(self->written);
     g_ptr_array_unref(self->ignored);
+    g_ptr_array_unref(self->names);
     g_free(self->partner);
     g_free(self->pattern);
     g_free(self->title);
@@ -412,21 +429,12 @@ void draft_add_etag(Request *request, int64_t version)
         request_add_header(request, "ETag", etag);
 }
 
-static bool is_matched(const char *header, int64_t version)
-{
-    g_auto(GStrv) tags = g_strsplit(header, ",", 16);
-    g_autofree char *etag = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version);
-
-    for (size_t i = 0; tags[i] != NULL; i++) {
-        if (strcmp(g_strstrip(tags[i]), "*") == 0 || (version > 0 && strcmp(tags[i], etag) == 0))
-            return true;
-    }
-    return false;
-}
-
 bool draft_check_match(Request *request, int64_t version)
 {
-    if (request->if_match == NULL || is_matched(request->if_match, version))
+    g_autofree char *etag =
+            version > 0 ? g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version) : g_strdup("\"\"");
+
+    if (request->if_match == NULL || request_names_etag(request->if_match, etag))
         return true;
     request_problem(request, 412, "precondition", "If-Match",
                     "it was changed: its version is %" G_GINT64_FORMAT, version);

@@ -51,6 +51,7 @@ void request_free(Request *self)
     g_free(self->range);
     g_free(self->if_match);
     g_free(self->if_none_match);
+    g_free(self->if_range);
     g_free(self->last_event_id);
     g_free(self->idempotency_key);
     g_free(self->address);
@@ -173,6 +174,19 @@ Json *request_read_json(Request *self, const char *const *names)
     return NULL;
 }
 
+bool request_names_etag(const char *list, const char *etag)
+{
+    g_auto(GStrv) tags = g_strsplit(list, ",", 16);
+
+    for (size_t i = 0; tags[i] != NULL; i++) {
+        const char *tag = g_strstrip(tags[i]);
+
+        if (strcmp(tag, "*") == 0 || strcmp(tag, etag) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* answering */
 
 GString *request_answer(Request *self, unsigned status)
@@ -221,6 +235,7 @@ DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters)
     DoorAnswer *answer;
 
     if (!host->ask(method, parameters, reply, host->data) || !await(self, reply, &value)) {
+        self->doubtful = true;
         request_problem(self, 503, "busy", NULL, "the daemon did not answer in time");
         return NULL;
     }

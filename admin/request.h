@@ -47,7 +47,7 @@ struct Request {
     char *method, *path;
     char *parameters[REQUEST_PARAMETERS_MAX]; /* of the path, decoded */
     GHashTable *query;                        /* char * → char * */
-    char *authorization, *content_type, *range, *if_match, *if_none_match;
+    char *authorization, *content_type, *range, *if_match, *if_none_match, *if_range;
     char *last_event_id, *idempotency_key;
     char *address, *certificate;
     unsigned families;
@@ -57,6 +57,7 @@ struct Request {
     bool authenticated;
     GHashTable *fields; /* what problems name → what the caller wrote; borrowed, NULL: the same */
     char *change;       /* for the audit: an object of JSON without its end, or NULL */
+    bool doubtful;      /* the daemon was asked, and nobody knows whether it did it */
     /* the answer */
     unsigned status;
     GString *answer;
@@ -87,6 +88,9 @@ bool request_query_number(Request *self, const char *name, int64_t min, int64_t 
 bool request_query_time(Request *self, const char *name, const char *alias, int64_t *ret_us);
 /* Body as an object; NULL: answered. names: of the fields allowed, ended by NULL; or NULL. Returns new. */
 Json *request_read_json(Request *self, const char *const *names);
+
+/* Whether a list of entity tags, or "*", names one. */
+bool request_names_etag(const char *list, const char *etag);
 
 /* answering */
 

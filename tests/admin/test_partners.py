@@ -162,6 +162,16 @@ def test_texts_come_back_as_they_went(api):
         assert (seen["description"], seen["accessType"], seen["port"]) == (text, "WRITE", 6000)
 
 
+def test_names_are_read_in_any_order(api):
+    api.post(P, {"id": "X"})
+    for file in ({"pattern": "out/a", "mode": "send", "partnerId": "X"}, {"partnerId": "X", "mode": "send", "pattern": "out/b"},
+                 {"id": "X/out/c", "mode": "send"}, {"mode": "send", "id": "X/out/d", "partner": "X", "pattern": "out/d"}):
+        answer = api.post("/api/v1/config/files", file)
+        assert answer.status == 201 and answer.json["partnerId"] == "X", answer
+    assert api.post("/api/v1/config/files", {"pattern": "out/e", "id": "X/out/f", "partner": "X", "mode": "send"}).json["field"] == "id"
+    assert [f["pattern"] for f in api.get(P + "/X").json["virtualFiles"]] == ["out/a", "out/b", "out/c", "out/d"]
+
+
 def test_versions_guard_changes(api):
     assert api.post(P, {"id": "X"}).status == 201
     assert api.ask("PUT", P + "/X", {"description": "a"}, If_Match='"1"').status == 200
