@@ -333,6 +333,24 @@ StoreRequest *store_request_record_remove(const char *kind, const char *id)
     return self;
 }
 
+static bool start_record_expire(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_RECORD_EXPIRE, error))
+        return false;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_number(db, 2, self->numbers[0]);
+    return true;
+}
+
+StoreRequest *store_request_record_expire(const char *kind, int64_t before_us)
+{
+    StoreRequest *self = store_request_new_writing(start_record_expire, finish_written);
+
+    self->texts[0] = g_strdup(kind);
+    self->numbers[0] = before_us;
+    return self;
+}
+
 /* audit */
 
 static bool start_audit_append(const StoreRequest *self, Db *db, GError **error)

@@ -242,6 +242,8 @@ StoreRequest *store_request_record_get(const char *kind, const char *id);
 /* By id, after `after` (exclusive, "": from the start). */
 StoreRequest *store_request_record_list(const char *kind, const char *after, uint32_t limit);
 StoreRequest *store_request_record_remove(const char *kind, const char *id);
+/* Removes those of a kind that were not changed since a wall time. */
+StoreRequest *store_request_record_expire(const char *kind, int64_t before_us);
 /* entry: copied. The rows are those of this daemon (store.owner). EXISTS: another process wrote this number. */
 StoreRequest *store_request_audit_append(const AuditEntry *entry);
 StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit);

@@ -156,6 +156,7 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "SELECT kind, id, name, document, created_us, updated_us FROM admin_records WHERE kind = $1 AND id > $2 "
         "ORDER BY id LIMIT $3",
     [SQL_RECORD_REMOVE] = "DELETE FROM admin_records WHERE kind = $1 AND id = $2 RETURNING id",
+    [SQL_RECORD_EXPIRE] = "DELETE FROM admin_records WHERE kind = $1 AND updated_us < $2",
     [SQL_AUDIT_INSERT] =
         "INSERT INTO audit_events (writer, seq, time_us, actor, address, action, object, detail, previous, hash) VALUES "
         "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
