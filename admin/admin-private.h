@@ -17,7 +17,7 @@ struct Admin {
     Events *events;
     Health *health;
     Server *server;
-    guint ping; /* source */
+    guint ping, expiry; /* sources */
     _Atomic bool stopping;
     _Atomic unsigned active; /* jobs of workers, waiting ones too */
 };
@@ -122,6 +122,8 @@ void transfers_replay(Request *request);
 void transfers_download(Request *request);
 void transfers_send(Request *request);
 void transfers_receive(Request *request);
+/* What was answered under an Idempotency-Key goes after a week. */
+void transfers_forget_answers(Admin *admin);
 
 /* listeners.c */
 
@@ -187,11 +189,22 @@ void upload_free(Upload *self);
 void upload_discard(Admin *admin, int64_t staging_id);
 /* Called by the server. False: the body is wrong, upload_check says why. Never waits. */
 bool upload_append(Upload *self, const char *bytes, size_t length);
-void upload_set_field(Upload *self, const char *name, const char *bytes, size_t length);
+/* A piece of a part of a form; offset: of it in its part. */
+typedef struct {
+    const char *name, *bytes;
+    uint64_t offset;
+    size_t length;
+} UploadPart;
+/* Called by the server, as the pieces come. What is wrong with a form is answered when it is used; upload_add_file: as
+ * upload_append. */
+void upload_add_part(Upload *self, const UploadPart *part);
+bool upload_add_file(Upload *self, const UploadPart *part);
 bool upload_is_full(const Upload *self);
 /* Writes what is gathered. False: answered. */
 bool upload_flush(Upload *self);
 const char *upload_field(const Upload *self, const char *name);
+/* What is sent where, for comparing. Returns new. */
+char *upload_describe(const Upload *self);
 /* Commits as a transfer of the fields partner and path. NULL: answered. */
 DoorAnswer *upload_commit(Upload *self);
 

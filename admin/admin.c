@@ -13,6 +13,7 @@
 #define JOBS_MAX     1024
 #define STOP_TICK_MS 20
 #define PING_S       15
+#define EXPIRY_S     3600
 
 static void run_job(gpointer message, gpointer data)
 {
@@ -68,6 +69,12 @@ static gboolean on_ping(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+static gboolean on_expiry(gpointer data)
+{
+    transfers_forget_answers(data);
+    return G_SOURCE_CONTINUE;
+}
+
 Admin *admin_start(const AdminHost *host, GError **error)
 {
     Admin *self = g_new0(Admin, 1);
@@ -87,6 +94,8 @@ Admin *admin_start(const AdminHost *host, GError **error)
     }
     self->host.first_key = NULL;
     self->ping = g_timeout_add_seconds(PING_S, on_ping, self->events);
+    self->expiry = g_timeout_add_seconds(EXPIRY_S, on_expiry, self);
+    transfers_forget_answers(self);
     return self;
 }
 
@@ -104,6 +113,7 @@ void admin_stop(Admin *self)
         return;
     atomic_store(&self->stopping, true);
     g_source_remove(self->ping);
+    g_source_remove(self->expiry);
     events_stop(self->events);
     server_stop(self->server);
     tick = g_timeout_add(STOP_TICK_MS, on_tick, NULL);

@@ -346,6 +346,7 @@ static void take_headers(Exchange *self)
     request->content_type = dup_header(connection, "Content-Type");
     request->range = dup_header(connection, "Range");
     request->if_match = dup_header(connection, "If-Match");
+    request->if_range = dup_header(connection, "If-Range");
     request->if_none_match = dup_header(connection, "If-None-Match");
     request->last_event_id = dup_header(connection, "Last-Event-ID");
     request->idempotency_key = dup_header(connection, "Idempotency-Key");
@@ -400,12 +401,12 @@ static enum MHD_Result take_part(void *data, enum MHD_ValueKind kind, const char
                                  const char *encoding, const char *bytes, uint64_t offset,
                                  size_t length)
 {
-    Upload *upload = data;
+    const UploadPart part = {name, bytes, offset, length};
 
-    (void)kind, (void)content_type, (void)encoding, (void)offset;
+    (void)kind, (void)content_type, (void)encoding;
     if (file_name != NULL || strcmp(name, "file") == 0)
-        return upload_append(upload, bytes, length) ? MHD_YES : MHD_NO;
-    upload_set_field(upload, name, bytes, length);
+        return upload_add_file(data, &part) ? MHD_YES : MHD_NO;
+    upload_add_part(data, &part);
     return MHD_YES;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PAGE_MAX     1000
+#define ANSWER_US    (7 * 86400 * USEC_PER_SEC)
 #define COPY_BYTES   (1u << 30)
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
@@ -504,20 +505,42 @@ static bool parse_range(const char *text, uint64_t size, uint64_t *offset, uint6
     return *length > 0;
 }
 
+/* What was received is replaced by what is received next at its path: its bytes are those of this ETag only. */
+static void make_etag(const Request *request, const struct stat *stat, char etag[ETAG_LENGTH])
+{
+    (void)snprintf(etag, ETAG_LENGTH, "\"%s-%" PRIx64 "-%" PRIx64 ".%" PRIx64 "\"",
+                   request->parameters[0], (uint64_t)stat->st_size, (uint64_t)stat->st_mtim.tv_sec,
+                   (uint64_t)stat->st_mtim.tv_nsec); /* ids are short */
+}
+
+/* The conditions of RFC 9110 §13, in its order. False: answered. */
+static bool check_conditions(Request *request, const char *etag)
+{
+    if (request->if_match != NULL && !request_names_etag(request->if_match, etag)) {
+        request_problem(request, 412, "precondition", "If-Match", "the bytes are %s now", etag);
+        return false;
+    }
+    if (request->if_none_match != NULL && request_names_etag(request->if_none_match, etag)) {
+        (void)request_answer(request, 304);
+        return false;
+    }
+    /* who goes on with what he has not the beginning of gets the whole */
+    if (request->if_range != NULL && strcmp(request->if_range, etag) != 0)
+        g_clear_pointer(&request->range, g_free);
+    return true;
+}
+
 static void answer_bytes(Request *request, DoorAnswer *answer, const struct stat *stat)
 {
     char etag[ETAG_LENGTH], range[RANGE_LENGTH];
     uint64_t size = (uint64_t)stat->st_size;
     bool partial;
 
-    (void)snprintf(etag, sizeof etag, "\"%s-%" PRIx64 "-%" PRIx64 "\"", request->parameters[0],
-                   size, (uint64_t)stat->st_mtim.tv_sec); /* ids are short */
+    make_etag(request, stat, etag);
     request_add_header(request, "ETag", etag);
     request_add_header(request, "Accept-Ranges", "bytes");
-    if (request->if_none_match != NULL && strstr(request->if_none_match, etag) != NULL) {
-        (void)request_answer(request, 304);
+    if (!check_conditions(request, etag))
         return;
-    }
     if (!parse_range(request->range, size, &request->file_offset, &request->file_length,
                      &partial)) {
         request_problem(request, 416, "range", "Range", "the file has %" PRIu64 " bytes", size);
@@ -558,79 +581,111 @@ void transfers_download(Request *request)
 
 /* sending and receiving */
 
+/* answer: of Commit or Fetch. */
+static void answer_new(Request *request, const DoorAnswer *answer)
+{
+    g_autoptr(GVariant) described = g_variant_get_child_value(answer->value, 0);
+
+    answer_transfer(request, 202, described);
+    request_note_change(request, NULL, request->answer->str);
+}
+
+/* A key that a caller gave. In the store, under its id: the print of what was asked, and behind a line's end what was
+ * answered. */
+typedef struct {
+    char *id, *print; /* NULL: he gave none */
+} Once;
+
+static void once_clear(Once *once)
+{
+    g_free(once->id);
+    g_free(once->print);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Once, once_clear)
+
 /* What was answered under this key before. True: answered. */
-static bool answer_again(Request *request, const char *id)
+static bool answer_again(Request *request, const Once *once)
 {
     g_autoptr(StoreResult) result =
-            store_execute(request->admin->host.store, store_request_record_get("answer", id));
-    const Record *record;
+            store_execute(request->admin->host.store, store_request_record_get("answer", once->id));
+    const char *document, *answer;
 
     if (result->error != NULL)
         return false;
-    record = g_ptr_array_index(result->records, 0);
-    if (record->document[0] == '\0') {
+    document = ((const Record *)g_ptr_array_index(result->records, 0))->document;
+    answer = strchr(document, '\n');
+    if (!g_str_has_prefix(document, once->print)) {
+        request_problem(request, 422, "idempotency", "Idempotency-Key",
+                        "this key was given to another request");
+    } else if (answer == NULL) {
         request_problem(request, 409, "conflict", "Idempotency-Key",
-                        "a request with this key is under way, or its daemon was killed during it");
-        return true;
+                        "a request with this key is under way, or nobody knows how it ended: see "
+                        "the list of transfers");
+    } else {
+        g_string_append(request_answer(request, 202), answer + 1);
+        request_add_header(request, "Idempotent-Replayed", "true");
     }
-    g_string_append(request_answer(request, 202), record->document);
-    request_add_header(request, "Idempotent-Replayed", "true");
     return true;
 }
 
-/* Reserves the caller's Idempotency-Key. False: answered. ret_id: new, NULL without key. */
-static bool reserve(Request *request, char **ret_id)
+/* Reserves the caller's Idempotency-Key. what: is asked. False: answered. */
+static bool reserve(Request *request, const char *what, Once *ret_once)
 {
     g_autofree char *whole = NULL;
     g_autoptr(Record) record = NULL;
     g_autoptr(StoreResult) result = NULL;
 
-    *ret_id = NULL;
     if (request->idempotency_key == NULL)
         return true;
-    whole = g_strconcat(request->identity.name, "\n", request->path, "\n", request->idempotency_key,
-                        NULL);
-    *ret_id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
-    record = record_new("answer", *ret_id, *ret_id, "");
+    whole = g_strjoin("\n", request->identity.name, request->route->operation,
+                      request->idempotency_key, NULL);
+    ret_once->id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
+    ret_once->print = g_compute_checksum_for_string(G_CHECKSUM_SHA256, what, -1);
+    record = record_new("answer", ret_once->id, ret_once->id, ret_once->print);
     result = store_execute(request->admin->host.store, store_request_record_insert(record));
     if (result->error == NULL)
         return true;
-    if (result->error->code != BASE_ERROR_EXISTS || !answer_again(request, *ret_id))
+    if (result->error->code != BASE_ERROR_EXISTS || !answer_again(request, ret_once))
         request_fail(request, result->error);
-    g_clear_pointer(ret_id, g_free);
     return false;
 }
 
-/* The answer stays for repeats; a failure may be tried again. */
-static void settle(Request *request, const char *id)
+/* The answer stays for repeats; a failure may be tried again, unless it may have been none. */
+static void settle(Request *request, const Once *once)
 {
+    g_autofree char *document = NULL;
     g_autoptr(Record) record = NULL;
 
-    if (id == NULL)
+    if (once->id == NULL || request->doubtful)
         return;
     if (request->status != 202) {
-        store_post(request->admin->host.store, store_request_record_remove("answer", id));
+        store_post(request->admin->host.store, store_request_record_remove("answer", once->id));
         return;
     }
-    record = record_new("answer", id, id, request->answer->str);
+    document = g_strconcat(once->print, "\n", request->answer->str, NULL);
+    record = record_new("answer", once->id, once->id, document);
     store_result_free(
             store_execute(request->admin->host.store, store_request_record_update(record)));
 }
 
+void transfers_forget_answers(Admin *admin)
+{
+    store_post(admin->host.store,
+               store_request_record_expire("answer", clock_wall_us() - ANSWER_US));
+}
+
 void transfers_send(Request *request)
 {
-    g_autofree char *id = NULL;
+    g_autofree char *what = upload_describe(request->upload);
+    g_auto(Once) once = {NULL};
     g_autoptr(DoorAnswer) answer = NULL;
-    g_autoptr(GVariant) described = NULL;
 
-    if (!reserve(request, &id))
+    if (!reserve(request, what, &once))
         return;
     answer = upload_commit(request->upload);
-    if (answer != NULL) {
-        described = g_variant_get_child_value(answer->value, 0);
-        answer_transfer(request, 202, described);
-    }
-    settle(request, id);
+    if (answer != NULL)
+        answer_new(request, answer);
+    settle(request, &once);
 }
 
 /* sending again */
@@ -717,12 +772,12 @@ void transfers_replay(Request *request)
 {
     int64_t id;
     g_autoptr(GVariant) described = get_transfer(request, &id);
-    g_autofree char *key = NULL;
+    g_auto(Once) once = {NULL};
 
-    if (described == NULL || !reserve(request, &key))
+    if (described == NULL || !reserve(request, request->parameters[0], &once))
         return;
     replay(request, described, id);
-    settle(request, key);
+    settle(request, &once);
 }
 
 void transfers_receive(Request *request)
@@ -730,9 +785,9 @@ void transfers_receive(Request *request)
     static const char *const NAMES[] = {"partner",  "partnerId",   "server",   "serverId", "path",
                                         "filename", "virtualFile", "password", NULL};
     g_autoptr(Json) json = request_read_json(request, NAMES);
-    g_autofree char *id = NULL;
+    g_autofree char *what = NULL;
+    g_auto(Once) once = {NULL};
     g_autoptr(DoorAnswer) answer = NULL;
-    g_autoptr(GVariant) described = NULL;
     g_autoptr(GError) error = NULL;
     const char *partner = NULL, *path = NULL;
 
@@ -756,12 +811,11 @@ void transfers_receive(Request *request)
                         "%s: it is missing", partner == NULL ? "partner" : "path");
         return;
     }
-    if (!reserve(request, &id))
+    what = g_strconcat(partner, "\n", path, NULL);
+    if (!reserve(request, what, &once))
         return;
     answer = request_ask(request, "Fetch", g_variant_new("(ssu)", partner, path, 1u));
-    if (answer != NULL) {
-        described = g_variant_get_child_value(answer->value, 0);
-        answer_transfer(request, 202, described);
-    }
-    settle(request, id);
+    if (answer != NULL)
+        answer_new(request, answer);
+    settle(request, &once);
 }

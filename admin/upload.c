@@ -20,6 +20,7 @@
 struct Upload {
     Request *request;
     GHashTable *fields; /* char * → GString * */
+    char *wrong;        /* what is wrong with the form, or NULL */
     GByteArray *gathered;
     uint64_t written;
     int64_t staging_id; /* 0: not yet staged */
@@ -59,6 +60,7 @@ void upload_free(Upload *self)
         upload_discard(self->request->admin, self->staging_id);
     fd_clear(&self->fd);
     g_hash_table_unref(self->fields);
+    g_free(self->wrong);
     g_byte_array_unref(self->gathered);
     g_free(self);
 }
@@ -71,18 +73,59 @@ bool upload_append(Upload *self, const char *bytes, size_t length)
     return true;
 }
 
-void upload_set_field(Upload *self, const char *name, const char *bytes, size_t length)
+/* The first thing is told. */
+static void complain(Upload *self, const char *name, const char *wrong)
 {
-    GString *value = g_hash_table_lookup(self->fields, name);
+    g_autofree char *valid = g_utf8_make_valid(name, -1);
+
+    if (self->wrong == NULL)
+        self->wrong = g_strconcat(valid, ": ", wrong, NULL);
+}
+
+void upload_add_part(Upload *self, const UploadPart *part)
+{
+    GString *value = g_hash_table_lookup(self->fields, part->name);
 
     if (value == NULL) {
-        if (g_hash_table_size(self->fields) >= FIELDS_MAX)
+        if (g_hash_table_size(self->fields) >= FIELDS_MAX) {
+            complain(self, part->name, "there are too many fields");
             return;
+        }
         value = g_string_new(NULL);
-        g_hash_table_insert(self->fields, g_strdup(name), value);
+        g_hash_table_insert(self->fields, g_strdup(part->name), value);
     }
-    if (value->len + length <= FIELD_MAX)
-        g_string_append_len(value, bytes, (gssize)length);
+    if (part->offset != value->len)
+        complain(self, part->name, "it is there twice");
+    else if (value->len + part->length > FIELD_MAX)
+        complain(self, part->name, "it is too long");
+    else
+        g_string_append_len(value, part->bytes, (gssize)part->length);
+}
+
+bool upload_add_file(Upload *self, const UploadPart *part)
+{
+    if (part->offset != self->written + self->gathered->len)
+        complain(self, part->name, "it is there twice: one request sends one file");
+    return self->wrong != NULL || upload_append(self, part->bytes, part->length);
+}
+
+/* What goes on to the daemon is text. False: answered. */
+static bool check_form(Upload *self)
+{
+    GHashTableIter iterator;
+    gpointer name, value;
+
+    g_hash_table_iter_init(&iterator, self->fields);
+    while (g_hash_table_iter_next(&iterator, &name, &value)) {
+        const GString *text = value;
+
+        if (!g_utf8_validate_len(text->str, text->len, NULL))
+            complain(self, name, "it is no UTF-8");
+    }
+    if (self->wrong == NULL)
+        return true;
+    request_problem(self->request, 400, "invalid", NULL, "%s", self->wrong);
+    return false;
 }
 
 bool upload_is_full(const Upload *self)
@@ -106,11 +149,13 @@ static const char *first_field(const Upload *self, const char *const *names)
     return value;
 }
 
+static const char *const PARTNER[] = {"partner", "partnerId", "server", "serverId", NULL};
+static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
+
 static bool find_target(Upload *self, const char **ret_partner, const char **ret_path)
 {
-    static const char *const PARTNER[] = {"partner", "partnerId", "server", "serverId", NULL};
-    static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
-
+    if (!check_form(self))
+        return false;
     *ret_partner = first_field(self, PARTNER);
     *ret_path = first_field(self, PATH);
     if (*ret_partner != NULL && *ret_path != NULL)
@@ -155,6 +200,14 @@ bool upload_flush(Upload *self)
     self->written += self->gathered->len;
     g_byte_array_set_size(self->gathered, 0);
     return true;
+}
+
+char *upload_describe(const Upload *self)
+{
+    const char *partner = first_field(self, PARTNER), *path = first_field(self, PATH);
+
+    return g_strdup_printf("%s\n%s\n%" G_GUINT64_FORMAT, partner != NULL ? partner : "",
+                           path != NULL ? path : "", self->written + self->gathered->len);
 }
 
 DoorAnswer *upload_commit(Upload *self)

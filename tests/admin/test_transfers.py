@@ -54,7 +54,22 @@ def test_raw_upload_chunked_and_downloaded_in_parts(api):
     assert part.headers["Content-Range"] == "bytes 1000-1999/%d" % len(FILE)
     assert api.get(where, Range="bytes=-10").body == FILE[-10:]
     assert api.get(where, Range="bytes=%d-" % len(FILE)).status == 416
-    assert api.get(where, If_None_Match=whole.headers["ETag"]).status == 304
+    etag = whole.headers["ETag"]
+    assert api.get(where, If_None_Match=etag).status == 304
+    assert api.get(where, If_Match=etag).status == 200 and api.get(where, If_Match='"other"').status == 412
+    assert api.get(where, If_Range=etag, Range="bytes=1-").body == FILE[1:]
+    assert api.get(where, If_Range='"other"', Range="bytes=1-").status == 200  # of another file he gets the whole
+
+
+def test_a_form_says_each_thing_once(api, company):
+    send, (body, kind) = "/api/v1/transfers/send", form({"partner": "BANK1", "path": "out/a"}, b"x")
+    mark, twice = kind.split("=")[1].encode(), body.replace(b'name="path"\r\n\r\nout/a\r\n', b'name="path"\r\n\r\n%s\r\n')
+    part = b'--%s\r\nContent-Disposition: form-data; name="path"\r\n\r\nb\r\n' % mark
+    for wrong, told in ((part + body, "path: it is there twice"), (twice % (b"out/" + b"a" * 2000), "path: it is too long"),
+                        (twice % b"out/\xff", "path: it is no UTF-8"), (body[:body.rindex(b"--" + mark)] + body, "twice")):
+        answer = api.post(send, wrong, Content_Type=kind)
+        assert answer.status == 400 and told in answer.json["detail"], answer
+    assert api.get("/api/v1/transfers").json["content"] == [] and list((company.folder / "spool/staging").iterdir()) == []
 
 
 def test_same_idempotency_key_sends_once(api, bank):
@@ -64,6 +79,27 @@ def test_same_idempotency_key_sends_once(api, bank):
     assert first.status == again.status == 202 and first.json["transferId"] == again.json["transferId"]
     wait(api, first.json["transferId"])
     assert bank.inbox() == ["COMPANY/in/once"]
+    other = api.post(path + "2", b"x", Idempotency_Key="k1")
+    assert other.status == 422 and other.json["type"] == "urn:pesitfs:problem:idempotency"
+    assert api.post(path, b"xy", Idempotency_Key="k1").status == 422
+    rows = [json.loads(row["details"]) for row in api.get("/api/v1/audit").json["content"]]
+    assert rows[0]["after"]["transferId"] == first.json["transferId"] and rows[0]["before"] is None and "after" not in rows[1]
+
+
+def test_answers_are_kept_through_a_restart_and_for_a_week(api, company):
+    path = "/api/v1/transfers/send?partner=BANK1&path=offer/once"
+    first = api.post(path, b"x", Idempotency_Key="k1").json["transferId"]
+
+    def again(change):
+        company.stop()
+        change()
+        company.start()
+        return Api(company, index=-1).post(path, b"x", Idempotency_Key="k1")
+
+    repeated = again(lambda: None)
+    assert repeated.headers["Idempotent-Replayed"] == "true" and repeated.json["transferId"] == first
+    anew = again(lambda: company.sql("UPDATE admin_records SET updated_us = updated_us - 8 * 86400000000 WHERE kind = 'answer'"))
+    assert anew.headers["Idempotent-Replayed"] is None, anew
 
 
 def test_unknown_partner_leaves_nothing(api, company):
