@@ -7,13 +7,13 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "daemon/local/handshake.h"
 #include "daemon/local/interface.h"
+#include "daemon/local/lobby.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gunixconnection.h>
 #include <gio/gunixfdlist.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +21,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define BACKLOG           128
+#define PEERS_OF_USER_MAX 512
 
 struct DoorPeer {
     Door *door;
@@ -39,13 +42,15 @@ struct DoorCall {
 
 struct Door {
     char *path;
-    GDBusServer *server;
+    GSocketService *service;
+    Lobby *lobby;
     GDBusNodeInfo *info;
     const DoorMethod *methods;
     gpointer data;
     void (*on_peer_closed)(DoorPeer *peer, gpointer data);
     GPtrArray *peers; /* DoorPeer * */
     DoorPeer inside;  /* the daemon itself */
+    bool bound;
 };
 
 static void peer_free(gpointer data)
@@ -105,10 +110,9 @@ static void on_closed(GDBusConnection *connection, gboolean vanished, GError *er
 }
 
 /* What the kernel noted when it connected, not what it said. */
-static bool find_caller(GDBusConnection *connection, unsigned *ret_uid)
+static bool find_caller(GSocketConnection *stream, unsigned *ret_uid)
 {
-    GIOStream *stream = g_dbus_connection_get_stream(connection);
-    GSocket *door = g_socket_connection_get_socket(G_SOCKET_CONNECTION(stream));
+    GSocket *door = g_socket_connection_get_socket(stream);
     struct ucred caller;
     socklen_t length = sizeof caller;
 
@@ -118,19 +122,40 @@ static bool find_caller(GDBusConnection *connection, unsigned *ret_uid)
     return true;
 }
 
-static gboolean on_connection(GDBusServer *server, GDBusConnection *connection, gpointer data)
+static unsigned count_peers(const Door *self, unsigned uid)
+{
+    unsigned count = 0;
+
+    for (guint i = 0; i < self->peers->len; i++)
+        count += ((const DoorPeer *)g_ptr_array_index(self->peers, i))->uid == uid ? 1 : 0;
+    return count;
+}
+
+static gboolean on_connection(GSocketService *service, GSocketConnection *stream, GObject *source,
+                              gpointer data)
+{
+    const Door *self = data;
+    const char *refusal = NULL;
+    unsigned uid = 0;
+
+    (void)service, (void)source;
+    if (!find_caller(stream, &uid))
+        refusal = "the peer shows no credentials";
+    else if (count_peers(self, uid) >= PEERS_OF_USER_MAX)
+        refusal = "too many connections of one user";
+    else
+        refusal = lobby_admit(self->lobby, stream, uid);
+    if (refusal != NULL)
+        log_event(LOG_DOOR_REFUSED, "REASON", refusal, NULL);
+    return TRUE;
+}
+
+static void on_greeted(GDBusConnection *connection, unsigned uid, gpointer data)
 {
     static const GDBusInterfaceVTable TABLE = {.method_call = on_method};
     Door *self = data;
-    DoorPeer *peer;
-    unsigned uid;
+    DoorPeer *peer = g_new0(DoorPeer, 1);
 
-    (void)server;
-    if (!find_caller(connection, &uid)) {
-        log_event(LOG_DOOR_REFUSED, "REASON", "the peer shows no credentials", NULL);
-        return FALSE;
-    }
-    peer = g_new0(DoorPeer, 1);
     peer->door = self;
     peer->connection = g_object_ref(connection);
     peer->uid = uid;
@@ -139,7 +164,7 @@ static gboolean on_connection(GDBusServer *server, GDBusConnection *connection, 
     /* cannot fail: the path is free on a new connection */
     (void)g_dbus_connection_register_object(connection, DOOR_OBJECT, self->info->interfaces[0],
                                             &TABLE, peer, NULL, NULL);
-    return TRUE;
+    g_dbus_connection_start_message_processing(connection);
 }
 
 /* A socket left by a daemon that was killed is removed; one that answers belongs to somebody. */
@@ -181,31 +206,30 @@ static bool clear_path(const char *path, GError **error)
 static bool listen_at(Door *self, unsigned mode, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(self->path);
-    g_autofree char *escaped = g_dbus_address_escape_value(self->path);
-    g_autofree char *address = g_strconcat("unix:path=", escaped, NULL);
-    g_autofree char *guid = g_dbus_generate_guid();
-    g_autoptr(GDBusAuthObserver) observer = handshake_new_observer();
+    g_autoptr(GSocketAddress) address = g_unix_socket_address_new(self->path);
     mode_t before;
+    bool listens;
 
     if (g_mkdir_with_parents(folder, 0755) != 0) {
         error_set_errno(error, errno, "make the folder '%s'", folder);
         return false;
     }
     before = umask(0177); /* nobody else between bind and chmod */
-    self->server =
-            g_dbus_server_new_sync(address, G_DBUS_SERVER_FLAGS_AUTHENTICATION_ALLOW_ANONYMOUS,
-                                   guid, observer, NULL, error);
+    listens = g_socket_listener_add_address(G_SOCKET_LISTENER(self->service), address,
+                                            G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL,
+                                            NULL, error);
     (void)umask(before);
-    if (self->server == NULL) {
+    if (!listens) {
         g_prefix_error(error, "paths.socket: ");
         return false;
     }
+    self->bound = true;
     if (chmod(self->path, (mode_t)mode) != 0) {
         error_set_errno(error, errno, "chmod '%s'", self->path);
         return false;
     }
-    g_signal_connect(self->server, "new-connection", G_CALLBACK(on_connection), self);
-    g_dbus_server_start(self->server);
+    g_signal_connect(self->service, "incoming", G_CALLBACK(on_connection), self);
+    g_socket_service_start(self->service);
     return true;
 }
 
@@ -221,6 +245,10 @@ Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod 
     self->on_peer_closed = on_peer_closed;
     self->inside = (DoorPeer){.door = self, .uid = (unsigned)geteuid()};
     self->peers = g_ptr_array_new_with_free_func(peer_free);
+    self->lobby = lobby_new(on_greeted, self);
+    self->service = g_socket_service_new();
+    g_socket_service_stop(self->service); /* it begins when the socket has its rights */
+    g_socket_listener_set_backlog(G_SOCKET_LISTENER(self->service), BACKLOG);
     self->info = g_dbus_node_info_new_for_xml(LOCAL_INTERFACE[0], error);
     if (self->info == NULL || !clear_path(socket_path, error) ||
         !listen_at(self, socket_mode, error)) {
@@ -235,11 +263,12 @@ void door_close(Door *self)
 {
     if (self == NULL)
         return;
-    if (self->server != NULL) {
-        g_dbus_server_stop(self->server);
-        g_object_unref(self->server);
+    g_socket_service_stop(self->service);
+    g_socket_listener_close(G_SOCKET_LISTENER(self->service));
+    g_object_unref(self->service);
+    if (self->bound)
         (void)unlink(self->path); /* ours: we listened there */
-    }
+    lobby_free(self->lobby);
     for (guint i = 0; i < self->peers->len; i++) {
         DoorPeer *peer = g_ptr_array_index(self->peers, i);
 

@@ -277,6 +277,56 @@ def test_oversize_data(node):
     assert not [path for path in node.inbox() if path.endswith("big")]
 
 
+def greeting(door, said):
+    one = socket.socket(socket.AF_UNIX)
+    one.settimeout(20)
+    one.connect(str(door))
+    one.sendall(said)
+    return one
+
+
+def threads(node):
+    return len(os.listdir("/proc/%d/task" % node.process.pid))
+
+
+@pytest.mark.parametrize("said", [b"", b"\0AUTH EXTERNAL ", b"\0AUTH ANONYMOUS\r\n"])
+def test_callers_of_the_local_door_that_never_say_who_they_are(node, said):
+    """They hold few threads, and not for long; who speaks is answered at once meanwhile."""
+    node.control("status")
+    before, open_before = threads(node), descriptors(node)
+    silent = [greeting(node.folder / "door", said) for _ in range(100)]
+    began = time.monotonic()
+    node.control("status")
+    assert time.monotonic() - began < 1 and threads(node) < before + 20
+    for one in silent:
+        swallow(one)  # sent away, all of them
+        one.close()
+    assert time.monotonic() - began < 10
+    node.control("status")
+    eventually(lambda: descriptors(node) <= open_before + 1 and threads(node) <= before + 1)
+
+
+def test_a_user_of_the_local_door_has_so_many_connections(node):
+    door, known = node.folder / "door", []
+
+    def enter():
+        one = greeting(door, b"\0AUTH ANONYMOUS\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            if one.recv(200).startswith(b"OK "):
+                one.sendall(b"BEGIN\r\n")
+                known.append(one)
+                return True
+        one.close()
+        return False
+
+    while enter():
+        assert len(known) <= 520
+    assert len(known) > 500 and "too many connections of one user" in node.log()
+    for one in known:
+        one.close()
+    eventually(lambda: node.control("status", check=False).returncode == 0)
+
+
 @pytest.fixture
 def tls_node(tmp_path):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
