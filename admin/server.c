@@ -404,6 +404,8 @@ static enum MHD_Result take_part(void *data, enum MHD_ValueKind kind, const char
     const UploadPart part = {name, bytes, offset, length};
 
     (void)kind, (void)content_type, (void)encoding;
+    if (name == NULL)
+        return MHD_NO;
     if (file_name != NULL || strcmp(name, "file") == 0)
         return upload_add_file(data, &part) ? MHD_YES : MHD_NO;
     upload_add_part(data, &part);
@@ -467,10 +469,13 @@ static enum MHD_Result on_body(Exchange *self, const char *bytes, size_t *length
         self->discarded += taken;
         return self->discarded <= DISCARD_MAX ? MHD_YES : MHD_NO;
     }
-    if (!take_body(self, bytes, taken)) {
-        request_problem(self->request, 413, "too-large", NULL,
-                        "the body is too long, or no form of parts");
-    }
+    if (take_body(self, bytes, taken))
+        return MHD_YES;
+    if (self->post != NULL)
+        request_problem(self->request, 400, "invalid", "body",
+                        "body: it is no form of parts that have a name each");
+    else
+        request_problem(self->request, 413, "too-large", NULL, "the body is too long");
     return MHD_YES;
 }
 

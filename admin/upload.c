@@ -112,6 +112,7 @@ bool upload_add_file(Upload *self, const UploadPart *part)
 /* What goes on to the daemon is text. False: answered. */
 static bool check_form(Upload *self)
 {
+    g_autoptr(GError) error = NULL;
     GHashTableIter iterator;
     gpointer name, value;
 
@@ -124,7 +125,8 @@ static bool check_form(Upload *self)
     }
     if (self->wrong == NULL)
         return true;
-    request_problem(self->request, 400, "invalid", NULL, "%s", self->wrong);
+    g_set_error(&error, BASE_ERROR, BASE_ERROR_INVALID, "%s", self->wrong); /* names its field */
+    request_fail(self->request, error);
     return false;
 }
 

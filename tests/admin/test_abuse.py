@@ -90,6 +90,19 @@ def test_garbage(bank_api, text):
     assert status(say(bank_api, text)) in (0, 400, 404, 414, 505)
 
 
+def part(name, value):
+    return b"--0123456789abcdef\r\n" + (b"Content-Disposition: form-data; name=\"%s\"\r\n" % name if name else b"") + b"\r\n" + value + b"\r\n"
+
+
+@pytest.mark.parametrize("parts, field", [
+    ([part(b"", b"x")], "body"), ([part(b"partner", b"\xff")], "partner"), ([part(b"partner", b"COMPANY\0x")], "partner"),
+    ([part(b"partner", b"COMPANY"), part(b"path", b"dispo/" + b"x" * 2000)], "path"), ([part(b"path", b"dispo/x")], "partner")])
+def test_odd_forms_name_the_culprit(bank_api, parts, field):
+    form = b"".join(parts) + part(b"file", b"bytes") + b"--0123456789abcdef--\r\n"
+    answer = bank_api.post("/api/v1/transfers/send", form, Content_Type="multipart/form-data; boundary=0123456789abcdef")
+    assert (answer.status, answer.json["field"]) == (400, field), answer
+
+
 def test_rate_is_limited(tmp_path):
     from node import Bare
     node = Bare(tmp_path / "n", "N", 'admin: { first_key = "first-key-0123456789abcdef"; requests_per_s = 5; '
