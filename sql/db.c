@@ -142,6 +142,11 @@ bool db_is_doomed(const Db *self)
     return self->doomed;
 }
 
+char *db_make_verifier(Db *self, const char *role, const char *password, GError **error)
+{
+    return self->backend->make_verifier(self, role, password, error);
+}
+
 bool db_is_lost(const Db *self)
 {
     return self->lost;

@@ -26,8 +26,12 @@ typedef struct {
     const char
             *conninfo; /* PostgreSQL: libpq's text or URI; what it leaves out, PG* variables say */
     const char *password; /* PostgreSQL: NULL: conninfo, PG* variables or a passfile have it */
-    const char *schema;   /* PostgreSQL: made when missing; the only one that is searched */
-    const char *owner;    /* PostgreSQL: who we are among the daemons of the schema; never NULL */
+    const char *user;     /* PostgreSQL: who logs in; NULL: conninfo says */
+    const char *role;   /* PostgreSQL: whose rights the session has; NULL: those of who logged in */
+    const char *schema; /* PostgreSQL: made when missing; the only one that is searched */
+    /* PostgreSQL: who we are among the daemons of the schema. NULL: a guest, of whom there may be many: it hears of no
+     * change, leaves no mark of its commits, and waits for nobody's lock, and for no statement, for long. */
+    const char *owner;
     const SqlMigration *migrations; /* what it must have */
 } DbTarget;
 
@@ -88,6 +92,12 @@ bool db_is_doomed(const Db *self);
 /* Copies some more pages, outside any change; what is changed in between is copied again. ret_done: the copy is whole and
  * closed, as of now. PostgreSQL needs none: done at once. BUSY: not now. */
 bool db_copy_step(Db *self, const char *path, bool *ret_done, GError **error);
+
+/* passwords of roles */
+
+/* What PostgreSQL may be given instead of a role's password, so that it never leaves this process. Not for SQLite. Returns
+ * new. */
+char *db_make_verifier(Db *self, const char *role, const char *password, GError **error);
 
 /* the connection */
 

@@ -8,7 +8,8 @@
 typedef struct {
     const char *name;     /* "0001-transfers" */
     const char *sha256;   /* of its files, in hex */
-    const char *texts[2]; /* by DbKind */
+    const char *texts[2]; /* by DbKind; NULL: not for this one */
 } SqlMigration;
 
-extern const SqlMigration SQL_CLUSTER_MIGRATIONS[];
+extern const SqlMigration SQL_CLUSTER_MIGRATIONS[]; /* a cluster's schema */
+extern const SqlMigration SQL_FLEET_MIGRATIONS[];   /* the schema admin: PostgreSQL only */

@@ -2,7 +2,8 @@
 """Writes a C file with the migrations of one kind of schema: migrations.py OUTPUT ARRAY INPUT...
 
 An input NNNN-name.sql serves both back ends: its tokens become each one's words. Where that is not enough there are two
-inputs, NNNN-name.sqlite.sql and NNNN-name.postgres.sql. The recorded SHA-256 is that of the inputs' bytes.
+inputs, NNNN-name.sqlite.sql and NNNN-name.postgres.sql. The recorded SHA-256 is that of the inputs' bytes. A kind of schema
+that one back end alone has is given no inputs for the other.
 """
 import hashlib
 import pathlib
@@ -17,6 +18,8 @@ BACK_ENDS = ("sqlite", "postgres")
 
 
 def quote(text):
+    if text is None:
+        return "        NULL"
     lines = text.replace("\\", "\\\\").replace('"', '\\"').splitlines()
     return "\n".join('        "%s\\n"' % line for line in lines)
 
@@ -40,8 +43,9 @@ def read(paths):
         for i, back_end in enumerate(BACK_ENDS):
             if variant in ("", back_end):
                 texts[i] = words(text, i)
+    used = [any(texts[i] for texts, _ in found.values()) for i in range(len(BACK_ENDS))]
     for i, (name, (texts, _)) in enumerate(found.items()):
-        if int(name[:4]) != i + 1 or None in texts:
+        if int(name[:4]) != i + 1 or [text is not None for text in texts] != used:
             raise SystemExit("migrations.py: %s is out of order, or lacks a back end" % name)
     return found
 

@@ -29,7 +29,8 @@ typedef struct {
 typedef struct {
     Db base;
     PGconn *connection;
-    char *conninfo, *password, *schema, *owner;
+    char *conninfo, *password, *user, *role, *schema;
+    char *owner; /* NULL: a guest */
     bool prepared[SQL_COUNT];
     /* the started statement */
     SqlStatement statement;
@@ -394,7 +395,7 @@ static bool postgres_begin(Db *db, bool writes, GError **error)
     self->writes = writes;
     if (!send_statement(self, WAIT_INTERNAL, SQL_BEGIN, 0, NULL, error))
         return false;
-    if (!writes)
+    if (!writes || self->owner == NULL)
         return true;
     self->mark++;
     (void)snprintf(mark, sizeof mark, "%" G_GINT64_FORMAT, self->mark);    /* fits */
@@ -410,7 +411,7 @@ static bool postgres_commit(Db *db, GError **error)
 
     clear_result(self);
     finish_pipeline(self);
-    self->uncertain = self->writes && !self->base.lost;
+    self->uncertain = self->writes && self->owner != NULL && !self->base.lost;
     result = PQexec(self->connection, "COMMIT");
     /* a transaction in which something failed says ROLLBACK */
     committed = is_good(result) && strcmp(PQcmdStatus(result), "COMMIT") == 0;
@@ -473,8 +474,8 @@ static void connect_to(PostgresDb *self)
                     {"keepalives_interval", "2", NULL},
                     {"keepalives_count", "3", NULL},
                     {"tcp_user_timeout", "10000", NULL}};
-    const char *keywords[G_N_ELEMENTS(DEFAULTS) + 4] = {NULL};
-    const char *values[G_N_ELEMENTS(DEFAULTS) + 4] = {NULL};
+    const char *keywords[G_N_ELEMENTS(DEFAULTS) + 5] = {NULL};
+    const char *values[G_N_ELEMENTS(DEFAULTS) + 5] = {NULL};
     size_t count = 0;
 
     for (size_t i = 0; i < G_N_ELEMENTS(DEFAULTS); i++) {
@@ -485,7 +486,9 @@ static void connect_to(PostgresDb *self)
     }
     keywords[count] = "dbname"; /* expanded: goes before what stands above */
     values[count++] = self->conninfo;
-    keywords[count] = "password"; /* NULL: not said here */
+    keywords[count] = "user"; /* NULL: not said here */
+    values[count++] = self->user;
+    keywords[count] = "password"; /* the same */
     values[count++] = self->password;
     keywords[count] = "client_encoding";
     values[count] = "UTF8";
@@ -566,6 +569,12 @@ static bool listen_to_others(PostgresDb *self, GError **error)
     return run_text(self, text, NULL, NULL, error);
 }
 
+static bool take_role(PostgresDb *self, GError **error)
+{
+    return self->role == NULL ||
+           run_text(self, "SELECT set_config('role', $1, false)", self->role, NULL, error);
+}
+
 static bool set_up_connection(PostgresDb *self, GError **error)
 {
     PQsetNoticeProcessor(self->connection, ignore_notice, NULL);
@@ -573,7 +582,12 @@ static bool set_up_connection(PostgresDb *self, GError **error)
         set_error(self, NULL, "connect", error);
         return false;
     }
-    return use_schema(self, error) && take_possession(self, error) && name_writer(self, error) &&
+    if (!take_role(self, error) || !use_schema(self, error))
+        return false;
+    if (self->owner == NULL)
+        return run_text(self, "SET lock_timeout = '5s'; SET statement_timeout = '30s'", NULL, NULL,
+                        error);
+    return take_possession(self, error) && name_writer(self, error) &&
            listen_to_others(self, error);
 }
 
@@ -617,6 +631,18 @@ static bool postgres_reconnect(Db *db, bool *ret_committed, GError **error)
     return true;
 }
 
+static char *postgres_make_verifier(Db *db, const char *role, const char *password, GError **error)
+{
+    PostgresDb *self = (PostgresDb *)db;
+    char *made = PQencryptPasswordConn(self->connection, password, role, "scram-sha-256");
+    char *verifier = g_strdup(made);
+
+    if (made == NULL)
+        set_error(self, NULL, "make a verifier", error);
+    PQfreemem(made);
+    return verifier;
+}
+
 static int postgres_fd(const Db *db)
 {
     return PQsocket(((const PostgresDb *)db)->connection);
@@ -652,6 +678,8 @@ static void postgres_close(Db *db)
     if (self->password != NULL)
         explicit_bzero(self->password, strlen(self->password));
     g_free(self->password);
+    g_free(self->user);
+    g_free(self->role);
     g_free(self->schema);
     g_free(self->owner);
     g_free(self->base.name);
@@ -676,6 +704,7 @@ static const DbBackend BACKEND = {
         .rollback = postgres_rollback,
         .begin_migration = postgres_begin_migration,
         .run_script = postgres_run_script,
+        .make_verifier = postgres_make_verifier,
         .reconnect = postgres_reconnect,
         .fd = postgres_fd,
         .take_notice = postgres_take_notice,
@@ -693,6 +722,8 @@ Db *postgres_open(const DbTarget *target, GError **error)
                  .name = g_strdup_printf("database schema '%s'", target->schema)};
     self->conninfo = g_strdup(target->conninfo);
     self->password = g_strdup(target->password);
+    self->user = g_strdup(target->user);
+    self->role = g_strdup(target->role);
     self->schema = g_strdup(target->schema);
     self->owner = g_strdup(target->owner);
     self->mark = clock_wall_us();
