@@ -16,20 +16,32 @@
 #define NAME_COLUMNS   20
 #define NAME_HERE      "{}"
 
+/* The values that name it, with slashes between, where they belong in the path. Returns how many they are. */
+static size_t put_name(GString *path, const AdminRequest *request, char **values)
+{
+    size_t count = request->names > 0 ? request->names : g_strv_length(values);
+    g_autoptr(GString) name = g_string_new(NULL);
+    g_autofree char *escaped = NULL;
+
+    if (strstr(request->path, NAME_HERE) == NULL)
+        return 0;
+    for (size_t i = 0; i < count && values[i] != NULL; i++)
+        g_string_append_printf(name, "%s%s", i > 0 ? "/" : "", values[i]);
+    escaped = g_uri_escape_string(name->str, NULL, FALSE);
+    (void)g_string_replace(path, NAME_HERE, escaped, 1); /* once */
+    return count;
+}
+
 static char *make_path(const AdminRequest *request, char **values)
 {
     GString *path = g_string_new(request->path);
-    g_autofree char *name = g_strjoinv("/", values);
-    g_autofree char *escaped_name = g_uri_escape_string(name, NULL, FALSE);
 
-    if (strstr(request->path, NAME_HERE) != NULL) {
-        (void)g_string_replace(path, NAME_HERE, escaped_name, 1); /* once */
-        return g_string_free(path, FALSE);
-    }
+    values += put_name(path, request, values);
     for (size_t i = 0; values[i] != NULL && request->queries[i] != NULL; i++) {
         g_autofree char *escaped = g_uri_escape_string(values[i], NULL, FALSE);
 
-        g_string_append_printf(path, "%c%s=%s", i == 0 ? '?' : '&', request->queries[i], escaped);
+        g_string_append_printf(path, "%c%s=%s", strchr(path->str, '?') == NULL ? '?' : '&',
+                               request->queries[i], escaped);
     }
     return g_string_free(path, FALSE);
 }

@@ -44,13 +44,13 @@ extern const Option OPTIONS[];
 #define VERB_FIELDS_MAX 3
 
 /* A verb that is a request of the administration API. Arguments go into the fields of the body or the query by
- * order; where the path has "{}" they stand there, with slashes between. */
+ * order; where the path has "{}" they, or the first of them, stand there, with slashes between. */
 typedef struct {
     const char *method, *path;
     const char *fields[VERB_FIELDS_MAX];
     const char *queries[VERB_FIELDS_MAX];
     const char *body; /* said always, or NULL */
-    size_t names;     /* run_define: so many arguments name it, the others are KEY=VALUE */
+    size_t names; /* so many arguments stand in the path, the others are the query or KEY=VALUE; 0: all */
 } AdminRequest;
 
 typedef struct Verb Verb;
