@@ -159,8 +159,11 @@ void files_create(Request *request);
 void files_update(Request *request);
 void files_remove(Request *request);
 
-/* fleet.c */
+/* clusters.c */
 
+void clusters_create(Request *request);
+void clusters_remove(Request *request);
+void clusters_renew_password(Request *request);
 void cluster_partners_list(Request *request);
 void cluster_partners_create(Request *request);
 void cluster_partners_show(Request *request);
@@ -180,6 +183,19 @@ void records_show(Request *request);
 void records_update(Request *request);
 void records_remove(Request *request);
 void records_undeployable(Request *request);
+/* The body, checked field by field. NULL: answered. Returns new. */
+Json *record_read(Request *request);
+/* Of a body that was checked. Returns new. */
+Record *record_new_of(const Request *request, const char *id, const Json *body);
+/* NULL: answered. Returns new. */
+Record *record_get(Request *request, const char *kind, const char *id);
+/* password: of a cluster's role, shown this once; or NULL. */
+void record_write(GString *out, const Record *record, const char *password);
+/* 201. document: for the audit. */
+void record_answer_new(Request *request, const Record *record, const char *document,
+                       const char *password);
+/* As request_fail, for an error of fleet.h. */
+void request_fail_fleet(Request *request, const GError *error);
 
 /* upload.c: bytes of a request on their way into the spool; all but the append on a worker. */
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/mailbox.h"
+#include "daemon/fleet.h"
 #include "daemon/local/answer.h"
 #include "daemon/store.h"
 
@@ -25,6 +26,7 @@ typedef struct {
     gpointer data;
     const char *
             first_key; /* becomes an administrator's key when there is no key; or NULL. Borrowed for start */
+    const Fleet *fleet; /* NULL: clusters are records only; borrowed, longer-lived */
     const char *schema; /* of our cluster, "cluster_" and its id; borrowed, longer-lived */
     uint32_t requests_per_s;
     uint32_t connections;

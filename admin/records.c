@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clusters, registries and orchestrators: records that a later step deploys. One table says what each may hold; a
- * secret may be named by its file only, so that none is kept here.
+ * Clusters, registries and orchestrators: records that a later step deploys, in the fleet's database or, where there is
+ * none, in the store. One table says what each may hold; a secret may be named by its file only, so that none is kept
+ * here.
  */
 #include "admin/admin-private.h"
 
@@ -39,6 +40,21 @@ static const struct { const char *kind, *path; const Field *fields; } KINDS[] = 
     { "orchestrator", "/api/v1/orchestrators", ORCHESTRATOR },
 };
 /* clang-format on */
+
+/* Where the records are: the fleet's database, or the store. */
+
+static const Fleet *fleet_of(const Request *request)
+{
+    return request->admin->host.fleet;
+}
+
+void request_fail_fleet(Request *request, const GError *error)
+{
+    if (error->code == BASE_ERROR_REFUSED)
+        request_problem(request, 503, "database-rights", NULL, "%s", error->message);
+    else
+        request_fail(request, error);
+}
 
 static size_t kind_of(const Request *request)
 {
@@ -80,9 +96,9 @@ static bool check_field(const Json *json, const Field *field, GError **error)
     return true;
 }
 
-/* The body, checked field by field. NULL: answered. */
-static Json *read_body(Request *request, size_t kind)
+Json *record_read(Request *request)
 {
+    size_t kind = kind_of(request);
     const char *names[16] = {NULL};
     g_autoptr(GError) error = NULL;
     const char *name = NULL;
@@ -106,73 +122,178 @@ static Json *read_body(Request *request, size_t kind)
     return NULL;
 }
 
-static void write_record(GString *out, const Record *record)
+/* What is told of a cluster beside what was written into its record. */
+static void describe_cluster(GString *out, const Record *record, const Json *document)
+{
+    json_text(out, "status", "STOPPED");
+    json_text(out, "deploymentState", "NOT_DEPLOYED");
+    json_number(out, "readyReplicas", 0);
+    json_time(out, "createdAt", record->created_us);
+    if (json_has(document, "database"))
+        return;
+    json_open(out, "database", '{');
+    json_text(out, "state", "RECORD_ONLY");
+    json_close(out, '}');
+}
+
+void record_write(GString *out, const Record *record, const char *password)
 {
     g_autoptr(Json) document = json_read(record->document, strlen(record->document), NULL);
+    g_autoptr(GString) more = g_string_new(NULL);
+    g_autoptr(Json) told = NULL;
     g_autofree char *text = NULL;
 
     if (document == NULL)
         return;
-    json_set_text(document, "id", record->id);
-    if (strcmp(record->kind, "cluster") == 0) {
-        json_set_text(document, "status", "STOPPED");
-        json_set_text(document, "deploymentState", "NOT_DEPLOYED");
-    }
+    json_open(more, NULL, '{');
+    json_text(more, "id", record->id);
+    if (strcmp(record->kind, "cluster") == 0)
+        describe_cluster(more, record, document);
+    if (password != NULL)
+        json_text(more, "databasePassword", password);
+    json_close(more, '}');
+    told = json_read(more->str, more->len, NULL);
+    json_merge(document, told);
     text = json_dup_text(document);
     json_raw(out, NULL, text);
 }
 
+/* in the one or the other */
+
+/* False: answered. */
+static bool end(Request *request, bool done, const GError *error)
+{
+    if (!done)
+        request_fail_fleet(request, error);
+    return done;
+}
+
+static bool ask_store(Request *request, StoreRequest *asked)
+{
+    g_autoptr(StoreResult) result = request_store(request, asked);
+
+    return result != NULL;
+}
+
+static bool insert(Request *request, const Record *record)
+{
+    g_autoptr(GError) error = NULL;
+    bool done;
+
+    if (fleet_of(request) == NULL)
+        return ask_store(request, store_request_record_insert(record));
+    done = fleet_insert(fleet_of(request), record, &error);
+    return end(request, done, error);
+}
+
+static bool update(Request *request, const Record *record)
+{
+    g_autoptr(GError) error = NULL;
+    bool done;
+
+    if (fleet_of(request) == NULL)
+        return ask_store(request, store_request_record_update(record));
+    done = fleet_update(fleet_of(request), record, &error);
+    return end(request, done, error);
+}
+
+static bool take_away(Request *request, const Record *record)
+{
+    g_autoptr(GError) error = NULL;
+    bool done;
+
+    if (fleet_of(request) == NULL)
+        return ask_store(request, store_request_record_remove(record->kind, record->id));
+    done = fleet_remove(fleet_of(request), record->kind, record->id, &error);
+    return end(request, done, error);
+}
+
+static GPtrArray *list(Request *request, const char *kind, const char *after, uint32_t limit)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(StoreResult) result = NULL;
+    GPtrArray *records;
+
+    if (fleet_of(request) == NULL) {
+        result = request_store(request, store_request_record_list(kind, after, limit));
+        return result != NULL ? g_ptr_array_ref(result->records) : NULL;
+    }
+    records = fleet_list(fleet_of(request), kind, after, limit, &error);
+    if (records == NULL)
+        request_fail_fleet(request, error);
+    return records;
+}
+
+Record *record_get(Request *request, const char *kind, const char *id)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(StoreResult) result = NULL;
+    Record *record;
+
+    if (fleet_of(request) == NULL) {
+        result = request_store(request, store_request_record_get(kind, id));
+        return result != NULL ? record_copy(g_ptr_array_index(result->records, 0)) : NULL;
+    }
+    record = fleet_get(fleet_of(request), kind, id, &error);
+    if (record == NULL)
+        request_fail_fleet(request, error);
+    return record;
+}
+
+/* handlers */
+
 void records_list(Request *request)
 {
     const char *after = request_query(request, "after");
-    g_autoptr(StoreResult) result = NULL;
+    g_autoptr(GPtrArray) records = NULL;
     int64_t limit = 100;
     GString *out;
 
     if (!request_query_number(request, "limit", 1, PAGE_MAX, &limit))
         return;
-    result = request_store(request,
-                           store_request_record_list(KINDS[kind_of(request)].kind,
-                                                     after != NULL ? after : "", (uint32_t)limit));
-    if (result == NULL)
+    records = list(request, KINDS[kind_of(request)].kind, after != NULL ? after : "",
+                   (uint32_t)limit);
+    if (records == NULL)
         return;
     out = request_answer(request, 200);
     json_open(out, NULL, '[');
-    for (guint i = 0; i < result->records->len; i++)
-        write_record(out, g_ptr_array_index(result->records, i));
+    for (guint i = 0; i < records->len; i++)
+        record_write(out, g_ptr_array_index(records, i), NULL);
     json_close(out, ']');
+}
+
+Record *record_new_of(const Request *request, const char *id, const Json *body)
+{
+    g_autofree char *text = json_dup_text(body);
+    const char *name = NULL;
+
+    (void)json_get_text(body, "name", &name, NULL); /* checked */
+    return record_new(KINDS[kind_of(request)].kind, id, name, text);
+}
+
+void record_answer_new(Request *request, const Record *record, const char *document,
+                       const char *password)
+{
+    g_autofree char *where = g_strconcat(KINDS[kind_of(request)].path, "/", record->id, NULL);
+
+    request_add_header(request, "Location", where);
+    request_note_change(request, NULL, document);
+    record_write(request_answer(request, 201), record, password);
 }
 
 void records_create(Request *request)
 {
-    size_t kind = kind_of(request);
-    g_autoptr(Json) json = read_body(request, kind);
-    g_autofree char *id = g_uuid_string_random(), *text = NULL, *where = NULL;
-    g_autoptr(Record) record = NULL;
-    g_autoptr(StoreResult) result = NULL;
-    const char *name = NULL;
+    g_autoptr(Json) body = record_read(request);
+    g_autofree char *id = g_uuid_string_random();
+    g_autoptr(Record) record = body != NULL ? record_new_of(request, id, body) : NULL;
 
-    if (json == NULL)
-        return;
-    (void)json_get_text(json, "name", &name, NULL); /* checked */
-    text = json_dup_text(json);
-    record = record_new(KINDS[kind].kind, id, name, text);
-    result = request_store(request, store_request_record_insert(record));
-    if (result == NULL)
-        return;
-    where = g_strconcat(KINDS[kind].path, "/", id, NULL);
-    request_add_header(request, "Location", where);
-    request_note_change(request, NULL, record->document);
-    write_record(request_answer(request, 201), record);
+    if (record != NULL && insert(request, record))
+        record_answer_new(request, record, record->document, NULL);
 }
 
 static Record *get(Request *request)
 {
-    g_autoptr(StoreResult) result =
-            request_store(request, store_request_record_get(KINDS[kind_of(request)].kind,
-                                                            request->parameters[0]));
-
-    return result != NULL ? record_copy(g_ptr_array_index(result->records, 0)) : NULL;
+    return record_get(request, KINDS[kind_of(request)].kind, request->parameters[0]);
 }
 
 void records_show(Request *request)
@@ -180,38 +301,31 @@ void records_show(Request *request)
     g_autoptr(Record) record = get(request);
 
     if (record != NULL)
-        write_record(request_answer(request, 200), record);
+        record_write(request_answer(request, 200), record, NULL);
 }
 
 void records_update(Request *request)
 {
-    g_autoptr(Record) record = get(request), fresh = NULL;
-    g_autoptr(Json) json = record != NULL ? read_body(request, kind_of(request)) : NULL;
-    g_autoptr(StoreResult) result = NULL;
-    g_autofree char *text = NULL;
-    const char *name = NULL;
+    g_autoptr(Record) record = get(request), fresh = NULL, after = NULL;
+    g_autoptr(Json) body = record != NULL ? record_read(request) : NULL;
 
-    if (json == NULL)
+    if (body == NULL)
         return;
-    (void)json_get_text(json, "name", &name, NULL); /* checked */
-    text = json_dup_text(json);
-    fresh = record_new(record->kind, record->id, name, text);
-    result = request_store(request, store_request_record_update(fresh));
-    if (result == NULL)
+    fresh = record_new_of(request, record->id, body);
+    if (!update(request, fresh))
         return;
-    request_note_change(request, record->document, fresh->document);
-    write_record(request_answer(request, 200), fresh);
+    after = get(request);
+    if (after == NULL)
+        return;
+    request_note_change(request, record->document, after->document);
+    record_write(request_answer(request, 200), after, NULL);
 }
 
 void records_remove(Request *request)
 {
     g_autoptr(Record) record = get(request);
-    g_autoptr(StoreResult) result =
-            record != NULL
-                    ? request_store(request, store_request_record_remove(record->kind, record->id))
-                    : NULL;
 
-    if (result == NULL)
+    if (record == NULL || !take_away(request, record))
         return;
     request_note_change(request, record->document, NULL);
     (void)request_answer(request, 204);

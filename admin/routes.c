@@ -125,10 +125,11 @@ const Route ROUTES[] = {
     { "GET", "/api/transfers/{id}/download", BOTH, ROLE_PARTNER, BODY_NONE, transfers_download, "download", "Alias" },
 
     { "GET", "/api/v1/clusters", FLEET, ROLE_VIEWER, BODY_NONE, records_list, "clusters", "Clusters" },
-    { "POST", "/api/v1/clusters", FLEET, ROLE_ADMIN, BODY_JSON, records_create, "createCluster", "A new cluster" },
+    { "POST", "/api/v1/clusters", FLEET, ROLE_ADMIN, BODY_JSON, clusters_create, "createCluster", "A new cluster, with its schema and its role" },
     { "GET", "/api/v1/clusters/{id}", FLEET, ROLE_VIEWER, BODY_NONE, records_show, "cluster", "One cluster" },
     { "PUT", "/api/v1/clusters/{id}", FLEET, ROLE_ADMIN, BODY_JSON, records_update, "updateCluster", "Replaces a cluster's record" },
-    { "DELETE", "/api/v1/clusters/{id}", FLEET, ROLE_ADMIN, BODY_NONE, records_remove, "removeCluster", "Removes the record" },
+    { "DELETE", "/api/v1/clusters/{id}", FLEET, ROLE_ADMIN, BODY_NONE, clusters_remove, "removeCluster", "Drops the cluster's role, its schema and its record" },
+    { "POST", "/api/v1/clusters/{id}/credentials", FLEET, ROLE_ADMIN, BODY_NONE, clusters_renew_password, "renewClusterPassword", "Another password for the cluster's role, shown once" },
     { "POST", "/api/v1/clusters/{id}/deploy", FLEET, ROLE_ADMIN, BODY_NONE, records_undeployable, "deploy", "501 in this version" },
     { "GET", "/api/v1/clusters/{id}/partners", FLEET, ROLE_VIEWER, BODY_NONE, cluster_partners_list, "partners", "Those of our own cluster" },
     { "POST", "/api/v1/clusters/{id}/partners", FLEET, ROLE_ADMIN, BODY_JSON, cluster_partners_create, "createPartner", "Alias" },

@@ -587,6 +587,7 @@ static bool check_store(const Reader *self, Config *config, const config_setting
     const config_setting_t *path = look_up(root, "store.path");
     const config_setting_t *conninfo = look_up(root, "store.conninfo");
     const config_setting_t *password = look_up(root, "store.password");
+    const config_setting_t *admin_password = look_up(root, "admin.database.password");
     const char *schema = config->store_schema;
 
     if (older != NULL && path != NULL)
@@ -597,6 +598,12 @@ static bool check_store(const Reader *self, Config *config, const config_setting
     if (config->store_backend == STORE_SQLITE && password != NULL)
         return complain(self, password, error,
                         "'store.password' needs 'store.backend' \"postgres\"");
+    if (config->admin_password != NULL && config->admin_conninfo == NULL)
+        return complain(self, admin_password, error,
+                        "'admin.database.password' needs 'admin.database.conninfo'");
+    if (config->admin_password != NULL && secret_is_verifier(config->admin_password))
+        return complain(self, admin_password, error,
+                        "'admin.database.password': a verifier cannot be presented");
     if (config->store_password != NULL && secret_is_verifier(config->store_password))
         return complain(self, password, error, "'store.password': a verifier cannot be presented");
     if (config->store_backend == STORE_POSTGRES && path != NULL)
@@ -852,6 +859,8 @@ void config_unref(Config *config)
     g_free(config->store_owner);
     g_free(config->key_file);
     secret_unref(config->admin_first_key);
+    g_free(config->admin_conninfo);
+    secret_unref(config->admin_password);
     g_ptr_array_unref(config->listeners);
     g_ptr_array_unref(config->admin_listeners);
     g_ptr_array_unref(config->partners);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "daemon/backup.h"
+#include "daemon/fleet.h"
 #include "daemon/net/front.h"
 #include "daemon/service.h"
 
@@ -79,6 +80,7 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
 typedef struct {
     Handed *handed;
     Service *service;
+    Fleet *fleet; /* NULL: clusters are records */
     Admin *admin;
     Front *front;
     char *schema; /* a reload does not change it */
@@ -156,21 +158,37 @@ static char *dup_first_key(const Config *config)
     return key != NULL ? g_strndup(key, length) : g_strdup(variable);
 }
 
+static Fleet *new_fleet(const Config *config)
+{
+    size_t length = 0;
+    const char *secret =
+            config->admin_password != NULL ? secret_get(config->admin_password, &length) : NULL;
+    char *password = secret != NULL ? g_strndup(secret, length) : NULL;
+    Fleet *fleet =
+            config->admin_conninfo != NULL ? fleet_new(config->admin_conninfo, password) : NULL;
+
+    fleet_wipe(password);
+    return fleet;
+}
+
 static bool start_admin(Daemon *self, GError **error)
 {
     Config *config = service_config(self->service);
     g_autofree char *first_key = dup_first_key(config);
-    AdminHost host = {.store = service_store(self->service),
-                      .ask = ask_service,
-                      .heartbeat_us = heartbeat_us,
-                      .data = self,
-                      .first_key = first_key,
-                      .schema = self->schema,
-                      .requests_per_s = config->admin_rate_per_s,
-                      .connections = config->admin_connections,
-                      .connections_per_address = config->admin_connections_per_address};
+    AdminHost host;
     ServiceHooks hooks = {on_change, administer, renew, self};
 
+    self->fleet = new_fleet(config);
+    host = (AdminHost){.store = service_store(self->service),
+                       .ask = ask_service,
+                       .heartbeat_us = heartbeat_us,
+                       .data = self,
+                       .first_key = first_key,
+                       .fleet = self->fleet,
+                       .schema = self->schema,
+                       .requests_per_s = config->admin_rate_per_s,
+                       .connections = config->admin_connections,
+                       .connections_per_address = config->admin_connections_per_address};
     self->admin = admin_start(&host, error);
     if (self->admin == NULL)
         return false;
@@ -188,6 +206,7 @@ static void stop_admin(Daemon *self)
         service_set_hooks(self->service, &nobody);
     admin_stop(self->admin);
     front_close(self->front);
+    fleet_free(self->fleet);
 }
 
 /* Who calls there waits for nothing. */

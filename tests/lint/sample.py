@@ -14,7 +14,7 @@ COMMENTED = re.compile(r"^( *)#(\S)", re.M)
 # what does not go with the other kind of store
 STORES = {("    conninfo ", "    password ", "    schema ", "    owner "): "sqlite", ("    path ",): "postgres"}
 LEFT_OUT = {"paths.store"}
-SECRETS = ("first.key", "database.password", "bank1.received", "bank1.expected")
+SECRETS = ("first.key", "database.password", "console.password", "bank1.received", "bank1.expected")
 
 
 def check(pesitd, path):

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clusters that the API makes and drops in a PostgreSQL database: what is there, who reaches what, and what a cut leaves."""
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+
+import pytest
+from admin import FIRST_KEY, Api
+from cutter import Cutter
+from node import Bare
+from postgres import Postgres
+from waiting import logged
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONSOLE_PASSWORD = "canary-console-password"
+HTTP = ('admin: { listeners = ( { port = 0; } ); first_key = "%s"; requests_per_s = 100000;\n'
+        '  database: { conninfo = "%s"; password = "%s"; }; };')
+CLUSTERS = "/api/v1/clusters"
+
+
+class Database(Postgres):
+    """One that asks for passwords, and tells its log every statement."""
+
+    def __init__(self):
+        super().__init__("log_statement=all", "fsync=off")
+        rules = pathlib.Path(self.folder, "data/pg_hba.conf")
+        rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n", encoding="utf-8")
+        self.execute("SELECT pg_reload_conf()")
+        subprocess.run(["psql", "-q", "-d", self.conninfo, "-v", "role=console", "-v", "password=" + CONSOLE_PASSWORD, "-f",
+                        ROOT / "deploy/postgres/create-console.sql"], check=True)
+        self.console = self.conninfo.replace("user=postgres", "user=console")
+
+    def named(self):
+        """Schemas and roles of clusters, and records."""
+        return (self.ask("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cluster%' ORDER BY 1"),
+                self.ask("SELECT rolname FROM pg_roles WHERE rolname LIKE 'cluster%' ORDER BY 1"),
+                self.ask("SELECT schema_name, database_state FROM admin.pesitwizard_clusters ORDER BY 1"))
+
+    def conninfo_of(self, cluster, password=None):
+        """Of its role."""
+        return "host=%s dbname=pesitwizard user=%s password=%s" % (self.folder, cluster["database"]["role"],
+                                                                   password or cluster["databasePassword"])
+
+    def try_as(self, cluster, statement, password=None):
+        """As the role of a cluster: what psql says, and its exit code."""
+        return subprocess.run(["psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo_of(cluster, password), "-c",
+                               statement], capture_output=True, text=True, check=False)
+
+    def try_all(self, cluster, statements):
+        """Each in one session, whatever became of those before: what psql says to each."""
+        script = "".join("%s;\nROLLBACK;\n\\echo @@@\n" % statement for statement in statements)
+        done = subprocess.run(["psql", "-q", "-A", "-t", "-d", self.conninfo_of(cluster)], input=script, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        return list(zip(statements, done.stdout.split("@@@\n"), strict=False))
+
+    def daemon(self, folder, cluster, owner="a", text=""):
+        """A pesitd of a cluster."""
+        store = ('store: { backend = "postgres"; schema = "%(schema)s"; owner = "%(owner)s"; conninfo = "host=%(host)s '
+                 'dbname=pesitwizard user=%(role)s"; password = "%(password)s"; wait_ms = 500; };' %
+                 {**cluster["database"], "owner": owner, "host": self.folder, "password": cluster["databasePassword"]})
+        return Bare(folder, "NODE", text, store)
+
+
+@pytest.fixture(scope="module")
+def database():
+    started = Database()
+    yield started
+    started.remove()
+
+
+@pytest.fixture
+def console(tmp_path, database):
+    """A daemon with SQLite, from which clusters are administered; what is left of them goes with it."""
+    started = Bare(tmp_path / "console", "CONSOLE", HTTP % (FIRST_KEY, database.console, CONSOLE_PASSWORD), store="").start()
+    yield started
+    api = Api(started, index=-1)
+    for cluster in api.get(CLUSTERS).json:
+        assert api.ask("DELETE", "%s/%s?confirm=%s&force=true" % (CLUSTERS, cluster["id"], cluster["name"])).status == 204
+    started.stop()
+    assert database.named() == ([], [], [])
+
+
+@pytest.fixture
+def fleet(console):
+    return Api(console)
+
+
+def make(fleet, name):
+    made = fleet.post(CLUSTERS, {"name": name})
+    assert made.status == 201, made
+    return made.json
+
+
+def where(cluster, more=""):
+    return "%s/%s%s" % (CLUSTERS, cluster["id"], more)
+
+
+def test_a_cluster_is_made_whole(tmp_path, database, fleet):
+    made = fleet.post(CLUSTERS, {"name": "paris", "environment": "PRODUCTION", "replicas": 3, "pesitPort": 5000})
+    cluster, schema = made.json, "cluster_" + made.json["id"].replace("-", "_")
+    assert made.status == 201 and made.headers["Location"] == where(cluster)
+    assert cluster["database"] == {"name": "pesitwizard", "schema": schema, "role": schema, "state": "READY"}
+    shown = fleet.get(where(cluster)).json
+    assert shown == {key: value for key, value in cluster.items() if key != "databasePassword"}
+    assert fleet.get(CLUSTERS).json == [shown] and shown["createdAt"] and shown["deploymentState"] == "NOT_DEPLOYED"
+    assert database.ask("SELECT name, environment, replicas, pesit_port FROM admin.pesitwizard_clusters") == ["paris|PRODUCTION|3|5000"]
+    owners = database.ask("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = '%s'" % schema)
+    assert owners == [schema] and database.ask("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = '%s'" % schema) == ["console"]
+    tables = database.ask("SELECT tablename FROM pg_tables WHERE schemaname = '%s'" % schema)
+    assert {"pesitwizard_server_configs", "partners", "virtual_files", "transfer_history"} <= set(tables)
+    node = database.daemon(tmp_path / "node", cluster).start()
+    assert node.control("status")["store"] == "ok"
+    assert database.ask("SELECT owner FROM %s.transfer_history" % schema) == []
+    node.stop()
+    assert database.ask("SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname LIKE '%\\_console'") == ["0"]
+
+
+def test_the_password_is_shown_once_and_renewed(tmp_path, database, fleet, console):
+    cluster = make(fleet, "paris")
+    first = cluster["databasePassword"]
+    assert len(first) >= 43 and database.try_as(cluster, "SELECT 1").returncode == 0
+    assert "password authentication failed" in database.try_as(cluster, "SELECT 1", "wrong").stderr
+    renewed = fleet.post(where(cluster, "/credentials"))
+    second = renewed.json["databasePassword"]
+    assert renewed.status == 200 and second != first
+    assert "password authentication failed" in database.try_as(cluster, "SELECT 1", first).stderr
+    assert database.try_as(cluster, "SELECT 1", second).returncode == 0
+    told = [fleet.get(where(cluster)).body, fleet.get("/api/v1/audit").body, console.log().encode(),
+            pathlib.Path(database.folder, "log").read_bytes(), "\n".join(database.ask("SELECT document FROM admin.pesitwizard_clusters")).encode()]
+    assert [secret for secret in (first, second) for text in told if secret.encode() in text] == []
+    assert b"give_password" in told[3] and CONSOLE_PASSWORD not in console.log()
+
+
+TRIES = """SELECT * FROM {b}.partners | SELECT * FROM {b}.transfer_history | SELECT * FROM {b}.secrets | SELECT * FROM {b}.audit_events
+INSERT INTO {b}.counters VALUES ('x', 1) | UPDATE {b}.partners SET version = 7 | DELETE FROM {b}.partners | TRUNCATE {b}.partners
+COPY {b}.partners TO STDOUT | COPY (SELECT * FROM {b}.partners) TO STDOUT | TABLE {b}.virtual_files | BEGIN; LOCK TABLE {b}.partners
+CREATE TABLE {b}.mine (a INTEGER) | DROP TABLE {b}.partners | ALTER TABLE {b}.partners ADD COLUMN a INTEGER | DROP SCHEMA {b} CASCADE
+ALTER SCHEMA {b} RENAME TO mine | CREATE FUNCTION {b}.mine() RETURNS int LANGUAGE sql AS 'SELECT 1' | SELECT {b}.tell_definition()
+CREATE VIEW {a}.peek AS SELECT * FROM {b}.partners | GRANT USAGE ON SCHEMA {b} TO {a} | SELECT nextval('{b}.transfers_id_seq')
+CREATE TRIGGER mine AFTER INSERT ON {b}.partners FOR EACH ROW EXECUTE FUNCTION {a}.tell_definition()
+ALTER TABLE {a}.partners SET SCHEMA {b} | CREATE INDEX ON {b}.partners (version) | ANALYZE {b}.nothing | REFRESH MATERIALIZED VIEW {b}.x
+SELECT * FROM admin.pesitwizard_clusters | SELECT * FROM admin.container_registries | SELECT * FROM admin.container_orchestrators
+UPDATE admin.pesitwizard_clusters SET name = 'x' | SELECT admin.give_password('{b}', 'x') | SELECT admin.drop_cluster('{b}')
+CREATE TABLE admin.mine (a INTEGER) | CREATE TABLE public.mine (a INTEGER) | SELECT * FROM public.shared | DROP TABLE public.shared
+CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1' | CREATE SCHEMA mine | CREATE TEMPORARY TABLE mine (a INTEGER)
+CREATE DATABASE mine | CREATE ROLE mine | CREATE EXTENSION pg_trgm | CREATE PUBLICATION mine FOR ALL TABLES | CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION {a}.tell_definition()
+SET ROLE {b} | SET ROLE {b}_console | SET ROLE {a}_console | SET ROLE console | SET ROLE postgres | SET ROLE pg_read_all_data
+SET SESSION AUTHORIZATION {b} | SET SESSION AUTHORIZATION postgres | GRANT {b} TO {a} | GRANT pg_read_all_data TO {a} | GRANT {a} TO {b}
+ALTER ROLE {b} PASSWORD 'x' | ALTER ROLE {a} CREATEROLE | ALTER ROLE {a} SUPERUSER | ALTER ROLE {a}_console LOGIN | ALTER ROLE {a} BYPASSRLS
+ALTER DEFAULT PRIVILEGES FOR ROLE {b} GRANT SELECT ON TABLES TO {a} | ALTER DEFAULT PRIVILEGES FOR ROLE console GRANT SELECT ON TABLES TO {a}
+REASSIGN OWNED BY {b} TO {a} | DROP OWNED BY {b} | DROP ROLE {b} | ALTER TABLE {a}.partners OWNER TO {b} | ALTER SCHEMA {a} OWNER TO {a}
+GRANT USAGE ON SCHEMA {a} TO {b} | GRANT CONNECT ON DATABASE pesitwizard TO PUBLIC | ALTER DATABASE pesitwizard SET search_path = {a}
+CREATE FUNCTION {a}.peek() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT name FROM {b}.partners LIMIT 1'
+CREATE FUNCTION {a}.c() RETURNS int LANGUAGE c AS 'x' | COPY {a}.counters TO PROGRAM 'cat' | COPY {a}.counters FROM '/etc/passwd'
+SELECT pg_read_file('PG_VERSION') | SELECT pg_ls_dir('.') | SELECT lo_import('/etc/passwd')
+SELECT rolpassword FROM pg_authid | SELECT passwd FROM pg_shadow | SELECT * FROM pg_statistic | SELECT * FROM pg_file_settings | SELECT * FROM pg_hba_file_rules
+DO $$ BEGIN EXECUTE 'SELECT 1 FROM {b}.partners'; END $$ | SELECT query_to_xml('SELECT * FROM {b}.partners', true, false, '')
+SELECT table_to_xml('{b}.partners', true, false, '') | SELECT dblink('dbname=pesitwizard', 'SELECT 1') | CREATE SERVER mine FOREIGN DATA WRAPPER x"""
+REFUSALS = ("permission denied", "must be", "must have", "does not exist", "not a member", "no privileges were granted")
+
+
+def test_a_role_reaches_its_own_schema_only(tmp_path, database, fleet):
+    one, two = make(fleet, "one"), make(fleet, "two")
+    names = {"a": one["database"]["role"], "b": two["database"]["role"]}
+    database.execute("CREATE TABLE public.shared (a INTEGER)")
+    assert database.try_as(two, "INSERT INTO partners VALUES ('CANARY', '', 1, 0, 0)").returncode == 0
+    assert database.try_as(one, "INSERT INTO partners VALUES ('OURS', '', 1, 0, 0)").returncode == 0
+    statements = [part.strip().format(**names) for part in TRIES.replace("\n", " | ").split(" | ")]
+    tried = database.try_all(one, statements)
+    assert len(tried) == len(statements) > 80
+    assert [row for row in tried if "ERROR:" not in row[1] and "WARNING:  no privileges were granted" not in row[1]] == []
+    assert [row for row in tried if not any(word in row[1] for word in REFUSALS)] == []
+    assert database.try_all(one, ["SELECT name FROM partners", "SELECT current_user"])[0][1].startswith("OURS\n")
+    database.execute("DROP TABLE public.shared")
+    told = database.try_as(one, "SELECT schemaname, tablename FROM pg_tables WHERE has_table_privilege(current_user, "
+                                "quote_ident(schemaname) || '.' || quote_ident(tablename), 'SELECT') AND schemaname NOT IN "
+                                "('pg_catalog', 'information_schema', '%s')" % names["a"])
+    listed = database.try_as(one, "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_schema LIKE 'cluster%'")
+    stats = database.try_as(one, "SELECT count(*) FROM pg_stats WHERE schemaname NOT IN ('pg_catalog', 'information_schema', '%s')" % names["a"])
+    seen = database.try_as(one, "SELECT count(*) FROM pg_stat_activity WHERE usename <> current_user AND query NOT LIKE '<ins%'")
+    assert (told.stdout, listed.stdout, stats.stdout, seen.stdout) == ("", names["a"] + "\n", "0\n", "0\n")
+    assert database.ask("SELECT name, version FROM %s.partners" % names["b"]) == ["CANARY|1"]
+    flags = "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls OR rolinherit"
+    assert database.ask("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'cluster%' AND (" + flags + ")") == ["0"]
+    assert database.ask("SELECT member::regrole FROM pg_auth_members WHERE roleid = '%(a)s'::regrole AND member <> 'console'::regrole" % names) == [names["a"] + "_console"]
+
+
+TRAP = """CREATE FUNCTION spring() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE word TEXT;
+BEGIN
+    RAISE LOG 'trap: sprung by % as %', session_user, current_user;
+    FOREACH word IN ARRAY ARRAY['RESET ROLE', 'RESET SESSION AUTHORIZATION', 'SET ROLE console', 'CREATE ROLE mine',
+        'GRANT USAGE ON SCHEMA {other} TO {own}', 'DELETE FROM admin.pesitwizard_clusters',
+        'UPDATE {other}.partners SET version = 9', 'ALTER ROLE {own} CREATEROLE'] LOOP
+        BEGIN EXECUTE word; RAISE LOG 'trap: could %', word; EXCEPTION WHEN OTHERS THEN RAISE LOG 'trap: not %', word; END;
+    END LOOP;
+    RETURN 0;
+END $$;
+ALTER TABLE audit_events RENAME TO audit_kept;
+CREATE VIEW audit_events AS SELECT 1 AS seq WHERE spring() = 0;"""
+
+
+def test_what_a_role_leaves_in_its_schema_never_runs_with_the_console_s_rights(database, fleet):
+    one, two = make(fleet, "one"), make(fleet, "two")
+    names = {"own": one["database"]["role"], "other": two["database"]["role"]}
+    laid = database.try_as(one, TRAP.format(**names))
+    assert laid.returncode == 0, laid
+    assert database.try_as(two, "INSERT INTO partners VALUES ('CANARY', '', 1, 0, 0)").returncode == 0
+    assert fleet.ask("DELETE", where(one)).status == 409  # it was looked into
+    told = re.findall(r"LOG:  trap: (.+)", pathlib.Path(database.folder, "log").read_text(encoding="utf-8"))
+    assert told[0] == "sprung by %s_console as %s" % (names["own"], names["own"])
+    assert {line for line in told if line.startswith("could")} <= {"could RESET ROLE", "could RESET SESSION AUTHORIZATION"}, told
+    assert "not SET ROLE console" in told
+    assert database.ask("SELECT version FROM %(other)s.partners" % names) == ["1"]
+    assert database.ask("SELECT count(*) FROM pg_roles WHERE rolname = 'mine'") == ["0"]
+    assert fleet.ask("DELETE", where(one, "?confirm=one&force=true")).status == 204  # it cannot hold on to itself
+
+
+def test_a_drop_is_refused_until_it_is_asked_for_clearly(tmp_path, database, fleet):
+    cluster = make(fleet, "paris")
+    node = database.daemon(tmp_path / "node", cluster).start()
+    used = fleet.ask("DELETE", where(cluster))
+    assert used.status == 409 and used.json["type"] == "urn:pesitfs:problem:cluster-in-use"
+    assert " 1 connections" in used.json["detail"] and "force=true" in used.json["detail"]
+    assert fleet.ask("DELETE", where(cluster, "?confirm=paris")).status == 409
+    assert fleet.ask("DELETE", where(cluster, "?force=true")).json["field"] == "confirm"
+    assert fleet.ask("DELETE", where(cluster, "?force=true&confirm=lyon")).json["field"] == "confirm"
+    assert fleet.ask("DELETE", where(cluster, "?force=yes&confirm=paris")).json["field"] == "force"
+    assert node.control("status")["store"] == "ok" and fleet.get(where(cluster)).json["database"]["state"] == "READY"
+    assert fleet.ask("DELETE", where(cluster, "?confirm=paris&force=true")).status == 204
+    assert fleet.get(where(cluster)).status == 404 and database.named() == ([], [], [])
+    logged(node, "is not permitted to log in")
+    node.stop()
+
+
+def test_a_drop_counts_what_would_be_lost(tmp_path, database, fleet):
+    cluster, empty = make(fleet, "paris"), make(fleet, "empty")
+    node = database.daemon(tmp_path / "node", cluster, text=(
+        'partners = ( { name = "BANK1"; identifier = "BANK1"; address = "127.0.0.1"; port = 1; retry_delays_s = [ 600 ];\n'
+        '  files = ( { pattern = "out/*"; mode = "send"; } ); } );')).start()
+    (tmp_path / "f").write_text("x", encoding="utf-8")
+    sent = node.control("send", "--no-wait", "BANK1", tmp_path / "f", "out/f")
+    node.stop()
+    unfinished = fleet.ask("DELETE", where(cluster, "?confirm=paris"))
+    assert unfinished.status == 409 and " 0 connections" in unfinished.json["detail"] and " 1 unfinished" in unfinished.json["detail"]
+    assert database.try_as(cluster, "UPDATE transfer_history SET state = 6 WHERE id = %d" % sent["id"]).returncode == 0
+    history = fleet.ask("DELETE", where(cluster))
+    assert history.status == 409 and " 1 ended" in history.json["detail"] and "force" not in history.json["detail"]
+    assert fleet.ask("DELETE", where(cluster, "?confirm=paris")).status == 204
+    assert fleet.ask("DELETE", where(empty)).status == 204
+    assert database.named() == ([], [], [])
+
+
+def test_missing_rights_are_named(database, fleet):
+    def refused(take, give):
+        database.execute(take)
+        told = fleet.post(CLUSTERS, {"name": "paris"})
+        database.execute(give)
+        assert told.status == 503 and told.json["type"] == "urn:pesitfs:problem:database-rights", told
+        assert database.named() == ([], [], [])
+        return told.json["detail"]
+
+    fleet.get(CLUSTERS)  # makes the schema admin
+    assert "ALTER ROLE console CREATEROLE" in refused("ALTER ROLE console NOCREATEROLE", "ALTER ROLE console CREATEROLE")
+    assert "GRANT CREATE ON DATABASE" in refused("REVOKE CREATE ON DATABASE pesitwizard FROM console",
+                                                 "GRANT CREATE ON DATABASE pesitwizard TO console")
+    assert "REVOKE CREATE ON SCHEMA public" in refused("GRANT CREATE ON SCHEMA public TO PUBLIC",
+                                                       "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    assert "REVOKE CREATE ON DATABASE" in refused("GRANT CREATE ON DATABASE pesitwizard TO PUBLIC",
+                                                  "REVOKE CREATE ON DATABASE pesitwizard FROM PUBLIC")
+    assert fleet.post(CLUSTERS, {"name": "paris"}).status == 201
+
+
+def test_a_cut_anywhere_is_mended_by_a_repeat(tmp_path, database, fleet):
+    """The connection to the database breaks after each of the messages in turn: a repeat makes it whole, or drops it."""
+    cutter, messages, outcome = Cutter(database), 3, {"made": 0, "dropped": 0}
+    conninfo = cutter.conninfo.replace("user=postgres", "user=console")
+    node = Bare(tmp_path / "cut", "CUT", HTTP % (FIRST_KEY, conninfo, CONSOLE_PASSWORD), store="").start()
+    cut = Api(node)
+    while not all(outcome.values()):
+        cutter.left = messages
+        made = cut.post(CLUSTERS, {"name": "cut"})
+        outcome["made"] += made.status == 201
+        assert made.status in (201, 503), made
+        again = fleet.post(CLUSTERS, {"name": "cut"})
+        assert again.status == 201 or (again.status == 409 and database.named()[2][0].endswith("|READY")), again
+        cluster = again.json if again.status == 201 else fleet.get(CLUSTERS).json[0]
+        cluster["databasePassword"] = fleet.post(where(cluster, "/credentials")).json["databasePassword"]
+        assert database.try_as(cluster, "SELECT count(*) FROM virtual_files").stdout == "0\n"
+        cutter.left = messages
+        dropped = cut.ask("DELETE", where(cluster))
+        outcome["dropped"] += dropped.status == 204
+        assert dropped.status in (204, 503), dropped
+        again = fleet.ask("DELETE", where(cluster))
+        assert again.status in (204, 404), again
+        assert database.named() == ([], [], [])
+        messages += 4 if messages < 45 else 30  # those in between are migrations
+    node.stop()
+    cutter.stop()
+
+
+def test_two_daemons_at_once(tmp_path, database, fleet):
+    other = Bare(tmp_path / "other", "OTHER", HTTP % (FIRST_KEY, database.console, CONSOLE_PASSWORD), store="").start()
+    apis = [fleet, Api(other), fleet, Api(other)]
+    with concurrent.futures.ThreadPoolExecutor(len(apis)) as pool:
+        for name in ("paris", "lyon", "nice"):
+            made = list(pool.map(lambda api, name=name: api.post(CLUSTERS, {"name": name}), apis))
+            assert sorted(one.status for one in made) == [201, 409, 409, 409], made
+            cluster = [one.json for one in made if one.status == 201][0]
+            assert database.try_as(cluster, "SELECT count(*) FROM partners").stdout == "0\n"
+            gone = list(pool.map(lambda api, at=where(cluster): api.ask("DELETE", at), apis))
+            assert sorted(one.status for one in gone) == [204, 404, 404, 404], gone
+    assert database.named() == ([], [], [])
+    other.stop()
+
+
+def test_without_a_database_clusters_are_records(api):
+    made = api.post(CLUSTERS, {"name": "paris"})
+    assert made.status == 201 and made.json["database"] == {"state": "RECORD_ONLY"} and "databasePassword" not in made.json
+    refused = api.post(where(made.json, "/credentials"))
+    assert refused.status == 409 and refused.json["type"] == "urn:pesitfs:problem:record-only"
+    assert api.ask("DELETE", where(made.json)).status == 204
+
+
+def test_registries_and_orchestrators_are_in_its_tables(database, fleet):
+    registry = fleet.post("/api/v1/registries", {"name": "r", "url": "https://r.example", "password": "file:/run/r"}).json
+    engine = fleet.post("/api/v1/orchestrators", {"name": "o", "type": "K8S", "enabled": True}).json
+    assert fleet.post("/api/v1/orchestrators", {"name": "o"}).status == 409
+    assert database.ask("SELECT name, url, password FROM admin.container_registries") == ["r|https://r.example|file:/run/r"]
+    assert database.ask("SELECT name, type, enabled FROM admin.container_orchestrators") == ["o|K8S|t"]
+    assert fleet.ask("PUT", "/api/v1/registries/" + registry["id"], {"name": "s"}).json == {"id": registry["id"], "name": "s"}
+    assert fleet.ask("DELETE", "/api/v1/registries/" + registry["id"]).status == 204
+    assert fleet.ask("DELETE", "/api/v1/orchestrators/" + engine["id"]).status == 204
+    assert fleet.get("/api/v1/registries").json == fleet.get("/api/v1/orchestrators").json == []
+
+
+def test_pesitctl_has_the_verbs(tmp_path, database, console):
+    made = console.control("cluster", "create", "paris")
+    assert database.try_as(made, "SELECT count(*) FROM partners").stdout == "0\n"
+    renewed = console.control("cluster", "renew-password", made["id"])
+    assert renewed["databasePassword"] != made["databasePassword"] and console.control("cluster", "show", made["id"])["name"] == "paris"
+    insert = "INSERT INTO partners VALUES ('P', '', 1, 0, 0); INSERT INTO transfer_sums VALUES ('', 1, 0, 4, 'a', 1, 0)"
+    assert database.try_as(renewed, insert).returncode == 0
+    refused = console.control("cluster", "remove", made["id"], check=False)
+    assert refused.returncode == 4 and b"1 ended ones, 1 definitions" in refused.stderr
+    assert console.control("cluster", "remove", made["id"], "lyon", check=False).returncode == 4
+    assert console.control("cluster", "remove", made["id"], "paris") == {"done": True}
+    node = database.daemon(tmp_path / "node", console.control("cluster", "create", "lyon")).start()
+    other = console.control("cluster", "list")[0]
+    assert console.control("cluster", "remove", other["id"], "lyon", check=False).returncode == 4
+    assert console.control("cluster", "destroy", other["id"], "lyon") == {"done": True}
+    node.stop()
