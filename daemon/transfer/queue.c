@@ -17,6 +17,7 @@
 #define USEC_PER_MSEC  1000
 #define PRIORITY_FIRST 0 /* PI 17 */
 #define FOR_EVER_S     UINT32_MAX
+#define ALARM_MAX_MS   86400000
 #define LOOK_AGAIN_S   600 /* the clock may be set while we wait for an hour of the day */
 
 /* Place of an entry among those that a connection may take. */
@@ -25,6 +26,12 @@ typedef struct {
     uint8_t priority;
     int64_t id;
 } Turn;
+
+/* When it is tried again. */
+typedef struct {
+    int64_t at_us; /* monotonic; 0: not by the clock */
+    int64_t id;
+} Due;
 
 typedef struct {
     Queue *queue;
@@ -37,7 +44,7 @@ typedef struct {
     bool holding;     /* by order, once this attempt has ended */
     bool held;        /* until its partner may be called: its error says why */
     uint8_t priority; /* of its virtual file: 0 before 1 before 2 */
-    guint timer;      /* of a retry, 0 none */
+    Due due;          /* in due, unless 0 */
 } Entry;
 
 /* A connection of ours. */
@@ -53,8 +60,11 @@ struct Queue {
     Config *config;
     QueueCallback on_change;
     gpointer data;
-    GTree *entries;      /* id → Entry, in order */
-    GTree *ready;        /* Turn → Entry: those that a connection may take */
+    GTree *entries; /* id → Entry, in order */
+    GTree *ready;   /* Turn → Entry: those that a connection may take */
+    GTree *due;     /* Due → Entry, in order: one alarm for all, however many wait */
+    guint alarm;    /* source, 0 none */
+    int64_t alarm_us;
     GHashTable *by_path; /* "PARTNER/path" → Entry, the newest */
     GPtrArray *links;
     GHashTable *tls; /* partner's name → TlsContext, of this configuration */
@@ -68,6 +78,8 @@ struct Queue {
 };
 
 static void pump(Queue *self, const char *partner);
+static void pump_for(Entry *entry);
+static void set_alarm(Queue *self);
 
 /* entries and links */
 
@@ -87,6 +99,29 @@ static int compare_turns(gconstpointer a, gconstpointer b, gpointer data)
     if (order == 0)
         order = (int)left->priority - (int)right->priority;
     return order != 0 ? order : compare_ids(&left->id, &right->id, data);
+}
+
+static int compare_dues(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const Due *left = a, *right = b;
+    int order = compare_ids(&left->at_us, &right->at_us, data);
+
+    return order != 0 ? order : compare_ids(&left->id, &right->id, data);
+}
+
+static void clear_due(Entry *entry)
+{
+    if (entry->due.at_us != 0)
+        g_tree_remove(entry->queue->due, &entry->due);
+    entry->due.at_us = 0;
+}
+
+static void set_due(Entry *entry, uint32_t delay_s)
+{
+    clear_due(entry);
+    entry->due = (Due){clock_now_us() + (int64_t)delay_s * USEC_PER_SEC, entry->transfer->id};
+    g_tree_insert(entry->queue->due, &entry->due, entry);
+    set_alarm(entry->queue);
 }
 
 /* Puts it among those that a connection may take, or takes it out; whenever what decides that has changed. */
@@ -133,8 +168,7 @@ static void entry_free(gpointer data)
     g_free(entry->key);
     if (entry->ready)
         g_tree_remove(entry->queue->ready, &entry->turn);
-    if (entry->timer != 0)
-        g_source_remove(entry->timer);
+    clear_due(entry);
     transfer_free(entry->transfer);
     progress_unref(entry->progress);
     g_free(entry);
@@ -179,6 +213,7 @@ Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallba
     self->entries = g_tree_new_full(compare_ids, NULL, g_free, entry_free);
     self->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->ready = g_tree_new_full(compare_turns, NULL, NULL, NULL);
+    self->due = g_tree_new_full(compare_dues, NULL, NULL, NULL);
     self->links = g_ptr_array_new_with_free_func(link_free);
     self->tls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unref_tls);
     return self;
@@ -190,8 +225,11 @@ void queue_free(Queue *self)
         return;
     if (self->opening != 0)
         g_source_remove(self->opening);
+    if (self->alarm != 0)
+        g_source_remove(self->alarm);
     g_tree_unref(self->entries);
     g_tree_unref(self->ready);
+    g_tree_unref(self->due);
     g_hash_table_unref(self->by_path);
     g_hash_table_unref(self->recordings);
     g_ptr_array_unref(self->links);
@@ -273,18 +311,42 @@ static void finish(Queue *self, Entry *entry, TransferState state)
     g_tree_remove(self->entries, &transfer->id);
 }
 
-static gboolean on_retry_time(gpointer data)
+static void try_now(Entry *entry)
 {
-    Entry *entry = data;
-    Queue *self = entry->queue;
-    g_autofree char *partner = g_strdup(entry->transfer->partner);
-
-    entry->timer = 0;
+    clear_due(entry);
     entry->transfer->state = TRANSFER_QUEUED;
     entry->transfer->next_retry_us = 0;
     place(entry);
-    pump(self, partner);
+    pump_for(entry);
+}
+
+static gboolean on_alarm(gpointer data)
+{
+    Queue *self = data;
+    int64_t now_us = clock_now_us();
+    GTreeNode *first;
+
+    self->alarm = 0;
+    while ((first = g_tree_node_first(self->due)) != NULL &&
+           ((const Due *)g_tree_node_key(first))->at_us <= now_us)
+        try_now(g_tree_node_value(first));
+    set_alarm(self);
     return G_SOURCE_REMOVE;
+}
+
+static void set_alarm(Queue *self)
+{
+    GTreeNode *first = g_tree_node_first(self->due);
+    int64_t at_us = first != NULL ? ((const Due *)g_tree_node_key(first))->at_us : 0;
+
+    if (first == NULL || (self->alarm != 0 && self->alarm_us <= at_us))
+        return;
+    if (self->alarm != 0)
+        g_source_remove(self->alarm);
+    self->alarm_us = at_us;
+    self->alarm = g_timeout_add(
+            (guint)CLAMP((at_us - clock_now_us()) / USEC_PER_MSEC + 1, 1, ALARM_MAX_MS), on_alarm,
+            self);
 }
 
 static void wait_for_retry(Queue *self, Entry *entry, uint32_t delay_s)
@@ -299,7 +361,7 @@ static void wait_for_retry(Queue *self, Entry *entry, uint32_t delay_s)
     log_transfer(delay_s == FOR_EVER_S ? LOG_TRANSFER_HELD : LOG_TRANSFER_WAITING, transfer);
     record(self, transfer);
     if (delay_s != FOR_EVER_S)
-        entry->timer = g_timeout_add_seconds(delay_s, on_retry_time, entry);
+        set_due(entry, delay_s);
 }
 
 static uint32_t choose_delay_s(const Partner *partner, uint32_t attempts)
@@ -618,23 +680,38 @@ static void pump(Queue *self, const char *partner)
     }
 }
 
-static gboolean add_partner(gpointer key, gpointer value, gpointer data)
+/* For one that may be taken now. The others of its partner have been looked at: a thousand that are held are not held again
+ * for each that comes. */
+static void pump_for(Entry *entry)
 {
-    (void)key;
-    g_hash_table_add(data, g_strdup(((const Entry *)value)->transfer->partner));
-    return FALSE;
+    Queue *self = entry->queue;
+    const char *partner = entry->transfer->partner;
+    const Partner *settings = config_find_partner(self->config, partner);
+    int64_t until_us = 0;
+    g_autofree char *obstacle = settings != NULL ? dup_obstacle(self, settings, &until_us) : NULL;
+    g_autofree char *name = g_strdup(partner); /* the entry may be finished */
+
+    if (obstacle == NULL)
+        pump(self, name);
+    else if (!self->finishing && entry->ready)
+        hold(self, entry, obstacle, until_us);
 }
 
+/* Each partner that something is there for: from the last of one to the first of the next. */
 static void pump_all(Queue *self)
 {
-    g_autoptr(GHashTable) partners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    GHashTableIter iterator;
-    gpointer name;
+    g_autoptr(GPtrArray) partners = g_ptr_array_new_with_free_func(g_free);
+    GTreeNode *node = g_tree_node_first(self->ready);
 
-    g_tree_foreach(self->entries, add_partner, partners);
-    g_hash_table_iter_init(&iterator, partners);
-    while (g_hash_table_iter_next(&iterator, &name, NULL))
-        pump(self, name);
+    while (node != NULL) {
+        char *partner = g_strdup(((const Turn *)g_tree_node_key(node))->partner);
+        Turn after_all = {partner, UINT8_MAX, INT64_MAX};
+
+        g_ptr_array_add(partners, partner);
+        node = g_tree_upper_bound(self->ready, &after_all);
+    }
+    for (guint i = 0; i < partners->len; i++)
+        pump(self, g_ptr_array_index(partners, i));
 }
 
 static void set_priority(const Queue *self, Entry *entry)
@@ -689,9 +766,7 @@ static gboolean end_wait(gpointer key, gpointer value, gpointer data)
         entry->transfer->next_retry_us == TRANSFER_HELD_US ||
         !config_is_partner_changed(change->before, change->after, entry->transfer->partner))
         return FALSE;
-    if (entry->timer != 0)
-        g_source_remove(entry->timer);
-    entry->timer = 0;
+    clear_due(entry);
     entry->transfer->state = TRANSFER_QUEUED;
     entry->transfer->next_retry_us = 0;
     place(entry);
@@ -744,7 +819,6 @@ void queue_add(Queue *self, Transfer *transfer)
 {
     Entry *entry = g_new0(Entry, 1);
     int64_t *id = g_new(int64_t, 1);
-    g_autofree char *partner = g_strdup(transfer->partner);
 
     *id = transfer->id;
     entry->queue = self;
@@ -758,7 +832,7 @@ void queue_add(Queue *self, Transfer *transfer)
     g_hash_table_replace(self->by_path, g_strdup(entry->key), entry);
     place(entry);
     log_transfer(LOG_TRANSFER_QUEUED, transfer);
-    pump(self, partner);
+    pump_for(entry);
 }
 
 bool queue_take_notice(Queue *self, Notice *notice)
@@ -802,6 +876,28 @@ const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress
     if (ret_progress_bytes != NULL)
         *ret_progress_bytes = entry->progress != NULL ? atomic_load(&entry->progress->bytes) : 0;
     return entry->transfer;
+}
+
+/* Who moves has a link, who may move has a turn: all others wait. */
+QueueCounts queue_count(const Queue *self)
+{
+    QueueCounts counts = {.queued = (unsigned)g_tree_nnodes(self->ready)};
+
+    for (guint i = 0; i < self->links->len; i++)
+        counts.running += ((const Link *)g_ptr_array_index(self->links, i))->id != 0 ? 1 : 0;
+    counts.waiting = (unsigned)g_tree_nnodes(self->entries) - counts.queued - counts.running;
+    return counts;
+}
+
+void queue_each_running(const Queue *self, QueueVisitor visit, gpointer data)
+{
+    for (guint i = 0; i < self->links->len; i++) {
+        const Link *link = g_ptr_array_index(self->links, i);
+        const Entry *entry = link->id != 0 ? find_entry(self, link->id) : NULL;
+
+        if (entry != NULL && entry->progress != NULL)
+            visit(entry->transfer, atomic_load(&entry->progress->bytes), data);
+    }
 }
 
 const Transfer *queue_find_path(const Queue *self, const char *partner, const char *path)
@@ -863,9 +959,7 @@ bool queue_hold(Queue *self, int64_t id, GError **error)
         interrupt(self, entry);
         return true;
     }
-    if (entry->timer != 0)
-        g_source_remove(entry->timer);
-    entry->timer = 0;
+    clear_due(entry);
     entry->held = false;
     hold_by_order(self, entry);
     return true;
@@ -880,11 +974,9 @@ bool queue_retry(Queue *self, int64_t id, GError **error)
                     "transfer %" G_GINT64_FORMAT " does not wait for a retry", id);
         return false;
     }
-    if (entry->timer != 0)
-        g_source_remove(entry->timer);
     if (entry->transfer->next_retry_us == TRANSFER_HELD_US)
         g_clear_pointer(&entry->transfer->error, g_free);
-    (void)on_retry_time(entry); /* the same as when its time comes */
+    try_now(entry);
     return true;
 }
 

@@ -36,6 +36,14 @@ void queue_add(Queue *self, Transfer *transfer);
 bool queue_take_notice(Queue *self, Notice *notice);
 /* The newest known values, NULL when it is not here (final, or never queued). progress: bytes so far. Borrowed. */
 const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress_bytes);
+/* How many of each kind are here; the work does not grow with them. */
+typedef struct {
+    unsigned queued, running, waiting;
+} QueueCounts;
+QueueCounts queue_count(const Queue *self);
+/* Those that connections of ours do now. transfer: borrowed. */
+typedef void (*QueueVisitor)(const Transfer *transfer, uint64_t progress_bytes, gpointer data);
+void queue_each_running(const Queue *self, QueueVisitor visit, gpointer data);
 /* The newest that has not ended at a partner's path, or NULL; valid until the main loop turns. */
 const Transfer *queue_find_path(const Queue *self, const char *partner, const char *path);
 /* Cancels; a running transfer is interrupted first. NOT_FOUND. */
