@@ -96,6 +96,11 @@ static int64_t heartbeat_us(gpointer data)
     return service_heartbeat_us(((Daemon *)data)->service);
 }
 
+static void each_running(AdminVisitor visit, gpointer visitor, gpointer data)
+{
+    service_each_running(((Daemon *)data)->service, visit, visitor);
+}
+
 static void on_change(const Transfer *transfer, gpointer data)
 {
     admin_take_change(((Daemon *)data)->admin, transfer);
@@ -182,6 +187,7 @@ static bool start_admin(Daemon *self, GError **error)
     host = (AdminHost){.store = service_store(self->service),
                        .ask = ask_service,
                        .heartbeat_us = heartbeat_us,
+                       .each_running = each_running,
                        .data = self,
                        .first_key = first_key,
                        .fleet = self->fleet,

@@ -20,6 +20,7 @@
 #include "daemon/recovery.h"
 #include "daemon/reseal.h"
 #include "daemon/retention.h"
+#include "daemon/running.h"
 #include "daemon/transfer/queue.h"
 #include "daemon/watch.h"
 
@@ -58,6 +59,7 @@ struct Service {
     Entrances *entrances;
     GPtrArray *connections; /* Connection *: those that called in */
     GHashTable *origins;    /* Connection * → id of the entrance by which it came */
+    Running *incoming;      /* what they move */
     Queue *queue;
     Desk *desk;
     Watch *watch;
@@ -127,6 +129,7 @@ static void close_connection(Service *self, Connection *connection)
     gate_remove(self->gate, connection);
     g_ptr_array_remove_fast(self->connections, connection);
     g_hash_table_remove(self->origins, connection);
+    running_drop(self->incoming, connection);
     connection_free(connection);
     queue_take_room(self->queue);
 }
@@ -172,6 +175,7 @@ static void take_incoming(Service *self, const Notice *notice)
 {
     const Transfer *transfer = notice->transfer;
 
+    running_take(self->incoming, notice);
     if (notice->progress != NULL)
         return;
     count_change(transfer);
@@ -415,9 +419,21 @@ static void cancel_incoming(int64_t id, gpointer data)
     }
 }
 
+static bool find_incoming(int64_t id, uint64_t *ret_bytes, gpointer data)
+{
+    return running_find(((const Service *)data)->incoming, id, ret_bytes);
+}
+
+void service_each_running(const Service *self, QueueVisitor visit, gpointer data)
+{
+    queue_each_running(self->queue, visit, data);
+    running_each(self->incoming, visit, data);
+}
+
 static void describe(GVariantDict *status, gpointer data)
 {
     const Service *self = data;
+    QueueCounts counts = queue_count(self->queue);
     GVariantBuilder listeners;
 
     g_variant_builder_init(&listeners, G_VARIANT_TYPE("aa{sv}"));
@@ -432,6 +448,10 @@ static void describe(GVariantDict *status, gpointer data)
     g_variant_dict_insert(status, "needs_restart", "s",
                           self->config->restart_keys != NULL ? self->config->restart_keys : "");
     g_variant_dict_insert(status, "connections", "u", (guint32)count_connections(self));
+    g_variant_dict_insert(status, "queued", "u", (guint32)counts.queued);
+    g_variant_dict_insert(status, "running", "u",
+                          (guint32)(counts.running + running_count(self->incoming)));
+    g_variant_dict_insert(status, "waiting", "u", (guint32)counts.waiting);
     g_variant_dict_insert_value(status, "listeners", g_variant_builder_end(&listeners));
 }
 
@@ -709,6 +729,7 @@ static bool open_parts(Service *self, GError **error)
     const DeskHost host = {.reload = reload,
                            .describe = describe,
                            .cancel_incoming = cancel_incoming,
+                           .find_incoming = find_incoming,
                            .administer = administer,
                            .backup = back_up,
                            .describe_seals = describe_seals,
@@ -766,6 +787,7 @@ Service *service_start(const char *path, Config *config, Handed *handed, GError 
     atomic_init(&self->heartbeat_us, clock_now_us());
     self->entrances = entrances_new(handed, on_accept, self);
     self->connections = g_ptr_array_new();
+    self->incoming = running_new();
     self->origins = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     self->loop = g_main_loop_new(NULL, FALSE);
     if (!open_parts(self, error)) {
@@ -836,6 +858,7 @@ void service_stop(Service *self)
     spool_close(self->spool);
     gate_free(self->gate);
     g_ptr_array_unref(self->connections);
+    running_free(self->incoming);
     g_hash_table_unref(self->origins);
     g_main_loop_unref(self->loop);
     config_unref(self->config);

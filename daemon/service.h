@@ -6,6 +6,7 @@
 #include "daemon/local/door.h"
 #include "daemon/net/handed.h"
 #include "daemon/store.h"
+#include "daemon/transfer/queue.h"
 
 typedef struct Service Service;
 
@@ -39,5 +40,7 @@ Config *service_config(const Service *self);
 bool service_ask(Service *self, const char *method, GVariant *parameters, Reply *reply);
 /* Ends a call that the hook got. value: floating. Any thread. */
 void service_return(Service *self, DoorCall *call, GVariant *value);
+/* What moves now, whoever called. Main loop only. */
+void service_each_running(const Service *self, QueueVisitor visit, gpointer data);
 /* Monotonic time at which the main loop was last seen alive. Any thread. */
 int64_t service_heartbeat_us(const Service *self);

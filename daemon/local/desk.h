@@ -16,10 +16,12 @@ typedef struct Desk Desk;
 typedef struct {
     /* Reads the configuration again; false: refused, the old one stays. */
     bool (*reload)(gpointer data, GError **error);
-    /* Adds what interface.xml says of Status, except the numbers of transfers. */
+    /* Adds what interface.xml says of Status, except store and spool. */
     void (*describe)(GVariantDict *status, gpointer data);
     /* Interrupts a running transfer with a partner that called in. */
     void (*cancel_incoming)(int64_t id, gpointer data);
+    /* Bytes so far of what a partner that called in moves; false: it does not. */
+    bool (*find_incoming)(int64_t id, uint64_t *ret_bytes, gpointer data);
     /* Answers a question to the administration, as pesitctl asks it. Must end the call, now or later. */
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Makes a backup. Must end the call, now or later. */

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import sqlite3
+import time
 
 import pytest
 from node import Bare
@@ -71,6 +72,35 @@ def test_a_drained_partner_is_quiet_and_its_queue_waits(pair, tmp_path):
     refused = company.control("send", "BANK1", tmp_path / "a", "out/b", check=False)
     assert refused.returncode == 4 and b"disabled" in refused.stderr
     assert company.control("transfers", "--partner", "BANK1", "--state", "running") == []
+
+
+def test_how_we_are_is_told_at_once_with_a_hundred_thousand_that_wait(pair, tmp_path):
+    bank, company = pair
+    (tmp_path / "one").write_bytes(b"x")
+    bank.stop()
+    company.control("send", "BANK1", tmp_path / "one", "out/one", "--no-wait")
+
+    def seconds():
+        times = []
+        for _ in range(5):
+            began = time.monotonic()
+            status = company.control("status")
+            times.append(time.monotonic() - began)
+        return sorted(times)[2], status["queued"] + status["running"] + status["waiting"]
+
+    alone, count = seconds()
+    assert count == 1
+    company.stop()
+    with sqlite3.connect(company.folder / "store.db") as store:
+        columns = [row[1] for row in store.execute("PRAGMA table_info(transfer_history)")]
+        values = [{"id": "id + n", "path": "path || n", "spool_name": "NULL"}.get(name, name) for name in columns]
+        store.execute("WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000) INSERT INTO transfer_history (%s) "
+                      "SELECT %s FROM transfer_history, numbers" % (", ".join(columns), ", ".join(values)))
+    store.close()
+    configure(company, bank, "false")
+    company.start()
+    among_many, count = seconds()
+    assert count == 100001 and among_many < 5 * alone + 0.1, (alone, among_many)
 
 
 def test_events_to_alarm_on_exist_with_their_level(pair):
