@@ -17,7 +17,8 @@ struct Admin {
     Events *events;
     Health *health;
     Server *server;
-    guint ping, expiry; /* sources */
+    guint ping, expiry, progress; /* sources */
+    GHashTable *moved;            /* int64_t id → int64_t bytes that were told */
     _Atomic bool stopping;
     _Atomic unsigned active; /* jobs of workers, waiting ones too */
 };
@@ -84,6 +85,10 @@ void feed_free(Feed *self);
 /* Copies what is there, at most capacity; 0: nothing now; -1: over. */
 ssize_t feed_read(Feed *self, char *buffer, size_t capacity);
 void events_stop(Events *self);
+/* Somebody hears them. */
+bool events_are_read(Events *self);
+/* texts: partner, "" for all → GBytes of whole events without number. */
+void events_tell_progress(Events *self, GHashTable *texts);
 /* All feeds get a comment, so that dead ones are found. */
 void events_ping(Events *self);
 void events_open(Request *request);

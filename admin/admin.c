@@ -14,6 +14,7 @@
 #define STOP_TICK_MS 20
 #define PING_S       15
 #define EXPIRY_S     3600
+#define PROGRESS_MS  500
 
 static void run_job(gpointer message, gpointer data)
 {
@@ -50,6 +51,7 @@ static void free_parts(Admin *self)
     audit_free(self->audit);
     events_free(self->events);
     health_free(self->health);
+    g_hash_table_unref(self->moved);
     g_free(self);
 }
 
@@ -69,6 +71,80 @@ static gboolean on_ping(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* progress */
+
+typedef struct {
+    GHashTable *texts; /* partner, "" for all → GString */
+    GHashTable *moved; /* as it was told before, then as it is now */
+    GHashTable *now;
+} Gathering;
+
+static void add_text(GHashTable *texts, const char *partner, const char *text)
+{
+    GString *whole = g_hash_table_lookup(texts, partner);
+
+    if (whole == NULL) {
+        whole = g_string_new(NULL);
+        g_hash_table_insert(texts, g_strdup(partner), whole);
+    }
+    g_string_append(whole, text);
+}
+
+static void gather(const Transfer *transfer, uint64_t bytes, gpointer data)
+{
+    const Gathering *gathering = data;
+    const int64_t *before = g_hash_table_lookup(gathering->moved, &transfer->id);
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    g_hash_table_insert(gathering->now, g_memdup2(&transfer->id, sizeof transfer->id),
+                        g_memdup2(&bytes, sizeof bytes));
+    if (before != NULL && *before == (int64_t)bytes)
+        return;
+    json_open(text, NULL, '{');
+    json_number(text, "transferId", transfer->id);
+    json_text(text, "partnerId", transfer->partner);
+    json_text(text, "path", transfer->path);
+    json_number(text, "bytesTransferred", (int64_t)bytes);
+    json_number(text, "fileSize", (int64_t)transfer->size_bytes);
+    json_close(text, '}');
+    g_string_prepend(text, "event: progress\ndata: ");
+    g_string_append(text, "\n\n");
+    add_text(gathering->texts, "", text->str);
+    add_text(gathering->texts, transfer->partner, text->str);
+}
+
+static void unref_bytes(gpointer bytes)
+{
+    g_bytes_unref(bytes);
+}
+
+static gboolean on_progress(gpointer data)
+{
+    Admin *self = data;
+    Gathering gathering = {.moved = self->moved};
+    GHashTableIter iterator;
+    gpointer key, value;
+
+    if (!events_are_read(self->events))
+        return G_SOURCE_CONTINUE;
+    gathering.now = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    gathering.texts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->host.each_running(gather, &gathering, self->host.data);
+    g_hash_table_unref(self->moved);
+    self->moved = gathering.now;
+    if (g_hash_table_size(gathering.texts) > 0) {
+        g_autoptr(GHashTable) texts =
+                g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unref_bytes);
+
+        g_hash_table_iter_init(&iterator, gathering.texts);
+        while (g_hash_table_iter_next(&iterator, &key, &value))
+            g_hash_table_insert(texts, g_strdup(key), g_string_free_to_bytes(value));
+        events_tell_progress(self->events, texts);
+    }
+    g_hash_table_unref(gathering.texts);
+    return G_SOURCE_CONTINUE;
+}
+
 static gboolean on_expiry(gpointer data)
 {
     transfers_forget_answers(data);
@@ -85,6 +161,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->hashers = g_thread_pool_new(run_hash, self, HASHERS, FALSE, NULL);
     self->events = events_new();
     self->health = health_new();
+    self->moved = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     self->audit = audit_new(host->store, error);
     self->server = self->audit != NULL ? server_new(self, host, error) : NULL;
     self->host.first_key = host->first_key;
@@ -95,6 +172,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->host.first_key = NULL;
     self->ping = g_timeout_add_seconds(PING_S, on_ping, self->events);
     self->expiry = g_timeout_add_seconds(EXPIRY_S, on_expiry, self);
+    self->progress = g_timeout_add(PROGRESS_MS, on_progress, self);
     transfers_forget_answers(self);
     return self;
 }
@@ -114,6 +192,7 @@ void admin_stop(Admin *self)
     atomic_store(&self->stopping, true);
     g_source_remove(self->ping);
     g_source_remove(self->expiry);
+    g_source_remove(self->progress);
     events_stop(self->events);
     server_stop(self->server);
     tick = g_timeout_add(STOP_TICK_MS, on_tick, NULL);

@@ -16,6 +16,8 @@
 
 typedef struct Admin Admin;
 
+typedef void (*AdminVisitor)(const Transfer *transfer, uint64_t progress_bytes, gpointer data);
+
 /* What the administration needs of the daemon. Any thread may call the functions. */
 typedef struct {
     Store *store;
@@ -23,6 +25,8 @@ typedef struct {
     bool (*ask)(const char *method, GVariant *parameters, Reply *reply, gpointer data);
     /* Monotonic time at which the main loop was last seen alive. */
     int64_t (*heartbeat_us)(gpointer data);
+    /* Each transfer that moves now, whoever called. Main loop only. */
+    void (*each_running)(AdminVisitor visit, gpointer visitor, gpointer data);
     gpointer data;
     const char *
             first_key; /* becomes an administrator's key when there is no key; or NULL. Borrowed for start */

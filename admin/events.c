@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Server-sent events: the newest are kept in a ring, each with a number, and every stream reads on from where it is.
+ * How far transfers are has no number: who was away, or is slow, hears the newest only.
  * A stream that is further behind than the ring is told so and goes on with what is there. The lock is here and not a
  * mailbox because a stream may end while an event is published to it: both must agree that it is still there.
  */
@@ -34,7 +35,8 @@ struct Feed {
     void (*sleep)(gpointer data);
     void (*wake)(gpointer data);
     gpointer data;
-    GString *ready; /* not yet read */
+    GString *ready;   /* not yet read */
+    GBytes *progress; /* newest, or NULL */
     bool ping, asleep;
 };
 
@@ -91,6 +93,32 @@ void events_publish(Events *self, const char *partner, const char *name, const c
     (void)pthread_mutex_unlock(&self->lock);
 }
 
+bool events_are_read(Events *self)
+{
+    bool read;
+
+    (void)pthread_mutex_lock(&self->lock);
+    read = self->feeds->len > 0;
+    (void)pthread_mutex_unlock(&self->lock);
+    return read;
+}
+
+void events_tell_progress(Events *self, GHashTable *texts)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    for (guint i = 0; i < self->feeds->len; i++) {
+        Feed *feed = g_ptr_array_index(self->feeds, i);
+        GBytes *text = g_hash_table_lookup(texts, feed->partner != NULL ? feed->partner : "");
+
+        if (text == NULL)
+            continue;
+        g_clear_pointer(&feed->progress, g_bytes_unref);
+        feed->progress = g_bytes_ref(text);
+    }
+    wake_all(self);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
 void events_ping(Events *self)
 {
     (void)pthread_mutex_lock(&self->lock);
@@ -141,6 +169,7 @@ void feed_free(Feed *self)
         (void)pthread_mutex_unlock(&self->events->lock);
     }
     g_string_free(self->ready, TRUE);
+    g_clear_pointer(&self->progress, g_bytes_unref);
     g_free(self->partner);
     g_free(self);
 }
@@ -163,6 +192,13 @@ static void gather(Feed *self, size_t wanted)
 
         if (self->partner == NULL || g_strcmp0(self->partner, event->partner) == 0)
             g_string_append(self->ready, event->text);
+    }
+    if (self->progress != NULL && self->ready->len < wanted) {
+        gsize length = 0;
+        const char *text = g_bytes_get_data(self->progress, &length);
+
+        g_string_append_len(self->ready, text, (gssize)length);
+        g_clear_pointer(&self->progress, g_bytes_unref);
     }
 }
 

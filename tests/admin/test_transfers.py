@@ -169,6 +169,33 @@ def test_events_are_told_and_resumed(api):
     connection.close()
 
 
+def test_how_far_it_is_is_told(api, bank, company, tmp_path):
+    with open(tmp_path / "big", "wb") as file:
+        file.truncate(1_500_000_000)
+    other = Api(bank).post("/api/v1/apikeys", {"name": "o", "role": "partner", "partner": "ELSE"}).json["key"]
+    streams = []
+    for one in (api, Api(bank), Api(bank, other)):
+        connection = one.connect(20)
+        connection.request("GET", "/api/v1/events", headers={"X-API-Key": one.key})
+        streams.append(connection.getresponse())
+    sent = company.control("send", "BANK1", tmp_path / "big", "out/big", "--no-wait")["id"]
+    for stream in streams[:2]:
+        text = ""
+        while not re.search(r'^event: progress\ndata: {.*"bytesTransferred":[1-9]\d{6,}.*}$', text, re.M):
+            text += stream.read1(65536).decode()
+            assert "alive" not in text, text
+        told = json.loads(re.findall(r"^event: progress\ndata: (.*)$", text, re.M)[-1])
+        assert 0 < told["bytesTransferred"] <= 1_500_000_000 and "id: " not in text[text.index("event: progress"):].split("\n\n", maxsplit=1)[0]
+    assert told["partnerId"] == "COMPANY"
+    there = Api(bank).get("/api/v1/transfers/%d" % told["transferId"]).json
+    assert there["state"] == "running" and there["bytesTransferred"] >= told["bytesTransferred"]
+    assert Api(bank).get("/api/v1/status").json["running"] == 1
+    assert api.post("/api/v1/transfers/%d/cancel" % sent).status == 202
+    wait(api, sent, "cancelled")
+    streams[2].fp.raw._sock.settimeout(0.5)  # nothing of somebody else's
+    assert b"progress" not in streams[2].read1(65536)
+
+
 def test_metrics_say_what_happened(api, bank):
     for i in range(3):
         wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/m%d" % i, FILE).json["transferId"])
