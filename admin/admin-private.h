@@ -23,6 +23,9 @@ struct Admin {
     _Atomic unsigned active; /* jobs of workers, waiting ones too */
 };
 
+#define PARTNERS_PATH "/api/v1/config/partners"
+#define FILES_PATH    "/api/v1/config/files"
+
 /* A job for a worker. work: is called once. */
 typedef struct {
     void (*work)(gpointer data);

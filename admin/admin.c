@@ -265,17 +265,21 @@ static void split_query(Request *request)
     }
 }
 
-void admin_run(Admin *self, const char *method, const char *path, const char *body,
-               const char *actor, AdminDone on_done, gpointer data)
+static LocalRun *local_run_new(Admin *self, const char *method, const char *path, const char *actor,
+                               const char *address)
 {
     LocalRun *run = g_new0(LocalRun, 1);
 
     run->request = request_new(self, method, path);
     split_query(run->request);
-    g_string_append(run->request->body, body);
-    run->request->address = g_strdup("local");
+    run->request->address = g_strdup(address);
     run->request->identity.role = ROLE_ADMIN;
     run->request->identity.name = g_strdup(actor);
+    return run;
+}
+
+static void push_local(Admin *self, LocalRun *run, AdminDone on_done, gpointer data)
+{
     run->on_done = on_done;
     run->data = data;
     if (admin_push(self, run_local, run))
@@ -283,4 +287,40 @@ void admin_run(Admin *self, const char *method, const char *path, const char *bo
     on_done(503, "{}", data);
     request_free(run->request);
     g_free(run);
+}
+
+void admin_run(Admin *self, const char *method, const char *path, const char *body,
+               const char *actor, AdminDone on_done, gpointer data)
+{
+    LocalRun *run = local_run_new(self, method, path, actor, "local");
+
+    g_string_append(run->request->body, body);
+    push_local(self, run, on_done, data);
+}
+
+static void refuse_local(gpointer data)
+{
+    LocalRun *run = data;
+
+    request_problem(run->request, 403, "refused", NULL,
+                    "partners and virtual files alone are asked for from elsewhere");
+    run->on_done(run->request->status, run->request->answer->str, run->data);
+    request_free(run->request);
+    g_free(run);
+}
+
+void admin_run_inquiry(Admin *self, const Inquiry *inquiry, AdminDone on_done, gpointer data)
+{
+    LocalRun *run = local_run_new(self, inquiry->method, inquiry->path, inquiry->actor, "console");
+
+    run->request->if_match = g_strdup(inquiry->if_match);
+    g_string_append(run->request->body, inquiry->body);
+    if (g_str_has_prefix(inquiry->path, PARTNERS_PATH) ||
+        g_str_has_prefix(inquiry->path, FILES_PATH)) {
+        push_local(self, run, on_done, data);
+        return;
+    }
+    run->on_done = on_done;
+    run->data = data;
+    refuse_local(run);
 }

@@ -55,5 +55,7 @@ void admin_take_change(Admin *self, const Transfer *transfer);
 typedef void (*AdminDone)(unsigned status, const char *answer, gpointer data);
 void admin_run(Admin *self, const char *method, const char *path, const char *body,
                const char *actor, AdminDone on_done, gpointer data);
+/* The same for what the console of the clusters asks: partners and virtual files only. */
+void admin_run_inquiry(Admin *self, const Inquiry *inquiry, AdminDone on_done, gpointer data);
 /* Every route as Markdown, for docs/api.md. Returns new. */
 char *admin_describe_routes(void);

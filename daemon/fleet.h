@@ -42,6 +42,12 @@ Record *fleet_create(const Fleet *self, const Record *wanted, char **ret_passwor
 char *fleet_renew_password(const Fleet *self, const char *id, GError **error);
 void fleet_wipe(char *password);
 
+/* Has a daemon of a cluster answer a request of its administration API. UNREACHABLE: none of them is there, nothing was done;
+ * TIMEOUT: one took it and did not answer, and may have done it; CONFLICT: the cluster is not ready, or older than this.
+ * ret_answer: new. Waits some seconds. */
+bool fleet_ask(const Fleet *self, const char *id, const Inquiry *inquiry, unsigned *ret_status,
+               char **ret_answer, GError **error);
+
 /* Who uses a cluster, and what is in it. */
 typedef struct {
     uint64_t sessions;    /* of its daemons, now */

@@ -146,6 +146,30 @@ static void administer(DoorCall *call, GVariant *parameters, gpointer data)
     admin_run(self->admin, method, path, body, actor, on_answered, local);
 }
 
+typedef struct {
+    Daemon *daemon;
+    char *id;
+} Inquired;
+
+static void on_inquiry_answered(unsigned status, const char *answer, gpointer data)
+{
+    Inquired *inquired = data;
+
+    service_answer(inquired->daemon->service, inquired->id, status, answer);
+    g_free(inquired->id);
+    g_free(inquired);
+}
+
+static void inquire(const Inquiry *inquiry, gpointer data)
+{
+    Daemon *self = data;
+    Inquired *inquired = g_new0(Inquired, 1);
+
+    inquired->daemon = self;
+    inquired->id = g_strdup(inquiry->id);
+    admin_run_inquiry(self->admin, inquiry, on_inquiry_answered, inquired);
+}
+
 static bool renew(GError **error, gpointer data)
 {
     Daemon *self = data;
@@ -181,7 +205,7 @@ static bool start_admin(Daemon *self, GError **error)
     Config *config = service_config(self->service);
     g_autofree char *first_key = dup_first_key(config);
     AdminHost host;
-    ServiceHooks hooks = {on_change, administer, renew, self};
+    ServiceHooks hooks = {on_change, administer, renew, inquire, self};
 
     self->fleet = new_fleet(config);
     host = (AdminHost){.store = service_store(self->service),

@@ -697,6 +697,29 @@ static void on_other_transfer(StoreResult *result, gpointer data)
     store_result_free(result); /* not found: gone meanwhile */
 }
 
+static void on_inquiry(StoreResult *result, gpointer data)
+{
+    const Service *self = data;
+
+    if (result->error == NULL && self->hooks.inquire != NULL)
+        self->hooks.inquire(result->inquiry, self->hooks.data);
+    store_result_free(result); /* an error: another took it, or who asks will ask again */
+}
+
+/* What an earlier one changed, in whichever daemon, is in force before this one is answered. */
+static void take_inquiry(Service *self, const char *id)
+{
+    if (self->hooks.inquire == NULL || self->stopping)
+        return;
+    definitions_refresh(self->definitions);
+    store_submit(self->store, store_request_take_inquiry(id), on_inquiry, self);
+}
+
+void service_answer(Service *self, const char *inquiry_id, unsigned status, const char *answer)
+{
+    store_post(self->store, store_request_answer_inquiry(inquiry_id, status, answer));
+}
+
 /* Another daemon on the schema, or the database itself. */
 static void on_store_news(StoreNews news, const char *table, const char *text, gpointer data)
 {
@@ -720,6 +743,8 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
         else if (strcmp(table, "partners") == 0 || strcmp(table, "virtual_files") == 0 ||
                  strcmp(table, "pesitwizard_server_configs") == 0)
             definitions_refresh(self->definitions);
+        else if (strcmp(table, "inquiries") == 0)
+            take_inquiry(self, text);
         break;
     }
 }

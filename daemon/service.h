@@ -18,6 +18,8 @@ typedef struct {
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     /* The configuration is read again: its certificates too. False: one of them is wrong, all stays as it was. */
     bool (*renew)(GError **error, gpointer data);
+    /* A console asks something of the cluster: to be ended by service_answer. */
+    void (*inquire)(const Inquiry *inquiry, gpointer data);
     gpointer data;
 } ServiceHooks;
 
@@ -42,5 +44,7 @@ bool service_ask(Service *self, const char *method, GVariant *parameters, Reply 
 void service_return(Service *self, DoorCall *call, GVariant *value);
 /* What moves now, whoever called. Main loop only. */
 void service_each_running(const Service *self, QueueVisitor visit, gpointer data);
+/* Answers what the hook was asked. Any thread. */
+void service_answer(Service *self, const char *inquiry_id, unsigned status, const char *answer);
 /* Monotonic time at which the main loop was last seen alive. Any thread. */
 int64_t service_heartbeat_us(const Service *self);

@@ -69,6 +69,7 @@ void store_result_free(StoreResult *result)
         g_ptr_array_unref(result->records);
     if (result->audits != NULL)
         g_ptr_array_unref(result->audits);
+    inquiry_free(result->inquiry);
     g_free(result);
 }
 

@@ -147,6 +147,14 @@ Definition *definition_new(const char *partner, const char *pattern, const char 
 void definition_free(Definition *definition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Definition, definition_free)
 
+/* What a console asks of this cluster: a request of the administration API. Strings are owned. */
+typedef struct {
+    char *id, *actor, *method, *path, *body;
+    char *if_match; /* or NULL */
+} Inquiry;
+void inquiry_free(Inquiry *inquiry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Inquiry, inquiry_free)
+
 /* One request; built by the functions below, run on the store thread inside a transaction that may
  * hold others. */
 typedef struct StoreRequest StoreRequest;
@@ -159,6 +167,7 @@ typedef struct {
     GPtrArray *records;     /* of Record, or NULL */
     GPtrArray *audits;      /* of AuditEntry, or NULL */
     GPtrArray *definitions; /* of Definition, or NULL */
+    Inquiry *inquiry;       /* or NULL */
     uint64_t number;
 } StoreResult;
 void store_result_free(StoreResult *result);
@@ -258,6 +267,10 @@ StoreRequest *store_request_definitions(void);
 StoreRequest *store_request_define(const Definition *definition, int64_t version);
 /* Removes the one that has this version; a partner's virtual files are removed one by one. CONFLICT. */
 StoreRequest *store_request_undefine(const char *partner, const char *pattern, int64_t version);
+
+/* Takes what a console asks, so that no other daemon does; result: inquiry. NOT_FOUND: one did. PostgreSQL only. */
+StoreRequest *store_request_take_inquiry(const char *id);
+StoreRequest *store_request_answer_inquiry(const char *id, unsigned status, const char *answer);
 
 /* Copies some more of an SQLite store to a file; number: 1 when the copy is whole. PostgreSQL needs none: 1 at once. BUSY:
  * try again. One copy at a time. */

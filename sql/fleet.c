@@ -44,6 +44,13 @@ const char *const FLEET_STATEMENTS[FLEET_STATEMENT_COUNT] = {
     [FLEET_COUNT_CONTENT] =
         "SELECT (SELECT count(*) FROM partners) + (SELECT count(*) FROM virtual_files) + "
         "(SELECT count(*) FROM pesitwizard_server_configs), (SELECT count(*) FROM audit_events)",
+    [FLEET_HAS_INQUIRIES] = "SELECT 1 WHERE to_regclass('inquiries') IS NOT NULL",
+    [FLEET_INQUIRE] =
+        "INSERT INTO inquiries (id, created_us, actor, method, path, body, if_match) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    [FLEET_INQUIRY_ANSWER] =
+        "SELECT status, coalesce(answer, '') FROM inquiries WHERE id = $1 AND status IS NOT NULL AND length(answer) < 16000000",
+    [FLEET_INQUIRY_RETRACT] = "DELETE FROM inquiries WHERE id = $1 AND taken = 0 RETURNING id",
+    [FLEET_INQUIRY_FORGET] = "DELETE FROM inquiries WHERE id = $1 OR created_us < $2",
     [FLEET_END_SESSIONS] =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()",
     [FLEET_DROP_OWNED] = "DROP OWNED BY CURRENT_USER CASCADE",

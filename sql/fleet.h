@@ -39,9 +39,14 @@ typedef enum {
     FLEET_DROP,
     FLEET_COUNT_SESSIONS, /* of the cluster's daemons */
     FLEET_IS_MADE,        /* 1: roles and schema are there */
-    /* inside the cluster, as its role; no parameters */
+    /* inside the cluster, as its role; no parameters unless said */
     FLEET_HAS_TABLES,
     FLEET_COUNT_CONTENT, /* definitions, rows of the audit trail */
+    FLEET_HAS_INQUIRIES,
+    FLEET_INQUIRE,         /* $1 id, $2 now, $3 actor, $4 method, $5 path, $6 body, $7 If-Match */
+    FLEET_INQUIRY_ANSWER,  /* $1 id: status, answer; nothing: none yet */
+    FLEET_INQUIRY_RETRACT, /* $1 id; nothing: somebody took it */
+    FLEET_INQUIRY_FORGET,  /* $1 id, $2 what is older goes too */
     FLEET_END_SESSIONS,
     FLEET_DROP_OWNED, /* all that the role has made, wherever */
     FLEET_STATEMENT_COUNT

@@ -204,5 +204,8 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "WHERE server_id = $1 AND version = $4 RETURNING version",
     [SQL_LISTENER_DELETE] =
         "DELETE FROM pesitwizard_server_configs WHERE server_id = $1 AND version = $2 RETURNING version",
+    [SQL_INQUIRY_TAKE] =
+        "UPDATE inquiries SET taken = 1, owner = $2 WHERE id = $1 AND taken = 0 RETURNING actor, method, path, body, if_match",
+    [SQL_INQUIRY_ANSWER] = "UPDATE inquiries SET status = $2, answer = $3 WHERE id = $1",
 };
 /* clang-format on */

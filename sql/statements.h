@@ -57,6 +57,8 @@ typedef enum {
     SQL_LISTENER_INSERT,
     SQL_LISTENER_UPDATE,
     SQL_LISTENER_DELETE,
+    SQL_INQUIRY_TAKE, /* PostgreSQL only, as the next */
+    SQL_INQUIRY_ANSWER,
     SQL_COUNT,
 } SqlStatement;
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clusters that the API makes and drops in a PostgreSQL database: what is there, who reaches what, and what a cut leaves."""
 import concurrent.futures
+import os
 import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
@@ -10,7 +12,7 @@ from admin import FIRST_KEY, Api
 from cutter import Cutter
 from node import Bare
 from postgres import Postgres
-from waiting import logged
+from waiting import eventually, logged
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONSOLE_PASSWORD = "canary-console-password"
@@ -351,3 +353,75 @@ def test_pesitctl_has_the_verbs(tmp_path, database, console):
     assert console.control("cluster", "remove", other["id"], "lyon", check=False).returncode == 4
     assert console.control("cluster", "destroy", other["id"], "lyon") == {"done": True}
     node.stop()
+
+
+OWN = 'partners = ( { name = "FILED"; identifier = "FILED"; files = ( { pattern = "in/*"; mode = "receive"; } ); } );'
+
+
+def names(answer):
+    return [partner["id"] for partner in answer.json]
+
+
+def test_partners_of_a_cluster_are_those_of_its_daemons(tmp_path, database, fleet):
+    cluster = make(fleet, "paris")
+    nodes = [database.daemon(tmp_path / owner, cluster, owner, OWN).start() for owner in "ab"]
+    partners, files = where(cluster, "/partners"), where(cluster, "/virtual-files")
+    assert names(fleet.get(partners)) == ["FILED"] and fleet.get(partners + "/FILED").json["source"] == "file"
+    made = fleet.post(partners, {"partnerId": "BANK1", "name": "a bank", "password": "canary-received", "host": "127.0.0.1"})
+    assert made.status == 201 and made.headers["Location"] == partners + "/BANK1" and made.headers["ETag"] == '"1"', made
+    assert made.json["secrets"] == ["password_received"] and made.json["description"] == "a bank"
+    for node in nodes:  # both have it in force
+        eventually(lambda node=node: "BANK1" in [one["id"] for one in node.control("partner", "list")], told=node.log)
+    filed = fleet.post(files, {"partnerId": "BANK1", "pattern": "in/*", "direction": "RECEIVE"})
+    assert filed.status == 201 and filed.headers["Location"] == files + "/BANK1%2Fin%2F%2A", filed
+    assert fleet.get(files + "/BANK1%2Fin%2F%2A").json["mode"] == "receive"
+    assert [one["id"] for one in fleet.get(files + "?partner=BANK1").json] == ["BANK1/in/*"]
+    changed = fleet.ask("PUT", partners + "/BANK1", {"enabled": False}, If_Match='"1"')
+    assert changed.status == 200 and changed.headers["ETag"] == '"2"' and changed.json["enabled"] is False
+    assert fleet.ask("PUT", partners + "/BANK1", {"enabled": True}, If_Match='"1"').status == 412
+    wrong = fleet.ask("PUT", partners + "/BANK1", {"port": 0})
+    assert wrong.status == 400 and wrong.json["field"] == "port" and wrong.headers["Content-Type"] == "application/problem+json"
+    assert fleet.post(partners, {"partnerId": "FILED"}).status == 409 and fleet.ask("DELETE", partners + "/FILED").status == 409
+    assert fleet.ask("DELETE", files + "/BANK1%2Fin%2F%2A").status == 204
+    assert fleet.ask("DELETE", partners + "/BANK1").status == 204 and names(fleet.get(partners)) == ["FILED"]
+    told = [row for node in nodes for row in node.control("audit", "list")["content"]]
+    assert {row["username"] for row in told} == {"console:key:first"} and len(told) == 9
+    assert database.ask("SELECT count(*) FROM %s.inquiries" % cluster["database"]["schema"]) == ["0"]
+    for node in nodes:
+        node.stop()
+
+
+def test_no_clear_password_passes_through_the_database(tmp_path, database, fleet):
+    cluster = make(fleet, "paris")
+    node = database.daemon(tmp_path / "node", cluster).start()
+    partners = where(cluster, "/partners")
+    for field in ("password_sent", "passwordSent"):
+        refused = fleet.post(partners, {"partnerId": "BANK1", field: "canary-sent"})
+        assert refused.status == 400 and refused.json["field"] == field, refused
+    (tmp_path / "secret").write_text("canary-filed\n", encoding="utf-8")
+    made = fleet.post(partners, {"partnerId": "BANK1", "password": "canary-one", "passwordExpected": "canary-two",
+                                 "password_sent": "file:%s" % (tmp_path / "secret")})
+    assert made.status == 201 and made.json["secrets"] == ["password_received", "password_sent", "password_expected"], made
+    log = pathlib.Path(database.folder, "log").read_text(encoding="utf-8")
+    assert "INSERT INTO inquiries" in log and "canary-" not in log.replace(CONSOLE_PASSWORD, "")
+    node.stop()
+
+
+def test_who_is_asked_may_be_away(tmp_path, database, fleet):
+    cluster = make(fleet, "paris")
+    partners, schema = where(cluster, "/partners"), cluster["database"]["schema"]
+    nobody = fleet.get(partners)
+    assert nobody.status == 503 and "no daemon" in nobody.json["detail"]
+    node = database.daemon(tmp_path / "node", cluster).start()
+    assert fleet.get(partners).status == 200
+    os.kill(node.process.pid, signal.SIGSTOP)
+    silent = fleet.post(partners, {"partnerId": "BANK1"})
+    os.kill(node.process.pid, signal.SIGCONT)
+    assert silent.status == 503 and "nothing was done" in silent.json["detail"], silent
+    assert fleet.get(partners).json == [] and database.ask("SELECT count(*) FROM %s.inquiries" % schema) == ["0"]
+    insert = "INSERT INTO inquiries (id, created_us, actor, method, path, body) VALUES ('x', 0, 'a', 'POST', '/api/v1/apikeys', '{}')"
+    assert database.try_as(cluster, insert).returncode == 0
+    answer = eventually(lambda: database.ask("SELECT status FROM %s.inquiries WHERE status IS NOT NULL" % schema), told=node.log)
+    assert answer == ["403"]
+    node.stop()
+    assert fleet.get("/api/v1/clusters/nowhere/partners").status == 404

@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Nothing: no console reaches into a file.
