@@ -28,7 +28,7 @@ static bool is_own(const Request *request, const char *id)
 
 /* making and dropping */
 
-static const Fleet *fleet_of(const Request *request)
+static Fleet *fleet_of(const Request *request)
 {
     return request->admin->host.fleet;
 }

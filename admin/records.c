@@ -43,7 +43,7 @@ static const struct { const char *kind, *path; const Field *fields; } KINDS[] = 
 
 /* Where the records are: the fleet's database, or the store. */
 
-static const Fleet *fleet_of(const Request *request)
+static Fleet *fleet_of(const Request *request)
 {
     return request->admin->host.fleet;
 }
@@ -122,12 +122,25 @@ Json *record_read(Request *request)
     return NULL;
 }
 
+/* Daemons of a cluster hold a connection each. */
+static bool find_connections(const char *field, GVariant *value, gpointer data, GError **error)
+{
+    (void)error;
+    if (strcmp(field, "database.connections") == 0 && value != NULL &&
+        g_variant_is_of_type(value, G_VARIANT_TYPE_INT64))
+        *(int64_t *)data = g_variant_get_int64(value);
+    return true;
+}
+
 /* What is told of a cluster beside what was written into its record. */
 static void describe_cluster(GString *out, const Record *record, const Json *document)
 {
-    json_text(out, "status", "STOPPED");
+    int64_t connections = 0;
+
+    (void)json_each(document, find_connections, &connections, NULL); /* visits all */
+    json_text(out, "status", connections > 0 ? "RUNNING" : "STOPPED");
     json_text(out, "deploymentState", "NOT_DEPLOYED");
-    json_number(out, "readyReplicas", 0);
+    json_number(out, "readyReplicas", connections);
     json_time(out, "createdAt", record->created_us);
     if (json_has(document, "database"))
         return;

@@ -11,6 +11,7 @@
 #include "sql/db.h"
 #include "sql/fleet.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -22,6 +23,7 @@
 #define STATES_OPEN    ((1u << TRANSFER_DONE) - 1)
 #define STATES_FINAL   (0xFFu ^ STATES_OPEN)
 #define ALL_DIRECTIONS 0xFFFF
+#define VISITS_MAX     6
 #define ANSWER_US      (10 * (int64_t)USEC_PER_SEC)
 #define PAUSE_MIN_US   5000
 #define PAUSE_MAX_US   100000
@@ -29,7 +31,14 @@
 
 struct Fleet {
     char *conninfo, *password;
+    _Atomic unsigned visits;
 };
+
+/* A call: its connection to the schema admin, which may be closed before it ends. */
+typedef struct {
+    Fleet *fleet; /* NULL: not begun */
+    Db *db;
+} Visit;
 
 typedef struct {
     char *id, *schema, *state;
@@ -69,6 +78,14 @@ void fleet_free(Fleet *self)
     g_free(self);
 }
 
+static void visit_clear(Visit *visit)
+{
+    db_close(visit->db);
+    if (visit->fleet != NULL)
+        (void)atomic_fetch_sub(&visit->fleet->visits, 1);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Visit, visit_clear)
+
 /* statements */
 
 static Db *open_admin(const Fleet *self, GError **error)
@@ -90,6 +107,18 @@ static Db *open_admin(const Fleet *self, GError **error)
         g_propagate_error(error, g_steal_pointer(&failure));
     g_clear_error(&failure);
     return db;
+}
+
+/* A database that does not answer keeps few of the threads that call. NULL: error. The visit has the connection. */
+static Db *begin_visit(Fleet *self, Visit *visit, GError **error)
+{
+    visit->fleet = self;
+    if (atomic_fetch_add(&self->visits, 1) < VISITS_MAX)
+        visit->db = open_admin(self, error);
+    else
+        g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY,
+                    "%d requests about clusters are under way: try again", VISITS_MAX);
+    return visit->db;
 }
 
 /* Runs a text up to its first row. second: NULL: there is none. */
@@ -127,9 +156,11 @@ static bool look_up(Db *db, FleetStatement statement, const char *value, Cluster
     return true;
 }
 
-/* Nobody else does anything with it while this connection is open. */
-static bool take(Db *db, const char *id, Cluster *cluster, GError **error)
+/* Nobody else does anything with it while this connection is open. id: may be the cluster's own. */
+static bool take(Db *db, const char *whose, Cluster *cluster, GError **error)
 {
+    g_autofree char *id = g_strdup(whose);
+
     if (!look_up(db, FLEET_FIND_ID, id, cluster, error))
         return false;
     if (!call(db, FLEET_LOCK, cluster->schema, NULL, error)) {
@@ -171,11 +202,12 @@ static Record *read_record(Db *db, const char *kind)
     return record;
 }
 
-GPtrArray *fleet_list(const Fleet *self, const char *kind, const char *after, uint32_t limit,
+GPtrArray *fleet_list(Fleet *self, const char *kind, const char *after, uint32_t limit,
                       GError **error)
 {
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
     DbStep step;
 
     if (db == NULL || !start_record(db, kind, FLEET_RECORD_LIST, error))
@@ -200,9 +232,10 @@ static Record *get_record(Db *db, const char *kind, const char *id, GError **err
     return step == DB_ROW ? read_record(db, kind) : NULL;
 }
 
-Record *fleet_get(const Fleet *self, const char *kind, const char *id, GError **error)
+Record *fleet_get(Fleet *self, const char *kind, const char *id, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
 
     return db != NULL ? get_record(db, kind, id, error) : NULL;
 }
@@ -236,9 +269,10 @@ static DbStep write_record(Db *db, const Record *record, FleetRecordStatement st
     return step;
 }
 
-bool fleet_insert(const Fleet *self, const Record *record, GError **error)
+bool fleet_insert(Fleet *self, const Record *record, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
     DbStep step = db != NULL ? write_record(db, record, FLEET_RECORD_INSERT, error) : DB_FAILED;
 
     if (step == DB_DONE)
@@ -246,9 +280,10 @@ bool fleet_insert(const Fleet *self, const Record *record, GError **error)
     return step == DB_ROW;
 }
 
-bool fleet_update(const Fleet *self, const Record *record, GError **error)
+bool fleet_update(Fleet *self, const Record *record, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
     DbStep step = db != NULL ? write_record(db, record, FLEET_RECORD_UPDATE, error) : DB_FAILED;
 
     if (step == DB_DONE)
@@ -257,9 +292,10 @@ bool fleet_update(const Fleet *self, const Record *record, GError **error)
     return step == DB_ROW;
 }
 
-bool fleet_remove(const Fleet *self, const char *kind, const char *id, GError **error)
+bool fleet_remove(Fleet *self, const char *kind, const char *id, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
     DbStep step;
 
     if (db == NULL || !start_record(db, kind, FLEET_RECORD_REMOVE, error))
@@ -301,7 +337,7 @@ static bool give_password(Db *db, FleetStatement statement, const char *schema, 
 }
 
 /* A connection inside a cluster that is taken, with the rights of its role. make: its tables too. Returns new. */
-static Db *enter(const Fleet *self, Db *db, const char *schema, bool make, GError **error)
+static Db *enter(Fleet *self, Db *db, const char *schema, bool make, GError **error)
 {
     g_autofree char *user = g_strconcat(schema, CONSOLE_SUFFIX, NULL);
     char *password = make_password(error);
@@ -325,28 +361,27 @@ static Db *enter(const Fleet *self, Db *db, const char *schema, bool make, GErro
 
 /* making */
 
-/* The record that is to be made: a new one, or one that an earlier call began, with what is wanted now. */
+/* The record that is to be made: a new one, or one that an earlier call began, with what is wanted now. Of two calls at once
+ * either may go on with it, and the other finds it made. */
 static bool begin(Db *db, const Record *wanted, Cluster *cluster, GError **error)
 {
     g_autoptr(Record) fresh = NULL;
     DbStep step = write_record(db, wanted, FLEET_RECORD_INSERT, error);
 
-    if (step == DB_FAILED)
-        return false;
-    if (step == DB_ROW)
-        return take(db, wanted->id, cluster, error);
-    if (!look_up(db, FLEET_FIND_NAME, wanted->name, cluster, error) ||
+    if (step == DB_FAILED || !look_up(db, FLEET_FIND_NAME, wanted->name, cluster, error) ||
         !take(db, cluster->id, cluster, error))
         return false;
     if (strcmp(cluster->state, STATE_CREATING) != 0) {
         complain_exists(wanted, error);
         return false;
     }
+    if (step == DB_ROW)
+        return true;
     fresh = record_new(wanted->kind, cluster->id, wanted->name, wanted->document);
     return write_record(db, fresh, FLEET_RECORD_UPDATE, error) == DB_ROW;
 }
 
-static bool make_tables(const Fleet *self, Db *db, const char *schema, GError **error)
+static bool make_tables(Fleet *self, Db *db, const char *schema, GError **error)
 {
     g_autoptr(Db) inside = enter(self, db, schema, true, error);
 
@@ -363,9 +398,10 @@ static char *give_new_password(Db *db, const char *schema, GError **error)
     return NULL;
 }
 
-Record *fleet_create(const Fleet *self, const Record *wanted, char **ret_password, GError **error)
+Record *fleet_create(Fleet *self, const Record *wanted, char **ret_password, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
     g_auto(Cluster) cluster = {NULL, NULL, NULL};
     Record *record;
     char *password;
@@ -382,9 +418,10 @@ Record *fleet_create(const Fleet *self, const Record *wanted, char **ret_passwor
     return record;
 }
 
-char *fleet_renew_password(const Fleet *self, const char *id, GError **error)
+char *fleet_renew_password(Fleet *self, const char *id, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
     g_auto(Cluster) cluster = {NULL, NULL, NULL};
 
     if (db == NULL || !take(db, id, &cluster, error) || !check_ready(&cluster, error))
@@ -395,9 +432,10 @@ char *fleet_renew_password(const Fleet *self, const char *id, GError **error)
 /* asking */
 
 /* A connection inside a cluster that has daemons who can answer. Returns new. */
-static Db *enter_alive(const Fleet *self, const char *id, GError **error)
+static Db *enter_alive(Fleet *self, Visit *visit, const char *id, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error), inside = NULL;
+    Db *db = begin_visit(self, visit, error);
+    g_autoptr(Db) inside = NULL;
     g_auto(Cluster) cluster = {NULL, NULL, NULL};
     DbStep step;
 
@@ -410,6 +448,7 @@ static Db *enter_alive(const Fleet *self, const char *id, GError **error)
         return NULL;
     }
     inside = enter(self, db, cluster.schema, false, error);
+    g_clear_pointer(&visit->db, db_close); /* others may go on with it */
     step = inside != NULL ? run(inside, FLEET_HAS_INQUIRIES, NULL, NULL, error) : DB_FAILED;
     if (step == DB_DONE)
         g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT,
@@ -454,10 +493,11 @@ static bool give_up(Db *inside, const char *id, GError **error)
     return false;
 }
 
-bool fleet_ask(const Fleet *self, const char *id, const Inquiry *inquiry, unsigned *ret_status,
+bool fleet_ask(Fleet *self, const char *id, const Inquiry *inquiry, unsigned *ret_status,
                char **ret_answer, GError **error)
 {
-    g_autoptr(Db) inside = enter_alive(self, id, error);
+    g_auto(Visit) visit = {NULL, NULL};
+    g_autoptr(Db) inside = enter_alive(self, &visit, id, error);
     int64_t until_us = clock_now_us() + ANSWER_US, pause_us = PAUSE_MIN_US;
     DbStep step;
 
@@ -566,7 +606,7 @@ static bool empty(Db *inside, GError **error)
 }
 
 /* Whether there is something that others may have used, behind a door that opens. */
-static bool look_inside(const Fleet *self, Db *db, const Cluster *cluster, Db **ret_inside,
+static bool look_inside(Fleet *self, Db *db, const Cluster *cluster, Db **ret_inside,
                         GError **error)
 {
     DbStep made = run(db, FLEET_IS_MADE, cluster->schema, NULL, error);
@@ -578,10 +618,11 @@ static bool look_inside(const Fleet *self, Db *db, const Cluster *cluster, Db **
     return *ret_inside != NULL;
 }
 
-bool fleet_drop(const Fleet *self, const char *id, FleetLoss loss, FleetUse *ret_use,
-                GError **error)
+bool fleet_drop(Fleet *self, const char *id, FleetLoss loss, FleetUse *ret_use, GError **error)
 {
-    g_autoptr(Db) db = open_admin(self, error), inside = NULL;
+    g_auto(Visit) visit = {NULL, NULL};
+    Db *db = begin_visit(self, &visit, error);
+    g_autoptr(Db) inside = NULL;
     g_auto(Cluster) cluster = {NULL, NULL, NULL};
 
     *ret_use = (FleetUse){0, 0, 0, 0, 0, false};

@@ -4,7 +4,7 @@
  * dropped here, and the records of registries and orchestrators beside them. Every call opens connections of its own,
  * waits for them, and closes them: nothing of the daemon's store is touched or held up. A call that was cut off, here or
  * there, is repeated, and then does what is missing. Calls about one cluster wait for each other, in all daemons, for some
- * seconds (BUSY). Any thread but the main loop's. Errors beside those named: REFUSED, a right in the database is missing
+ * seconds (BUSY), and so are those told that come while several are under way. Any thread but the main loop's. Errors beside those named: REFUSED, a right in the database is missing
  * and the text has the statement that gives it; UNREACHABLE.
  */
 #pragma once
@@ -21,31 +21,31 @@ void fleet_free(Fleet *self);
 /* records of kind "cluster", "registry", "orchestrator"; a cluster's document has the field "database" too */
 
 /* By id, after one (""  from the start). Returns new, of Record; NULL: error. */
-GPtrArray *fleet_list(const Fleet *self, const char *kind, const char *after, uint32_t limit,
+GPtrArray *fleet_list(Fleet *self, const char *kind, const char *after, uint32_t limit,
                       GError **error);
 /* NOT_FOUND. Returns new. */
-Record *fleet_get(const Fleet *self, const char *kind, const char *id, GError **error);
+Record *fleet_get(Fleet *self, const char *kind, const char *id, GError **error);
 /* Not for clusters. EXISTS: "name: …". */
-bool fleet_insert(const Fleet *self, const Record *record, GError **error);
+bool fleet_insert(Fleet *self, const Record *record, GError **error);
 /* NOT_FOUND, EXISTS. */
-bool fleet_update(const Fleet *self, const Record *record, GError **error);
+bool fleet_update(Fleet *self, const Record *record, GError **error);
 /* Not for clusters. NOT_FOUND. */
-bool fleet_remove(const Fleet *self, const char *kind, const char *id, GError **error);
+bool fleet_remove(Fleet *self, const char *kind, const char *id, GError **error);
 
 /* clusters */
 
 /* Makes schema, tables and role; or goes on with what an earlier call of that name began, under its id. ret_password: of the
  * role, new, kept nowhere; wipe it with fleet_wipe. EXISTS: "name: …". Returns new. */
-Record *fleet_create(const Fleet *self, const Record *wanted, char **ret_password, GError **error);
+Record *fleet_create(Fleet *self, const Record *wanted, char **ret_password, GError **error);
 /* Gives the role another password; the one before holds no longer, sessions go on. CONFLICT: it is not ready. Returns
  * new, as fleet_create. */
-char *fleet_renew_password(const Fleet *self, const char *id, GError **error);
+char *fleet_renew_password(Fleet *self, const char *id, GError **error);
 void fleet_wipe(char *password);
 
 /* Has a daemon of a cluster answer a request of its administration API. UNREACHABLE: none of them is there, nothing was done;
  * TIMEOUT: one took it and did not answer, and may have done it; CONFLICT: the cluster is not ready, or older than this.
  * ret_answer: new. Waits some seconds. */
-bool fleet_ask(const Fleet *self, const char *id, const Inquiry *inquiry, unsigned *ret_status,
+bool fleet_ask(Fleet *self, const char *id, const Inquiry *inquiry, unsigned *ret_status,
                char **ret_answer, GError **error);
 
 /* Who uses a cluster, and what is in it. */
@@ -66,5 +66,4 @@ typedef enum {
 
 /* Drops role, schema and record. CONFLICT: more would be lost than may be, nothing was done, and ret_use says what. With
  * FLEET_LOSE_ALL its daemons are thrown out. */
-bool fleet_drop(const Fleet *self, const char *id, FleetLoss loss, FleetUse *ret_use,
-                GError **error);
+bool fleet_drop(Fleet *self, const char *id, FleetLoss loss, FleetUse *ret_use, GError **error);

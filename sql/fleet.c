@@ -5,7 +5,8 @@
 /* clang-format off */
 #define DATABASE \
     "|| jsonb_build_object('database', jsonb_build_object('name', current_database(), 'state', database_state, " \
-    "'schema', schema_name, 'role', schema_name))"
+    "'schema', schema_name, 'role', schema_name, 'connections', (SELECT count(*) FROM pg_stat_activity WHERE " \
+    "usename = schema_name)))"
 #define RECORDS(table, more) { \
     [FLEET_RECORD_LIST] = "SELECT id, name, (document " more ")::text, created_us, updated_us FROM " table \
         " WHERE id > $1 ORDER BY id LIMIT $2::bigint", \
