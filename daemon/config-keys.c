@@ -44,7 +44,7 @@ static const ConfigKey ROOT_KEYS[] = {
     { "store.backend", KEY_CHOICE, 0, 0, "sqlite", "", false, C(store_backend), BACK_ENDS, "a file of ours, or a schema in a PostgreSQL database" },
     { "store.path", KEY_PATH, 0, 0, NULL, "", false, C(store_path), NULL, "SQLite file; default /var/lib/pesitfs/store.db" },
     { "store.conninfo", KEY_TEXT, 1, 2000, NULL, "", false, C(store_conninfo), NULL, "PostgreSQL, as libpq takes it: \"host=db dbname=pesitwizard\" or postgresql://…; PG* variables say the rest" },
-    { "store.password", KEY_SECRET, 0, 0, NULL, "", false, C(store_password), NULL, "PostgreSQL: of the user; else libpq looks where it always does" },
+    { "store.password", KEY_SECRET, 0, 0, NULL, "", true, C(store_password), NULL, "PostgreSQL: of the user, from the next connection on; else libpq looks where it always does" },
     { "store.schema", KEY_TEXT, 1, 63, "cluster_local", "", false, C(store_schema), NULL, "PostgreSQL: the cluster's schema, made when missing; a-z, 0-9 and _" },
     { "store.owner", KEY_TEXT, 1, 63, NULL, "", false, C(store_owner), NULL, "PostgreSQL: our name among the daemons that share the schema" },
     { "store.wait_ms", KEY_U32, 0, 3600000, "10000", "ms", false, C(store_wait_ms), NULL, "how long what runs waits for a database that went away" },

@@ -366,6 +366,36 @@ static void watch_files(Service *self)
 }
 
 /* What is open goes on as it began; partners, virtual files, listeners and certificates count for what comes. */
+/* Of the store's user; NULL: none is configured. Returns new, for free_password. */
+static char *dup_password(const Config *config)
+{
+    size_t length = 0;
+    const char *secret =
+            config->store_password != NULL ? secret_get(config->store_password, &length) : NULL;
+
+    return secret != NULL ? g_strndup(secret, length) : NULL;
+}
+
+static void free_password(char *password)
+{
+    if (password != NULL)
+        explicit_bzero(password, strlen(password));
+    g_free(password);
+}
+
+/* The connection stays; the next one shows it. */
+static void renew_password(const Service *self, const Config *loaded)
+{
+    char *password;
+
+    if (loaded->store_backend != STORE_POSTGRES ||
+        secret_is_same(loaded->store_password, self->config->store_password))
+        return;
+    password = dup_password(loaded);
+    store_set_password(self->store, password != NULL ? password : "");
+    free_password(password);
+}
+
 static bool reload(gpointer data, GError **error)
 {
     Service *self = data;
@@ -378,6 +408,7 @@ static bool reload(gpointer data, GError **error)
         config_unref(loaded);
         return false;
     }
+    renew_password(self, loaded);
     config_unref(self->config);
     self->config = loaded;
     log_configure(loaded->log_level, loaded->log_format);
@@ -648,19 +679,14 @@ static Store *open_store(const Config *config, GError **error)
                               .schema = config->store_schema,
                               .owner = config->store_owner,
                               .wait_ms = config->store_wait_ms};
-    size_t length = 0;
-    const char *secret =
-            config->store_password != NULL ? secret_get(config->store_password, &length) : NULL;
-    char *password = secret != NULL ? g_strndup(secret, length) : NULL;
+    char *password = dup_password(config);
     Store *store;
 
     if (config->store_backend == STORE_POSTGRES)
         settings.conninfo = config->store_conninfo != NULL ? config->store_conninfo : "";
     settings.password = password;
     store = store_open(&settings, error);
-    if (password != NULL)
-        explicit_bzero(password, length);
-    g_free(password);
+    free_password(password);
     return store;
 }
 

@@ -29,8 +29,9 @@ struct Store {
     Mailbox *answers;  /* StoreRequest * with result, for the main loop */
     guint source;
     GThread *thread;
-    Mailbox *failures; /* char *: newest texts of requests nobody waits for */
-    Mailbox *changes;  /* News *, for the main loop */
+    Mailbox *passwords; /* char *: for the next connection */
+    Mailbox *failures;  /* char *: newest texts of requests nobody waits for */
+    Mailbox *changes;   /* News *, for the main loop */
     guint changes_source;
     StoreWatcher on_change;
     gpointer on_change_data;
@@ -334,6 +335,22 @@ static void withdraw(Store *self, const GArray *doubtful)
     }
 }
 
+static void free_password(gpointer password)
+{
+    explicit_bzero(password, strlen(password));
+    g_free(password);
+}
+
+static void take_password(Store *self)
+{
+    char *password;
+
+    while ((password = mailbox_take(self->passwords)) != NULL) {
+        db_set_password(self->db, password);
+        free_password(password);
+    }
+}
+
 /* Until the database is back; group: what was running when it went. When its commit happened all the same,
  * the results that it has are right and it is answered. False: the store is being closed. */
 static bool regain(Store *self, GPtrArray *group)
@@ -346,6 +363,7 @@ static bool regain(Store *self, GPtrArray *group)
     for (;;) {
         g_autoptr(GError) error = NULL;
 
+        take_password(self);
         if (db_reconnect(self->db, &committed, &error))
             break;
         if (!told)
@@ -545,6 +563,7 @@ Store *store_open(const StoreSettings *settings, GError **error)
     self->wait_us = (int64_t)settings->wait_ms * 1000;
     self->requests = mailbox_new(free_request);
     self->answers = mailbox_new(free_request);
+    self->passwords = mailbox_new(free_password);
     self->failures = mailbox_new(g_free);
     self->changes = mailbox_new(free_news);
     self->source = mailbox_attach(self->answers, NULL, on_answer, self);
@@ -553,6 +572,11 @@ Store *store_open(const StoreSettings *settings, GError **error)
     g_queue_init(&self->put_off);
     self->thread = g_thread_new("store", store_main, self);
     return self;
+}
+
+void store_set_password(Store *self, const char *password)
+{
+    (void)mailbox_post(self->passwords, g_strdup(password)); /* never closed */
 }
 
 void store_watch(Store *self, StoreWatcher on_change, gpointer data)
@@ -572,6 +596,7 @@ void store_close(Store *self)
     mailbox_close(self->answers);
     mailbox_unref(self->answers);
     mailbox_unref(self->requests);
+    mailbox_unref(self->passwords);
     mailbox_unref(self->failures);
     mailbox_unref(self->changes);
     db_close(self->db);

@@ -118,6 +118,10 @@ typedef struct {
 /* Opens (creates) the database, migrates it, starts the thread. settings: copied. INVALID: newer than this
  * program. BUSY: another daemon has it. UNREACHABLE: there is none. */
 Store *store_open(const StoreSettings *settings, GError **error);
+/* Of the database's user, shown from the next connection on; "": libpq looks where it always does. PostgreSQL only. Any
+ * thread. */
+void store_set_password(Store *self, const char *password);
+
 typedef enum {
     STORE_CHANGED, /* a row was changed by another daemon on the schema, a definition by any: table and key */
     STORE_LOST, /* the database is away; text: why */

@@ -28,7 +28,8 @@ typedef struct {
     bool (*mark_version)(Db *self, unsigned version, GError **error);
     bool (*read_marked_version)(Db *self, unsigned *ret_version, GError **error);
     char *(*make_verifier)(Db *self, const char *role, const char *password,
-                           GError **error); /* NULL: none */
+                           GError **error);               /* NULL: none */
+    void (*set_password)(Db *self, const char *password); /* NULL: none */
     bool (*reconnect)(Db *self, bool *ret_committed, GError **error);
     int (*fd)(const Db *self);
     char *(*take_notice)(Db *self);

@@ -152,6 +152,11 @@ bool db_is_lost(const Db *self)
     return self->lost;
 }
 
+void db_set_password(Db *self, const char *password)
+{
+    self->backend->set_password(self, password);
+}
+
 bool db_reconnect(Db *self, bool *ret_committed, GError **error)
 {
     return self->backend->reconnect(self, ret_committed, error);

@@ -103,6 +103,8 @@ char *db_make_verifier(Db *self, const char *role, const char *password, GError 
 
 /* True when the server has gone; only db_reconnect and db_close help. Never for SQLite. */
 bool db_is_lost(const Db *self);
+/* What db_reconnect shows instead of the password before; "": libpq looks where it always does. Not for SQLite. */
+void db_set_password(Db *self, const char *password);
 /* One attempt to connect again. ret_committed: whether the commit whose answer was lost happened. */
 bool db_reconnect(Db *self, bool *ret_committed, GError **error);
 /* Readable when notices of other connections came, or the server has gone; -1: never. */

@@ -616,6 +616,21 @@ static bool read_mark(PostgresDb *self, bool *ret_committed, GError **error)
     return true;
 }
 
+static void forget_password(PostgresDb *self)
+{
+    if (self->password != NULL)
+        explicit_bzero(self->password, strlen(self->password));
+    g_clear_pointer(&self->password, g_free);
+}
+
+static void postgres_set_password(Db *db, const char *password)
+{
+    PostgresDb *self = (PostgresDb *)db;
+
+    forget_password(self);
+    self->password = g_strdup(password); /* an empty one is none to libpq */
+}
+
 static bool postgres_reconnect(Db *db, bool *ret_committed, GError **error)
 {
     PostgresDb *self = (PostgresDb *)db;
@@ -675,9 +690,7 @@ static void postgres_close(Db *db)
         g_free(self->parameters[i]);
     g_free(self->text);
     g_free(self->conninfo);
-    if (self->password != NULL)
-        explicit_bzero(self->password, strlen(self->password));
-    g_free(self->password);
+    forget_password(self);
     g_free(self->user);
     g_free(self->role);
     g_free(self->schema);
@@ -705,6 +718,7 @@ static const DbBackend BACKEND = {
         .begin_migration = postgres_begin_migration,
         .run_script = postgres_run_script,
         .make_verifier = postgres_make_verifier,
+        .set_password = postgres_set_password,
         .reconnect = postgres_reconnect,
         .fd = postgres_fd,
         .take_notice = postgres_take_notice,

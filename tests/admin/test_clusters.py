@@ -102,10 +102,10 @@ def test_a_cluster_is_made_whole(tmp_path, database, fleet):
     made = fleet.post(CLUSTERS, {"name": "paris", "environment": "PRODUCTION", "replicas": 3, "pesitPort": 5000})
     cluster, schema = made.json, "cluster_" + made.json["id"].replace("-", "_")
     assert made.status == 201 and made.headers["Location"] == where(cluster)
-    assert cluster["database"] == {"name": "pesitwizard", "schema": schema, "role": schema, "state": "READY"}
+    assert cluster["database"] == {"name": "pesitwizard", "schema": schema, "role": schema, "state": "READY", "connections": 0}
     shown = fleet.get(where(cluster)).json
     assert shown == {key: value for key, value in cluster.items() if key != "databasePassword"}
-    assert fleet.get(CLUSTERS).json == [shown] and shown["createdAt"] and shown["deploymentState"] == "NOT_DEPLOYED"
+    assert fleet.get(CLUSTERS).json == [shown] and shown["createdAt"] and (shown["deploymentState"], shown["status"]) == ("NOT_DEPLOYED", "STOPPED")
     assert database.ask("SELECT name, environment, replicas, pesit_port FROM admin.pesitwizard_clusters") == ["paris|PRODUCTION|3|5000"]
     owners = database.ask("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = '%s'" % schema)
     assert owners == [schema] and database.ask("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = '%s'" % schema) == ["console"]
@@ -113,6 +113,8 @@ def test_a_cluster_is_made_whole(tmp_path, database, fleet):
     assert {"pesitwizard_server_configs", "partners", "virtual_files", "transfer_history"} <= set(tables)
     node = database.daemon(tmp_path / "node", cluster).start()
     assert node.control("status")["store"] == "ok"
+    running = fleet.get(where(cluster)).json
+    assert (running["status"], running["readyReplicas"], running["database"]["connections"]) == ("RUNNING", 1, 1)
     assert database.ask("SELECT owner FROM %s.transfer_history" % schema) == []
     node.stop()
     assert database.ask("SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname LIKE '%\\_console'") == ["0"]
@@ -132,6 +134,21 @@ def test_the_password_is_shown_once_and_renewed(tmp_path, database, fleet, conso
             pathlib.Path(database.folder, "log").read_bytes(), "\n".join(database.ask("SELECT document FROM admin.pesitwizard_clusters")).encode()]
     assert [secret for secret in (first, second) for text in told if secret.encode() in text] == []
     assert b"give_password" in told[3] and CONSOLE_PASSWORD not in console.log()
+
+
+def test_a_daemon_takes_its_new_password_while_it_runs(tmp_path, database, fleet):
+    cluster, secret = make(fleet, "paris"), tmp_path / "password"
+    secret.write_text(cluster["databasePassword"] + "\n", encoding="utf-8")
+    node = database.daemon(tmp_path / "node", {**cluster, "databasePassword": "file:%s" % secret}).start()
+    renewed = fleet.post(where(cluster, "/credentials")).json["databasePassword"]
+    assert node.control("status")["store"] == "ok"  # its connection goes on
+    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%(role)s'" % cluster["database"])
+    logged(node, "password authentication failed")
+    (tmp_path / "fresh").write_text(renewed + "\n", encoding="utf-8")
+    (tmp_path / "fresh").rename(secret)  # is seen by itself
+    logged(node, "store back")
+    assert node.control("status")["store"] == "ok" and renewed not in node.log()
+    node.stop()
 
 
 TRIES = """SELECT * FROM {b}.partners | SELECT * FROM {b}.transfer_history | SELECT * FROM {b}.secrets | SELECT * FROM {b}.audit_events
@@ -232,7 +249,7 @@ def test_a_drop_is_refused_until_it_is_asked_for_clearly(tmp_path, database, fle
     assert node.control("status")["store"] == "ok" and fleet.get(where(cluster)).json["database"]["state"] == "READY"
     assert fleet.ask("DELETE", where(cluster, "?confirm=paris&force=true")).status == 204
     assert fleet.get(where(cluster)).status == 404 and database.named() == ([], [], [])
-    logged(node, "is not permitted to log in")
+    logged(node, "store away")
     node.stop()
 
 
