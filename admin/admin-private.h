@@ -17,8 +17,8 @@ struct Admin {
     Events *events;
     Health *health;
     Server *server;
-    guint ping, expiry, progress; /* sources */
-    GHashTable *moved;            /* int64_t id → int64_t bytes that were told */
+    guint ping, expiry, progress, sweep; /* sources */
+    GHashTable *moved;                   /* int64_t id → int64_t bytes that were told */
     _Atomic bool stopping;
     _Atomic unsigned active; /* jobs of workers, waiting ones too */
 };
@@ -235,6 +235,8 @@ DoorAnswer *upload_commit(Upload *self);
 /* server.c */
 
 Server *server_new(Admin *admin, const AdminHost *limits, GError **error);
+/* Ends connections whose request does not come to its end in time. Any thread. */
+void server_cut_slow(Server *self);
 /* No new connection, streams end. */
 void server_stop(Server *self);
 void server_free(Server *self);

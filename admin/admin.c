@@ -13,6 +13,7 @@
 #define JOBS_MAX     1024
 #define STOP_TICK_MS 20
 #define PING_S       15
+#define SWEEP_S      2
 #define EXPIRY_S     3600
 #define PROGRESS_MS  500
 
@@ -151,6 +152,12 @@ static gboolean on_expiry(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+static gboolean on_sweep(gpointer data)
+{
+    server_cut_slow(data);
+    return G_SOURCE_CONTINUE;
+}
+
 Admin *admin_start(const AdminHost *host, GError **error)
 {
     Admin *self = g_new0(Admin, 1);
@@ -171,6 +178,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     }
     self->host.first_key = NULL;
     self->ping = g_timeout_add_seconds(PING_S, on_ping, self->events);
+    self->sweep = g_timeout_add_seconds(SWEEP_S, on_sweep, self->server);
     self->expiry = g_timeout_add_seconds(EXPIRY_S, on_expiry, self);
     self->progress = g_timeout_add(PROGRESS_MS, on_progress, self);
     transfers_forget_answers(self);
@@ -191,6 +199,7 @@ void admin_stop(Admin *self)
         return;
     atomic_store(&self->stopping, true);
     g_source_remove(self->ping);
+    g_source_remove(self->sweep);
     g_source_remove(self->expiry);
     g_source_remove(self->progress);
     events_stop(self->events);

@@ -13,9 +13,11 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define MEMORY_PER_CONNECTION (64u << 10)
 #define TIMEOUT_S             15
@@ -28,12 +30,14 @@
 #define DISCARD_MAX           (16u << 20) /* so that a client in the middle of its body hears the answer */
 #define POST_BUFFER           4096
 #define STREAM_BLOCK          4096
+#define REQUEST_US            (20 * USEC_PER_SEC) /* from the answer before it until it is read; no upload's */
 
 /* A connection, as the front told of it. */
 typedef struct {
     int fd;
     unsigned families;
     char *address, *certificate;
+    _Atomic int64_t since_us; /* monotonic: we wait for a request; 0: we do not */
 } Peer;
 
 /* What is remembered of an address or an account. */
@@ -48,6 +52,8 @@ struct Server {
     Admin *admin;
     struct MHD_Daemon *daemon;
     Mailbox *arrivals; /* Peer * */
+    pthread_mutex_t lock;
+    GHashTable *met; /* set of Peer: those that are connected */
     /* the thread's */
     GHashTable *peers;   /* fd → Peer, not yet met */
     GHashTable *callers; /* text → Caller */
@@ -59,6 +65,7 @@ typedef enum { PHASE_BEGIN, PHASE_AUTHORIZING, PHASE_BODY, PHASE_FLUSHING, PHASE
 typedef struct {
     Server *server;
     struct MHD_Connection *connection;
+    Peer *peer;
     Request *request;
     struct MHD_PostProcessor *post;
     Phase phase;
@@ -163,6 +170,41 @@ static bool is_too_fast(Exchange *self)
     return true;
 }
 
+/* whose request is waited for */
+
+static void meet(Server *self, Peer *peer)
+{
+    atomic_store(&peer->since_us, clock_now_us());
+    (void)pthread_mutex_lock(&self->lock);
+    (void)g_hash_table_add(self->met, peer); /* it is new */
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+static void forget(Server *self, Peer *peer)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    g_hash_table_remove(self->met, peer);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+void server_cut_slow(Server *self)
+{
+    int64_t limit_us = clock_now_us() - REQUEST_US;
+    GHashTableIter iterator;
+    gpointer key;
+
+    (void)pthread_mutex_lock(&self->lock); /* its socket is not closed before it is forgotten */
+    g_hash_table_iter_init(&iterator, self->met);
+    while (g_hash_table_iter_next(&iterator, &key, NULL)) {
+        const Peer *peer = key;
+        int64_t since_us = atomic_load(&peer->since_us);
+
+        if (since_us != 0 && since_us <= limit_us)
+            (void)shutdown(peer->fd, SHUT_RDWR); /* it may have gone */
+    }
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
 /* answers */
 
 static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t capacity)
@@ -240,6 +282,7 @@ static enum MHD_Result answer(Exchange *self, bool close)
     struct MHD_Response *response = respond(self);
     enum MHD_Result result;
 
+    atomic_store(&self->peer->since_us, 0);
     if (request->type != NULL && request->status != 204 && request->status != 304)
         (void)MHD_add_response_header(response, "Content-Type", request->type);
     for (guint i = 0; i + 1 < request->headers->len; i += 2)
@@ -501,16 +544,19 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     if (self == NULL) {
         const union MHD_ConnectionInfo *info =
                 MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        const Peer *peer = info != NULL ? info->socket_context : NULL;
+        Peer *peer = info != NULL ? info->socket_context : NULL;
 
         if (peer == NULL)
             return MHD_NO;
         self = exchange_new(server, connection, method, url);
         *state = self;
+        self->peer = peer;
         begin(self, peer);
         if (self->request->status != 0)
             return answer(self, has_body(self));
         self->phase = PHASE_BODY;
+        if (self->request->upload != NULL || !has_body(self))
+            atomic_store(&peer->since_us, 0);
         if (self->request->upload != NULL)
             return dispatch(self, PHASE_AUTHORIZING, work_authorize);
         return MHD_YES;
@@ -527,6 +573,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         return on_body(self, bytes, length);
     if (self->request->status != 0)
         return answer(self, self->phase != PHASE_RUNNING);
+    atomic_store(&self->peer->since_us, 0);
     return dispatch(self, PHASE_RUNNING, work_run);
 }
 
@@ -541,6 +588,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
     if (self->post != NULL)
         (void)MHD_destroy_post_processor(
                 self->post); /* unfinished forms are told by missing fields */
+    atomic_store(&self->peer->since_us, clock_now_us());
     request_free(self->request);
     g_free(self->account);
     g_free(self);
@@ -567,8 +615,10 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
     Peer *peer;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (*context != NULL)
+        if (*context != NULL) {
+            forget(self, *context);
             peer_free(*context);
+        }
         *context = NULL;
         return;
     }
@@ -577,7 +627,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (info != NULL &&
         g_hash_table_steal_extended(self->peers, GINT_TO_POINTER(info->connect_fd), &key, &value))
-        *context = value;
+        meet(self, *context = value);
 }
 
 void server_add(Server *self, int fd, unsigned families, const char *address,
@@ -624,6 +674,8 @@ Server *server_new(Admin *admin, const AdminHost *limits, GError **error)
     self->arrivals = mailbox_new(peer_free);
     self->peers = g_hash_table_new_full(NULL, NULL, NULL, peer_free);
     self->callers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail */
+    self->met = g_hash_table_new(NULL, NULL);
     self->daemon = MHD_start_daemon(
             MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
@@ -657,5 +709,7 @@ void server_free(Server *self)
     mailbox_unref(self->arrivals);
     g_hash_table_unref(self->peers);
     g_hash_table_unref(self->callers);
+    g_hash_table_unref(self->met);
+    (void)pthread_mutex_destroy(&self->lock); /* same */
     g_free(self);
 }

@@ -28,3 +28,30 @@ class Disk:
     def remove(self):
         """Also under a daemon that a failed test left: it goes when that has gone."""
         subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+
+class HeldDisk:
+    """A filesystem in a file, whose writers can be made to wait. Needs root."""
+
+    def __init__(self, folder, megabytes):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        image = self.folder.with_suffix(".image")
+        with open(image, "wb") as file:
+            file.truncate(megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, self.folder], check=True)
+        self.held = False
+
+    def hold(self):
+        subprocess.run(["fsfreeze", "--freeze", self.folder], check=True)
+        self.held = True
+
+    def release(self):
+        subprocess.run(["fsfreeze", "--unfreeze", self.folder], check=True)
+        self.held = False
+
+    def remove(self):
+        if self.held:
+            self.release()
+        subprocess.run(["umount", "--lazy", self.folder], check=True)
