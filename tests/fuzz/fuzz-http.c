@@ -27,6 +27,7 @@
 #define FIRST_KEY   "first-key-0123456789abcdef"
 #define ANSWER_MAX  (1u << 20)
 #define PATIENCE_MS 60000
+#define RUNS_MAX    10000 /* then all begins anew: the audit trail is verified by some */
 #define FILE_BYTES  4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -156,8 +157,18 @@ static int64_t heartbeat_us(gpointer data)
 /* the administration */
 
 static char folder[] = "/dev/shm/fuzz-http.XXXXXX";
+static Store *store;
+static Admin *admin;
 
-static void remove_folder(void)
+static void stop(void)
+{
+    admin_stop(admin);
+    store_close(store);
+    admin = NULL;
+    store = NULL;
+}
+
+static void remove_files(void)
 {
     static const char *const NAMES[] = {"store.db", "store.db-wal", "store.db-shm",
                                         "store.db.lock"};
@@ -167,7 +178,12 @@ static void remove_folder(void)
 
         (void)unlink(path); /* it may be missing */
     }
-    (void)rmdir(folder);
+}
+
+static void remove_folder(void)
+{
+    remove_files();
+    (void)rmdir(folder); /* what is left of it is not ours */
 }
 
 static void die(const char *domain, GLogLevelFlags level, const char *text, gpointer data)
@@ -177,7 +193,16 @@ static void die(const char *domain, GLogLevelFlags level, const char *text, gpoi
     abort();
 }
 
-static Admin *start(void)
+/* Once. */
+static void prepare(void)
+{
+    (void)g_log_set_default_handler(die, NULL);
+    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    if (mkdtemp(folder) == NULL || sodium_init() < 0 || atexit(remove_folder) != 0)
+        abort();
+}
+
+static void start(void)
 {
     static char path[sizeof folder + sizeof "/store.db"];
     g_autoptr(GError) error = NULL;
@@ -189,21 +214,16 @@ static Admin *start(void)
                       .requests_per_s = 1000000,
                       .connections = 1000,
                       .connections_per_address = 1000};
-    Admin *admin;
 
-    (void)g_log_set_default_handler(die, NULL);
-    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    if (mkdtemp(folder) == NULL || sodium_init() < 0)
-        abort();
+    remove_files();
     g_snprintf(path, sizeof path, "%s/store.db", folder); /* fits */
-    host.store = store_open(&settings, &error);
-    admin = host.store != NULL ? admin_start(&host, &error) : NULL;
+    store = store_open(&settings, &error);
+    host.store = store;
+    admin = store != NULL ? admin_start(&host, &error) : NULL;
     if (admin == NULL) {
         fprintf(stderr, "%s\n", error->message);
         abort();
     }
-    (void)atexit(remove_folder);
-    return admin;
 }
 
 /* one connection */
@@ -231,8 +251,10 @@ static size_t read_answer(int fd, char *answer)
         struct pollfd waiting = {.fd = fd, .events = POLLIN};
         ssize_t count;
 
-        if (poll(&waiting, 1, PATIENCE_MS) <= 0)
-            abort(); /* it hangs */
+        if (poll(&waiting, 1, PATIENCE_MS) <= 0) {
+            fprintf(stderr, "it hangs after: %.*s\n", (int)length, answer);
+            abort();
+        }
         count = recv(fd, answer + length, ANSWER_MAX - length, 0);
         if (count <= 0)
             break;
@@ -285,15 +307,18 @@ static void check(const char *answer, size_t length, bool has_body)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-    static Admin *admin;
     static char answer[ANSWER_MAX + 1];
     static unsigned count;
     char address[INET_ADDRSTRLEN];
     size_t got;
     int fds[2];
 
-    if (admin == NULL)
-        admin = start();
+    if (count == 0)
+        prepare();
+    if (count % RUNS_MAX == 0) {
+        stop();
+        start();
+    }
     count++; /* an address each: nobody is locked out for long */
     g_snprintf(address, sizeof address, "10.%u.%u.%u", count >> 16 & 255, count >> 8 & 255,
                count & 255); /* fits */
