@@ -39,6 +39,7 @@ class Bench:
     def __init__(self, folder, quick, pairs):
         self.folder, self.quick, self.pairs = folder, quick, pairs
         self.large = 16 * MIB if quick else GIB
+        self.upload_bytes = 16 * MIB if quick else 10 * GIB
         self.small_count = 200 if quick else 10_000
         self.history_rows = 20_000 if quick else 10_000_000
         self.sources, self.notes, self.count = {}, [], 0
@@ -278,6 +279,50 @@ def sync_file(path):
     os.close(fd)
 
 
+# the client's interface
+
+OFFER = '''partners = ( { name = "BANK1"; identifier = "BANK1"; password_received = "secret";
+  files = ( { pattern = "dispo/*"; mode = "offer"; } ); } );'''
+
+
+def curl(source, port, *options):
+    """Seconds of the whole of curl, that sends a form with the file."""
+    start = time.monotonic()
+    done = subprocess.run(["curl", "-sS", "--fail-with-body", "-o", "-", *options, "-F", "file=@%s" % source,
+                           "http://127.0.0.1:%d/api/v1/transfers/send?partner=BANK1&path=dispo/large" % port],
+                          check=False, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return time.monotonic() - start
+
+
+def upload(bench):
+    """Until the file and its row are durable in the spool."""
+    source = bench.source(bench.upload_bytes)
+    with bench.fresh() as folder:
+        node = Bare(folder / "node", "COMPANY", ADMIN + OFFER).start()
+        try:
+            before = peak_mib(node.process)
+            bench.warm()
+            seconds = curl(source, admin.Api(node).port, "-H", "X-API-Key: " + admin.FIRST_KEY)
+            bench.note("pesitd: peak %.1f MiB before, %.1f MiB after %.3g GiB" % (
+                before, peak_mib(node.process), bench.upload_bytes / GIB))
+            stored, = (node.folder / "spool/transfers").iterdir()
+            assert subprocess.run(["cmp", "-s", source, stored], check=False).returncode == 0, "it differs"
+        finally:
+            node.stop()
+    return bench.upload_bytes / seconds / MB
+
+
+def upload_bare(bench):
+    source = bench.source(bench.upload_bytes)
+    with bench.fresh() as folder:
+        bench.warm()
+        with subprocess.Popen([BUILD / "tests/bench/bare-upload", folder], stdout=subprocess.PIPE, text=True) as server:
+            seconds = curl(source, int(server.stdout.readline()))
+        assert server.returncode == 0
+    return bench.upload_bytes / seconds / MB
+
+
 # the history
 
 ADMIN = 'admin: { listeners = ( { port = 0; } ); first_key = "%s"; requests_per_s = 1000000; };' % admin.FIRST_KEY
@@ -440,6 +485,7 @@ CASES = [
     Case("cp-latency", "ms", None, latency, latency_bare, more_is_better=False, runs=3),
     Case("sync-32k", "MB/s", 0.8, move_with_points, sync_bare, runs=3),
     Case("api-load", "MB/s", 0.9, move_watched, move_alone),
+    Case("upload", "MB/s", 0.8, upload, upload_bare, runs=3),
     Case("memory", "MiB", None, memory, runs=1),
     Case("history-sqlite", "ms", None, history_sqlite, runs=1),
     Case("history-postgres", "ms", None, history_postgres, runs=1),
