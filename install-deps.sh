@@ -7,7 +7,7 @@
 set -euo pipefail
 
 packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev libsqlite3-dev libpq-dev libconfig-dev
-          libfuse3-dev fuse3 libjansson-dev libmicrohttpd-dev libsodium-dev openssl tzdata)
+          libfuse3-dev fuse3 libjansson-dev libmicrohttpd-dev libsodium-dev libsystemd-dev openssl tzdata)
 [ "${1:-}" != --postgres ] || packages+=(postgresql)
 [ "${1:-}" != --packages ] || packages+=(build-essential debhelper)
 [ "${1:-}" != --image ] || packages+=(buildah mmdebstrap podman postgresql python3-pytest runc)

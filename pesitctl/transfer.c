@@ -28,7 +28,7 @@ static int wait_for(Options *options, int64_t id, GError **error)
     for (;;) {
         int64_t left_ms = (until_us - g_get_monotonic_time()) / 1000;
         g_autoptr(ClientTransfer) transfer =
-                client_wait(options->client, id, (unsigned)CLAMP(left_ms, 1, POLL_MS), NULL, error);
+                client_wait(options->client, id, (unsigned)CLAMP(left_ms, 1, POLL_MS), error);
 
         if (transfer == NULL) {
             print_progress(NULL);
@@ -233,7 +233,7 @@ int run_fetch(const Verb *verb, Options *options, char **arguments, GError **err
 
     (void)verb;
     transfer = client_fetch(options->client, arguments[0], arguments[1],
-                            (unsigned)options->wait_s * 1000, NULL, &from, error);
+                            (unsigned)options->wait_s * 1000, &from, error);
     if (transfer == NULL)
         return EXIT_LOCAL;
     if (from < 0) {

@@ -81,8 +81,8 @@ static struct fuse_session *open_session(Mount *mount, const Arguments *argument
     return session;
 }
 
-/* Somebody must listen, or the mount would show nothing and say nothing. A plain socket: GDBus starts threads,
- * which would not survive fuse_daemonize. */
+/* Somebody must listen, or the mount would show nothing and say nothing. A plain socket: a client starts a
+ * thread, which would not survive fuse_daemonize. */
 static bool reach_daemon(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a method of the local door answers to a caller inside the daemon. Plain value; any thread. */
+/* What a method of the local door answers. Plain value; any thread. */
 #pragma once
 
 #include <glib.h>

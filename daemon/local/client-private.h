@@ -5,9 +5,8 @@
  */
 #pragma once
 
+#include "daemon/local/answer.h"
 #include "daemon/local/client.h"
-
-#include <gio/gunixfdlist.h>
 
 #define CLIENT_GRACE_MS 5000 /* beyond the time that the daemon itself was given */
 
@@ -16,16 +15,19 @@ typedef struct {
     bool once; /* not to be said twice: its effect cannot be known when the answer is lost */
 } ClientMethod;
 
-/* Calls and blocks; waits for the daemon when it is not there. parameters: floating. ret_fds: NULL when none can
- * come. Returns new. */
-GVariant *client_call(Client *self, ClientMethod method, GVariant *parameters, unsigned timeout_ms,
-                      GCancellable *cancellable, GUnixFDList **ret_fds, GError **error);
+/* Calls and blocks; waits for the daemon when it is not there. parameters: floating, or NULL for none.
+ * Returns new, without error; NULL: error says why. */
+DoorAnswer *client_call(Client *self, ClientMethod method, GVariant *parameters,
+                        unsigned timeout_ms, GError **error);
 
-/* The parameters of a call that takes long, when it is said (again): remaining_ms is for the daemon. Floating. */
+/* The parameters of a call that takes long, when it is said (again): remaining_ms is for the daemon. Floating.
+ * Under the client's lock: it must not call. */
 typedef GVariant *(*ClientParameters)(const ClientPending *pending, unsigned remaining_ms);
-/* Its answer, or an error; both borrowed. In the client's thread. */
-typedef void (*ClientAnswer)(ClientPending *pending, GVariant *result, GUnixFDList *fds,
-                             const GError *error);
+/* Its answer, which may be an error; borrowed, but for the descriptors that it takes. In the client's thread. */
+typedef void (*ClientAnswer)(ClientPending *pending, DoorAnswer *answer);
+
+/* A question on its way: under the client's lock. */
+typedef struct ClientQuestion ClientQuestion;
 
 struct ClientPending {
     ClientMethod method;
@@ -35,13 +37,11 @@ struct ClientPending {
     char *partner, *path;
     ClientDone done;
     gpointer data;
-    bool cancelled; /* under the client's lock */
     Client *client;
-    /* of the client's thread alone */
+    /* under the client's lock */
     int64_t deadline_us;
-    GCancellable *call; /* while the daemon has it */
-    GSource *timer;
-    bool late; /* its deadline has passed */
+    bool cancelled;
+    ClientQuestion *question; /* while the daemon has it */
 };
 
 /* pending: taken. Its answer comes once. */

@@ -7,20 +7,27 @@
 #include "base/error.h"
 #include "daemon/local/description.h"
 
+/* Returns new; NULL: error says why. */
+static GVariant *take_result(DoorAnswer *answer)
+{
+    g_autoptr(DoorAnswer) owned = answer;
+
+    return owned != NULL ? g_steal_pointer(&owned->value) : NULL;
+}
+
 static GVariant *call(Client *self, const char *name, GVariant *parameters, unsigned timeout_ms,
                       GError **error)
 {
-    return client_call(self, (ClientMethod){name, false}, parameters, timeout_ms, NULL, NULL,
-                       error);
+    return take_result(
+            client_call(self, (ClientMethod){name, false}, parameters, timeout_ms, error));
 }
 
 static bool call_done(Client *self, ClientMethod method, GVariant *parameters, unsigned timeout_ms,
                       GError **error)
 {
-    g_autoptr(GVariant) result =
-            client_call(self, method, parameters, timeout_ms, NULL, NULL, error);
+    g_autoptr(DoorAnswer) answer = client_call(self, method, parameters, timeout_ms, error);
 
-    return result != NULL;
+    return answer != NULL;
 }
 
 /* values */
@@ -187,33 +194,38 @@ GPtrArray *client_load_tree(Client *self, unsigned timeout_ms, uint64_t *ret_gen
     return partners;
 }
 
-/* The descriptor that a handle of a result names. */
-static int take_fd(GUnixFDList *fds, int index, GError **error)
+/* The descriptor of an answer, the caller's; -1: error says why. */
+static int take_fd(DoorAnswer *answer, GError **error)
 {
-    GError *failure = NULL;
-    int fd = fds != NULL ? g_unix_fd_list_get(fds, index, &failure) : -1;
+    int fd = answer->fd_count > 0 ? answer->fds[0] : -1;
 
-    if (fd < 0) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "the daemon passed no descriptor%s%s",
-                    failure != NULL ? ": " : "", failure != NULL ? failure->message : "");
-        g_clear_error(&failure);
-    }
+    answer->fds[0] = -1;
+    if (fd < 0)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "the daemon passed no descriptor");
     return fd;
+}
+
+/* The one descriptor that a method answers. */
+static int call_for_fd(Client *self, const char *name, GVariant *parameters, unsigned timeout_ms,
+                       GError **error)
+{
+    g_autoptr(DoorAnswer) answer =
+            client_call(self, (ClientMethod){name, false}, parameters, timeout_ms, error);
+
+    return answer != NULL ? take_fd(answer, error) : -1;
 }
 
 int client_stage(Client *self, const char *partner, const char *path, bool scratch,
                  unsigned timeout_ms, int64_t *ret_staging_id, GError **error)
 {
-    g_autoptr(GUnixFDList) fds = NULL;
-    g_autoptr(GVariant) result = client_call(self, (ClientMethod){"Stage", false},
-                                             g_variant_new("(ssb)", partner, path, scratch),
-                                             timeout_ms, NULL, &fds, error);
-    gint32 handle = 0;
+    g_autoptr(DoorAnswer) answer =
+            client_call(self, (ClientMethod){"Stage", false},
+                        g_variant_new("(ssb)", partner, path, scratch), timeout_ms, error);
 
-    if (result == NULL)
+    if (answer == NULL)
         return -1;
-    g_variant_get(result, "(xh)", ret_staging_id, &handle);
-    return take_fd(fds, handle, error);
+    g_variant_get_child(answer->value, 0, "x", ret_staging_id);
+    return take_fd(answer, error);
 }
 
 ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner,
@@ -226,10 +238,10 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
     g_variant_dict_insert(&attributes, "mode", "u", mode);
     g_variant_dict_insert(&attributes, "mtime_us", "x", mtime_us);
     g_variant_dict_insert(&attributes, "noreplace", "b", noreplace);
-    return take_first(client_call(self, (ClientMethod){"Commit", true},
-                                  g_variant_new("(xss@a{sv})", staging_id, partner, path,
-                                                g_variant_dict_end(&attributes)),
-                                  timeout_ms, NULL, NULL, error),
+    return take_first(take_result(client_call(self, (ClientMethod){"Commit", true},
+                                              g_variant_new("(xss@a{sv})", staging_id, partner,
+                                                            path, g_variant_dict_end(&attributes)),
+                                              timeout_ms, error)),
                       error);
 }
 
@@ -239,12 +251,10 @@ bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GErro
                      timeout_ms, error);
 }
 
-ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancellable *cancellable,
-                            GError **error)
+ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GError **error)
 {
-    return take_first(client_call(self, (ClientMethod){"Wait", false},
-                                  g_variant_new("(xu)", id, wait_ms), wait_ms + CLIENT_GRACE_MS,
-                                  cancellable, NULL, error),
+    return take_first(call(self, "Wait", g_variant_new("(xu)", id, wait_ms),
+                           wait_ms + CLIENT_GRACE_MS, error),
                       error);
 }
 
@@ -272,26 +282,28 @@ GPtrArray *client_list(Client *self, const char *partner, const char *folder, co
 
 int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error)
 {
-    g_autoptr(GUnixFDList) fds = NULL;
-    g_autoptr(GVariant) result =
-            client_call(self, (ClientMethod){"Open", false}, g_variant_new("(x)", id), timeout_ms,
-                        NULL, &fds, error);
+    return call_for_fd(self, "Open", g_variant_new("(x)", id), timeout_ms, error);
+}
 
-    return result != NULL ? take_fd(fds, 0, error) : -1;
+/* answer: borrowed, but for its descriptor. ret_fd: -1 without one. */
+static ClientTransfer *take_fetched(DoorAnswer *answer, int *ret_fd, GError **error)
+{
+    if (answer->fd_count > 0) {
+        *ret_fd = answer->fds[0];
+        answer->fds[0] = -1;
+    }
+    return take_first(g_steal_pointer(&answer->value), error);
 }
 
 ClientTransfer *client_fetch(Client *self, const char *partner, const char *path, unsigned wait_ms,
-                             GCancellable *cancellable, int *ret_fd, GError **error)
+                             int *ret_fd, GError **error)
 {
-    g_autoptr(GUnixFDList) fds = NULL;
-    GVariant *result = client_call(self, (ClientMethod){"Fetch", false},
-                                   g_variant_new("(ssu)", partner, path, wait_ms),
-                                   wait_ms + CLIENT_GRACE_MS, cancellable, &fds, error);
+    g_autoptr(DoorAnswer) answer = client_call(self, (ClientMethod){"Fetch", false},
+                                               g_variant_new("(ssu)", partner, path, wait_ms),
+                                               wait_ms + CLIENT_GRACE_MS, error);
 
     *ret_fd = -1;
-    if (result != NULL && fds != NULL && g_unix_fd_list_get_length(fds) > 0)
-        *ret_fd = g_unix_fd_list_get(fds, 0, NULL);
-    return take_first(result, error);
+    return answer != NULL ? take_fetched(answer, ret_fd, error) : NULL;
 }
 
 bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
@@ -423,25 +435,20 @@ bool client_reseal(Client *self, unsigned timeout_ms, uint32_t *ret_changed, GEr
 
 int client_back_up(Client *self, unsigned timeout_ms, GError **error)
 {
-    g_autoptr(GUnixFDList) fds = NULL;
-    g_autoptr(GVariant) result =
-            client_call(self, (ClientMethod){"Backup", false}, NULL, timeout_ms, NULL, &fds, error);
-
-    return result != NULL ? take_fd(fds, 0, error) : -1;
+    return call_for_fd(self, "Backup", NULL, timeout_ms, error);
 }
 
 /* calls that take long */
 
-static void answer_waiting(ClientPending *pending, GVariant *result, GUnixFDList *fds,
-                           const GError *error)
+static void answer_waiting(ClientPending *pending, DoorAnswer *answer)
 {
-    g_autoptr(GError) failure = error != NULL ? g_error_copy(error) : NULL;
-    ClientTransfer *transfer = result != NULL ? take_first(g_variant_ref(result), &failure) : NULL;
+    g_autoptr(GError) error = g_steal_pointer(&answer->error);
+    ClientTransfer *transfer = NULL;
     int fd = -1;
 
-    if (transfer != NULL && fds != NULL && g_unix_fd_list_get_length(fds) > 0)
-        fd = g_unix_fd_list_get(fds, 0, NULL);
-    pending->done(transfer, fd, failure, pending->data);
+    if (error == NULL)
+        transfer = take_fetched(answer, &fd, &error);
+    pending->done(transfer, fd, error, pending->data);
 }
 
 static GVariant *wait_parameters(const ClientPending *pending, unsigned remaining_ms)

@@ -10,7 +10,6 @@
 
 #include "daemon/local/description.h"
 
-#include <gio/gio.h>
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,7 +50,7 @@ void client_set_on_change(Client *self,
                           void (*on_change)(const char *partner, const char *path, gpointer data),
                           gpointer data);
 
-/* All calls: timeout_ms for this call; cancellable may be NULL. */
+/* All calls: timeout_ms for this call. */
 
 /* Returns new array of ClientPartner. */
 GPtrArray *client_load_tree(Client *self, unsigned timeout_ms, uint64_t *ret_generation,
@@ -63,8 +62,7 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
                               const char *path, uint32_t mode, int64_t mtime_us, bool noreplace,
                               unsigned timeout_ms, GError **error);
 bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error);
-ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GCancellable *cancellable,
-                            GError **error);
+ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GError **error);
 ClientTransfer *client_find(Client *self, const char *partner, const char *path,
                             unsigned timeout_ms, GError **error);
 /* The newest of a path, also a fetch that failed. */
@@ -83,7 +81,7 @@ GPtrArray *client_list(Client *self, const char *partner, const char *folder, co
 int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error);
 /* ret_fd: -1 unless the transfer is done. Returns the transfer, done, failed or still going. */
 ClientTransfer *client_fetch(Client *self, const char *partner, const char *path, unsigned wait_ms,
-                             GCancellable *cancellable, int *ret_fd, GError **error);
+                             int *ret_fd, GError **error);
 bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
                    GError **error);
 bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t *mtime_us,

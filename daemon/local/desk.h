@@ -8,8 +8,6 @@
 #include "daemon/local/door.h"
 #include "daemon/transfer/queue.h"
 
-#include <gio/gio.h>
-
 typedef struct Desk Desk;
 
 /* What the desk asks of the service. */

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Unix socket's other end, over GDBus peer to peer without a bus. Who may connect is decided by the
- * socket's permission bits; the kernel says who called. Main loop only.
+ * The Unix socket's other end, over sd-bus peer to peer without a bus. Who may connect is decided by the socket's
+ * permission bits; the kernel says who called, whatever the caller says of itself. Main loop only.
  */
 #include "daemon/local/door.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/local/bus-source.h"
 #include "daemon/local/interface.h"
-#include "daemon/local/lobby.h"
+#include "daemon/local/marshal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gunixfdlist.h>
-#include <gio/gunixsocketaddress.h>
+#include <gio/gio.h>
+#include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,53 +25,98 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG           128
-#define PEERS_OF_USER_MAX 512
+#define BACKLOG       256
+#define PEERS_MAX     1024
+#define PEERS_OF_USER 512
+#define GUESTS_MAX    128 /* who have not said who they are */
+#define GUESTS_OF_USER                                                                             \
+    32 /* the oldest makes room for the next: who says nothing keeps nobody out */
+#define PATIENCE_MS    3000    /* with each of them */
+#define UNREAD_MAX     100000  /* messages that a peer does not read: it hangs */
+#define LAST_WORDS_US  1000000 /* what was answered before a stop still leaves */
+#define PAUSE_MS       100     /* without descriptors */
+#define USEC_IN_MS     1000
+#define INTROSPECTABLE "org.freedesktop.DBus.Introspectable"
 
 struct DoorPeer {
     Door *door;
-    GDBusConnection *connection;
-    gulong closed_handler;
+    sd_bus *bus; /* NULL: the daemon itself */
+    GSource *source;
+    guint patience; /* source that ends it, 0: he has said who he is */
     unsigned uid;
 };
 
 struct DoorCall {
     DoorPeer *peer;
-    GDBusMethodInvocation *invocation; /* NULL: from inside */
+    sd_bus_message *message; /* NULL: from inside */
     unsigned uid;
-    GVariant *parameters; /* from inside: kept as long as the call */
-    Reply *reply;
+    GVariant *parameters;
+    Reply *reply; /* from inside */
 };
+
+/* A method with the type of its parameters. */
+typedef struct {
+    const DoorMethod *row;
+    char *type;
+} Entrance;
 
 struct Door {
     char *path;
-    GSocketService *service;
-    Lobby *lobby;
-    GDBusNodeInfo *info;
-    const DoorMethod *methods;
+    int socket;
+    GSource *listening;    /* or the pause that it makes */
+    GHashTable *entrances; /* of Entrance, by name */
     gpointer data;
     void (*on_peer_closed)(DoorPeer *peer, gpointer data);
     GPtrArray *peers; /* DoorPeer * */
     DoorPeer inside;  /* the daemon itself */
-    bool bound;
+    bool closing;
 };
+
+static void listen_on(Door *self);
+
+static void entrance_free(gpointer data)
+{
+    Entrance *entrance = data;
+
+    g_free(entrance->type);
+    g_free(entrance);
+}
+
+static void source_end(GSource **source)
+{
+    if (*source == NULL)
+        return;
+    g_source_destroy(*source);
+    g_clear_pointer(source, g_source_unref);
+}
 
 static void peer_free(gpointer data)
 {
     DoorPeer *peer = data;
 
-    g_signal_handler_disconnect(peer->connection, peer->closed_handler);
-    g_object_unref(peer->connection);
+    source_end(&peer->source);
+    if (peer->patience != 0)
+        g_source_remove(peer->patience);
+    sd_bus_close_unref(peer->bus);
     g_free(peer);
 }
 
-/* Who is let in may use the daemon; only root and its own user may administer it. */
-static void run(const DoorMethod *row, DoorCall *call, GVariant *parameters, gpointer data)
+static void call_free(DoorCall *call)
+{
+    sd_bus_message_unref(call->message);
+    if (call->reply != NULL)
+        reply_unref(call->reply);
+    g_variant_unref(call->parameters);
+    g_free(call);
+}
+
+/* Who is let in may use the daemon; only root and its own user may administer it. call: taken. */
+static void run(const DoorMethod *row, DoorCall *call, gpointer data)
 {
     g_autoptr(GError) error = NULL;
 
     if (!row->trusted || call->uid == 0 || call->uid == (unsigned)geteuid()) {
-        row->handler(call, parameters, data);
+        row->handler(call, call->parameters, data);
         return;
     }
     error = g_error_new(BASE_ERROR, BASE_ERROR_REFUSED,
@@ -76,95 +124,209 @@ static void run(const DoorMethod *row, DoorCall *call, GVariant *parameters, gpo
     door_call_fail(call, error);
 }
 
-static void on_method(GDBusConnection *connection, const char *sender, const char *path,
-                      const char *interface, const char *method, GVariant *parameters,
-                      GDBusMethodInvocation *invocation, gpointer data)
+static int introspect(sd_bus_message *message)
 {
-    DoorPeer *peer = data;
-
-    (void)connection, (void)sender, (void)path, (void)interface;
-    for (const DoorMethod *row = peer->door->methods; row->method != NULL; row++) {
-        DoorCall *call;
-
-        if (strcmp(row->method, method) != 0)
-            continue;
-        call = g_new0(DoorCall, 1);
-        call->peer = peer;
-        call->uid = peer->uid;
-        call->invocation = invocation;
-        run(row, call, parameters, peer->door->data);
-        return;
-    }
-    g_dbus_method_invocation_return_error(invocation, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD,
-                                          "no method '%s'", method);
+    return sd_bus_reply_method_return(message, "s", LOCAL_INTERFACE[0]);
 }
 
-static void on_closed(GDBusConnection *connection, gboolean vanished, GError *error, gpointer data)
+static int on_message(sd_bus_message *message, void *data, sd_bus_error *ret_error)
+{
+    DoorPeer *peer = data;
+    Door *door = peer->door;
+    const char *name = sd_bus_message_get_member(message);
+    const Entrance *entrance = name != NULL ? g_hash_table_lookup(door->entrances, name) : NULL;
+    g_autoptr(DoorAnswer) parameters = NULL;
+    DoorCall *call;
+
+    if (sd_bus_message_is_method_call(message, INTROSPECTABLE, "Introspect") > 0)
+        return introspect(message);
+    if (door->closing)
+        return 1; /* no answer */
+    if (sd_bus_message_is_method_call(message, DOOR_INTERFACE, NULL) <= 0)
+        return 0;
+    if (entrance == NULL)
+        return sd_bus_error_setf(ret_error, SD_BUS_ERROR_UNKNOWN_METHOD, "no method '%s'", name);
+    parameters = marshal_read(message);
+    if (parameters->error != NULL ||
+        !g_variant_is_of_type(parameters->value, G_VARIANT_TYPE(entrance->type)))
+        return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS, "%s takes %s, not (%s)",
+                                 name, entrance->type, sd_bus_message_get_signature(message, true));
+    call = g_new0(DoorCall, 1);
+    call->peer = peer;
+    call->uid = peer->uid;
+    call->message = sd_bus_message_ref(message);
+    call->parameters = g_steal_pointer(&parameters->value);
+    run(entrance->row, call, door->data);
+    return 1;
+}
+
+static void on_closed(gpointer data)
 {
     DoorPeer *peer = data;
     Door *door = peer->door;
 
-    (void)connection, (void)vanished, (void)error;
     door->on_peer_closed(peer, door->data);
-    g_ptr_array_remove_fast(door->peers, peer);
+    g_ptr_array_remove(door->peers, peer); /* the oldest stay first */
 }
 
-/* What the kernel noted when it connected, not what it said. */
-static bool find_caller(GSocketConnection *stream, unsigned *ret_uid)
+/* What the kernel noted when it connected. */
+static bool find_caller(int fd, unsigned *ret_uid)
 {
-    GSocket *door = g_socket_connection_get_socket(stream);
     struct ucred caller;
     socklen_t length = sizeof caller;
 
-    if (getsockopt(g_socket_get_fd(door), SOL_SOCKET, SO_PEERCRED, &caller, &length) != 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &caller, &length) != 0)
         return false;
     *ret_uid = caller.uid;
     return true;
 }
 
-static unsigned count_peers(const Door *self, unsigned uid)
+/* fd: taken. Negative errno. */
+static int start_bus(DoorPeer *peer, int fd)
 {
-    unsigned count = 0;
+    sd_id128_t id;
+    int failure = sd_bus_new(&peer->bus);
 
-    for (guint i = 0; i < self->peers->len; i++)
-        count += ((const DoorPeer *)g_ptr_array_index(self->peers, i))->uid == uid ? 1 : 0;
-    return count;
+    if (failure >= 0)
+        failure = sd_bus_set_fd(peer->bus, fd, fd);
+    if (failure < 0) {
+        (void)close(fd);
+        return failure;
+    }
+    failure = sd_id128_randomize(&id);
+    if (failure >= 0)
+        failure = sd_bus_set_server(peer->bus, true, id);
+    if (failure >= 0) /* between two containers nobody can prove who it is; the kernel was asked */
+        failure = sd_bus_set_anonymous(peer->bus, true);
+    if (failure >= 0)
+        failure = sd_bus_negotiate_fds(peer->bus, true);
+    if (failure >= 0)
+        failure = sd_bus_add_object(peer->bus, NULL, DOOR_OBJECT, on_message, peer);
+    return failure >= 0 ? sd_bus_start(peer->bus) : failure;
 }
 
-static gboolean on_connection(GSocketService *service, GSocketConnection *stream, GObject *source,
-                              gpointer data)
+static void refuse(const char *reason)
 {
-    const Door *self = data;
-    const char *refusal = NULL;
+    log_event(LOG_DOOR_REFUSED, "REASON", reason, NULL);
+}
+
+/* Its source sees that it has ended. */
+static void send_away(DoorPeer *peer)
+{
+    sd_bus_close(peer->bus);
+}
+
+static bool is_guest(const DoorPeer *peer)
+{
+    return sd_bus_is_ready(peer->bus) <= 0;
+}
+
+static gboolean on_patience_over(gpointer data)
+{
+    DoorPeer *peer = data;
+
+    peer->patience = 0;
+    if (is_guest(peer))
+        send_away(peer);
+    return G_SOURCE_REMOVE;
+}
+
+/* NULL, or why there is no room for one more of a user. */
+static const char *make_room(Door *self, unsigned uid)
+{
+    unsigned of_user = 0, guests = 0, guests_of_user = 0;
+    DoorPeer *oldest = NULL;
+
+    for (guint i = 0; i < self->peers->len; i++) {
+        DoorPeer *peer = g_ptr_array_index(self->peers, i);
+        bool guest = is_guest(peer), open = sd_bus_is_open(peer->bus) > 0;
+
+        of_user += peer->uid == uid && open;
+        guests += guest && open;
+        if (!guest || !open || peer->uid != uid)
+            continue;
+        guests_of_user++;
+        oldest = oldest != NULL ? oldest : peer;
+    }
+    if (self->peers->len >= PEERS_MAX)
+        return "too many connections";
+    if (of_user >= PEERS_OF_USER)
+        return "too many connections of one user";
+    if (guests_of_user >= GUESTS_OF_USER)
+        send_away(oldest);
+    else if (guests >= GUESTS_MAX)
+        return "too many callers that have not said who they are";
+    return NULL;
+}
+
+/* fd: taken. */
+static void welcome(Door *self, int fd)
+{
     unsigned uid = 0;
+    const char *refusal =
+            find_caller(fd, &uid) ? make_room(self, uid) : "the peer shows no credentials";
+    DoorPeer *peer;
+    int failure;
 
-    (void)service, (void)source;
-    if (!find_caller(stream, &uid))
-        refusal = "the peer shows no credentials";
-    else if (count_peers(self, uid) >= PEERS_OF_USER_MAX)
-        refusal = "too many connections of one user";
-    else
-        refusal = lobby_admit(self->lobby, stream, uid);
-    if (refusal != NULL)
-        log_event(LOG_DOOR_REFUSED, "REASON", refusal, NULL);
-    return TRUE;
+    if (refusal != NULL) {
+        refuse(refusal);
+        (void)close(fd);
+        return;
+    }
+    peer = g_new0(DoorPeer, 1);
+    peer->door = self;
+    peer->uid = uid;
+    failure = start_bus(peer, fd);
+    if (failure < 0) {
+        refuse(g_strerror(-failure));
+        peer_free(peer);
+        return;
+    }
+    peer->source = bus_source_new(peer->bus, on_closed, peer);
+    peer->patience = g_timeout_add(PATIENCE_MS, on_patience_over, peer);
+    g_ptr_array_add(self->peers, peer);
 }
 
-static void on_greeted(GDBusConnection *connection, unsigned uid, gpointer data)
+static gboolean on_pause_over(gpointer data)
 {
-    static const GDBusInterfaceVTable TABLE = {.method_call = on_method};
     Door *self = data;
-    DoorPeer *peer = g_new0(DoorPeer, 1);
 
-    peer->door = self;
-    peer->connection = g_object_ref(connection);
-    peer->uid = uid;
-    peer->closed_handler = g_signal_connect(connection, "closed", G_CALLBACK(on_closed), peer);
-    g_ptr_array_add(self->peers, peer);
-    /* cannot fail: the path is free on a new connection */
-    (void)g_dbus_connection_register_object(connection, DOOR_OBJECT, self->info->interfaces[0],
-                                            &TABLE, peer, NULL, NULL);
-    g_dbus_connection_start_message_processing(connection);
+    g_clear_pointer(&self->listening, g_source_unref);
+    listen_on(self);
+    return G_SOURCE_REMOVE;
+}
+
+/* Without descriptors, connections would be announced again and again. */
+static void pause_listening(Door *self)
+{
+    source_end(&self->listening);
+    self->listening = g_timeout_source_new(PAUSE_MS);
+    g_source_set_callback(self->listening, on_pause_over, self, NULL);
+    g_source_attach(self->listening, NULL);
+}
+
+static gboolean on_connection(gint socket, GIOCondition condition, gpointer data)
+{
+    Door *self = data;
+    int fd = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)condition;
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+        return G_SOURCE_CONTINUE;
+    if (fd < 0) {
+        refuse(g_strerror(errno));
+        pause_listening(self);
+        return G_SOURCE_REMOVE;
+    }
+    welcome(self, fd);
+    return G_SOURCE_CONTINUE;
+}
+
+static void listen_on(Door *self)
+{
+    self->listening = g_unix_fd_source_new(self->socket, G_IO_IN);
+    g_source_set_callback(self->listening, G_SOURCE_FUNC(on_connection), self, NULL);
+    g_source_attach(self->listening, NULL);
 }
 
 /* A socket left by a daemon that was killed is removed; one that answers belongs to somebody. */
@@ -203,33 +365,72 @@ static bool clear_path(const char *path, GError **error)
     return false;
 }
 
+static bool bind_at(int fd, const char *path, unsigned mode, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    mode_t before = umask(0177); /* nobody else between bind and chmod */
+    int failure;
+
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    failure = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ? errno : 0;
+    (void)umask(before);
+    if (failure != 0) {
+        error_set_errno(error, failure, "paths.socket: bind '%s'", path);
+        return false;
+    }
+    if (listen(fd, BACKLOG) == 0 && chmod(path, (mode_t)mode) == 0)
+        return true;
+    error_set_errno(error, errno, "paths.socket: open '%s'", path);
+    return false;
+}
+
 static bool listen_at(Door *self, unsigned mode, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(self->path);
-    g_autoptr(GSocketAddress) address = g_unix_socket_address_new(self->path);
-    mode_t before;
-    bool listens;
 
     if (g_mkdir_with_parents(folder, 0755) != 0) {
         error_set_errno(error, errno, "make the folder '%s'", folder);
         return false;
     }
-    before = umask(0177); /* nobody else between bind and chmod */
-    listens = g_socket_listener_add_address(G_SOCKET_LISTENER(self->service), address,
-                                            G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL,
-                                            NULL, error);
-    (void)umask(before);
-    if (!listens) {
-        g_prefix_error(error, "paths.socket: ");
+    self->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->socket < 0) {
+        error_set_errno(error, errno, "open a socket");
         return false;
     }
-    self->bound = true;
-    if (chmod(self->path, (mode_t)mode) != 0) {
-        error_set_errno(error, errno, "chmod '%s'", self->path);
+    if (!bind_at(self->socket, self->path, mode, error))
         return false;
+    listen_on(self);
+    return true;
+}
+
+/* The type of a method's parameters as one tuple. Returns new. */
+static char *parameters_type(GDBusMethodInfo *method)
+{
+    GString *type = g_string_new("(");
+
+    for (GDBusArgInfo **argument = method->in_args; argument != NULL && *argument != NULL;
+         argument++)
+        g_string_append(type, (*argument)->signature);
+    return g_string_free(g_string_append_c(type, ')'), FALSE);
+}
+
+static bool read_interface(Door *self, const DoorMethod *methods, GError **error)
+{
+    GDBusNodeInfo *info = g_dbus_node_info_new_for_xml(LOCAL_INTERFACE[0], error);
+
+    if (info == NULL)
+        return false;
+    for (const DoorMethod *row = methods; row->method != NULL; row++) {
+        GDBusMethodInfo *method =
+                g_dbus_interface_info_lookup_method(info->interfaces[0], row->method);
+        Entrance *entrance = g_new0(Entrance, 1);
+
+        g_assert(method != NULL); /* the table is ours */
+        entrance->row = row;
+        entrance->type = parameters_type(method);
+        g_hash_table_insert(self->entrances, g_strdup(row->method), entrance);
     }
-    g_signal_connect(self->service, "incoming", G_CALLBACK(on_connection), self);
-    g_socket_service_start(self->service);
+    g_dbus_node_info_unref(info);
     return true;
 }
 
@@ -240,17 +441,13 @@ Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod 
     Door *self = g_new0(Door, 1);
 
     self->path = g_strdup(socket_path);
-    self->methods = methods;
+    self->socket = -1;
     self->data = data;
     self->on_peer_closed = on_peer_closed;
     self->inside = (DoorPeer){.door = self, .uid = (unsigned)geteuid()};
     self->peers = g_ptr_array_new_with_free_func(peer_free);
-    self->lobby = lobby_new(on_greeted, self);
-    self->service = g_socket_service_new();
-    g_socket_service_stop(self->service); /* it begins when the socket has its rights */
-    g_socket_listener_set_backlog(G_SOCKET_LISTENER(self->service), BACKLOG);
-    self->info = g_dbus_node_info_new_for_xml(LOCAL_INTERFACE[0], error);
-    if (self->info == NULL || !clear_path(socket_path, error) ||
+    self->entrances = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, entrance_free);
+    if (!read_interface(self, methods, error) || !clear_path(socket_path, error) ||
         !listen_at(self, socket_mode, error)) {
         door_close(self);
         return NULL;
@@ -259,26 +456,39 @@ Door *door_open(const char *socket_path, unsigned socket_mode, const DoorMethod 
     return self;
 }
 
+/* Sends what waits, as long as the peer reads it; a call that comes now gets no answer. */
+static void finish_words(DoorPeer *peer, int64_t deadline_us)
+{
+    uint64_t waiting = 0;
+    int64_t left_us = deadline_us - clock_now_us();
+
+    while (sd_bus_get_n_queued_write(peer->bus, &waiting) >= 0 && waiting > 0 && left_us > 0) {
+        struct pollfd writable = {.fd = sd_bus_get_fd(peer->bus), .events = POLLOUT};
+
+        if (poll(&writable, 1, (int)(left_us / USEC_IN_MS) + 1) < 0 && errno != EINTR)
+            return;
+        if (sd_bus_process(peer->bus, NULL) < 0)
+            return;
+        left_us = deadline_us - clock_now_us();
+    }
+}
+
 void door_close(Door *self)
 {
+    int64_t deadline_us = clock_now_us() + LAST_WORDS_US;
+
     if (self == NULL)
         return;
-    g_socket_service_stop(self->service);
-    g_socket_listener_close(G_SOCKET_LISTENER(self->service));
-    g_object_unref(self->service);
-    if (self->bound)
+    self->closing = true;
+    source_end(&self->listening);
+    if (self->socket >= 0) {
+        (void)close(self->socket);
         (void)unlink(self->path); /* ours: we listened there */
-    lobby_free(self->lobby);
-    for (guint i = 0; i < self->peers->len; i++) {
-        DoorPeer *peer = g_ptr_array_index(self->peers, i);
-
-        /* what was answered last still leaves */
-        (void)g_dbus_connection_flush_sync(peer->connection, NULL, NULL);
-        g_signal_handler_block(peer->connection, peer->closed_handler);
-        (void)g_dbus_connection_close_sync(peer->connection, NULL, NULL);
     }
+    for (guint i = 0; i < self->peers->len; i++)
+        finish_words(g_ptr_array_index(self->peers, i), deadline_us);
     g_ptr_array_unref(self->peers);
-    g_clear_pointer(&self->info, g_dbus_node_info_unref);
+    g_hash_table_unref(self->entrances);
     g_free(self->path);
     g_free(self);
 }
@@ -293,26 +503,10 @@ unsigned door_call_uid(DoorCall *call)
     return call->uid;
 }
 
-void door_answer_free(DoorAnswer *answer)
-{
-    if (answer == NULL)
-        return;
-    for (size_t i = 0; i < answer->fd_count; i++) {
-        if (answer->fds[i] >= 0)
-            (void)close(answer->fds[i]);
-    }
-    if (answer->value != NULL)
-        g_variant_unref(answer->value);
-    g_clear_error(&answer->error);
-    g_free(answer);
-}
-
 static void answer_inside(DoorCall *call, DoorAnswer *answer)
 {
     reply_post(call->reply, answer);
-    reply_unref(call->reply);
-    g_variant_unref(call->parameters);
-    g_free(call);
+    call_free(call);
 }
 
 static void return_inside(DoorCall *call, GVariant *value, const int *fds, size_t n)
@@ -332,70 +526,94 @@ static void return_inside(DoorCall *call, GVariant *value, const int *fds, size_
 
 void door_call_inside(Door *self, const char *method, GVariant *parameters, Reply *reply)
 {
+    const Entrance *entrance = g_hash_table_lookup(self->entrances, method);
     DoorCall *call = g_new0(DoorCall, 1);
 
     call->peer = &self->inside;
     call->uid = self->inside.uid;
     call->parameters = g_variant_ref_sink(parameters);
     call->reply = reply_ref(reply);
-    for (const DoorMethod *row = self->methods; row->method != NULL; row++) {
-        if (strcmp(row->method, method) == 0) {
-            run(row, call, call->parameters, self->data);
-            return;
-        }
-    }
-    return_inside(call, NULL, NULL, 0);
+    if (entrance != NULL)
+        run(entrance->row, call, self->data);
+    else
+        return_inside(call, NULL, NULL, 0);
+}
+
+/* An answer to a peer that has gone is no use to anybody. answer: taken. */
+static void send_answer(sd_bus_message *answer)
+{
+    (void)sd_bus_send(NULL, answer, NULL);
+    sd_bus_message_unref(answer);
 }
 
 void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n)
 {
-    g_autoptr(GUnixFDList) list = n > 0 ? g_unix_fd_list_new() : NULL;
     g_autoptr(GVariant) owned = value != NULL ? g_variant_ref_sink(value) : NULL;
-    g_autoptr(GError) error = NULL;
+    sd_bus_message *answer = NULL;
+    int failure;
 
-    if (call->invocation == NULL) {
+    if (call->message == NULL) {
         return_inside(call, owned, fds, n);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (g_unix_fd_list_append(list, fds[i], &error) < 0) {
-            g_autoptr(GError) own = g_error_new(BASE_ERROR, BASE_ERROR_IO,
-                                                "hand over a descriptor: %s", error->message);
+    failure = sd_bus_message_new_method_return(call->message, &answer);
+    if (failure >= 0)
+        failure = marshal_append(answer, owned, fds, n);
+    if (failure < 0 && failure != -ENOTCONN) {
+        g_autoptr(GError) error = g_error_new(BASE_ERROR, BASE_ERROR_IO, "hand over an answer: %s",
+                                              g_strerror(-failure));
 
-            door_call_fail(call, own);
-            return;
-        }
+        sd_bus_message_unref(answer);
+        door_call_fail(call, error);
+        return;
     }
-    g_dbus_method_invocation_return_value_with_unix_fd_list(call->invocation, owned, list);
-    g_free(call);
+    send_answer(answer);
+    call_free(call);
+}
+
+static void fail_inside(DoorCall *call, const GError *error)
+{
+    DoorAnswer *answer = g_new0(DoorAnswer, 1);
+
+    answer->error = g_error_copy(error);
+    answer_inside(call, answer);
 }
 
 void door_call_fail(DoorCall *call, const GError *error)
 {
     BaseError code = error->domain == BASE_ERROR ? (BaseError)error->code : BASE_ERROR_IO;
     g_autofree char *name = g_strconcat(DOOR_ERROR_PREFIX, base_error_name(code), NULL);
+    sd_bus_message *answer = NULL;
 
-    if (call->invocation == NULL) {
-        DoorAnswer *answer = g_new0(DoorAnswer, 1);
-
-        answer->error = g_error_copy(error);
-        answer_inside(call, answer);
+    if (call->message == NULL) {
+        fail_inside(call, error);
         return;
     }
     g_strdelimit(name, "-", '_'); /* not allowed in names of errors */
-    g_dbus_method_invocation_return_dbus_error(call->invocation, name, error->message);
-    g_free(call);
+    if (sd_bus_message_new_method_errorf(call->message, &answer, name, "%s", error->message) >= 0)
+        send_answer(answer);
+    call_free(call);
+}
+
+static void emit_to(DoorPeer *peer, const char *signal, GVariant *parameters)
+{
+    sd_bus_message *message = NULL;
+    uint64_t unread = 0;
+
+    if (sd_bus_message_new_signal(peer->bus, &message, DOOR_OBJECT, DOOR_INTERFACE, signal) >= 0 &&
+        marshal_append(message, parameters, NULL, 0) >= 0)
+        (void)sd_bus_send(peer->bus, message, NULL); /* a peer that goes now hears nothing: right */
+    sd_bus_message_unref(message);
+    if (sd_bus_get_n_queued_write(peer->bus, &unread) >= 0 && unread > UNREAD_MAX) {
+        refuse("it does not read what it is told");
+        send_away(peer);
+    }
 }
 
 void door_emit(Door *self, const char *signal, GVariant *parameters)
 {
     g_autoptr(GVariant) owned = g_variant_ref_sink(parameters);
 
-    for (guint i = 0; i < self->peers->len; i++) {
-        DoorPeer *peer = g_ptr_array_index(self->peers, i);
-
-        /* a peer that goes now hears nothing: right */
-        (void)g_dbus_connection_emit_signal(peer->connection, NULL, DOOR_OBJECT, DOOR_INTERFACE,
-                                            signal, owned, NULL);
-    }
+    for (guint i = 0; i < self->peers->len; i++)
+        emit_to(g_ptr_array_index(self->peers, i), signal, owned);
 }

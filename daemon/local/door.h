@@ -8,7 +8,6 @@
 #include "base/mailbox.h"
 #include "daemon/local/answer.h"
 
-#include <gio/gio.h>
 #include <glib.h>
 #include <stdbool.h>
 

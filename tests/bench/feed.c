@@ -76,7 +76,7 @@ static void await_all(void)
 
     for (id = ids[count - 1]; id != 0; id = find_unfinished()) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(ClientTransfer) transfer = client_wait(client, id, WAIT_MS, NULL, &error);
+        g_autoptr(ClientTransfer) transfer = client_wait(client, id, WAIT_MS, &error);
 
         if (transfer == NULL)
             fail("wait", error);

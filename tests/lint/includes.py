@@ -29,6 +29,7 @@ FOREIGN = {
     "sodium.h": {"admin/auth.c"},
     "fuse_lowlevel.h": {"pesitfs"},
     "gio/gio.h": {"daemon/local"},
+    "systemd/sd-bus.h": {"daemon/local"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 

@@ -310,7 +310,7 @@ def test_a_user_of_the_local_door_has_so_many_connections(node):
     door, known = node.folder / "door", []
 
     def enter():
-        one = greeting(door, b"\0AUTH ANONYMOUS\r\n")
+        one = greeting(door, b"\0AUTH ANONYMOUS 6d65\r\n")
         with contextlib.suppress(ConnectionResetError):
             if one.recv(200).startswith(b"OK "):
                 one.sendall(b"BEGIN\r\n")
