@@ -229,6 +229,7 @@ guint mailbox_attach(Mailbox *self, GMainContext *context,
     *delivery = (Delivery){mailbox_ref(self), on_message, data};
     /* the documented cast of g_source_set_callback for sources with their own signature */
     g_source_set_callback(source, (GSourceFunc)(void (*)(void))deliver, delivery, free_delivery);
+    g_source_set_can_recurse(source, TRUE); /* else each dispatch wakes its own loop, twice */
     id = g_source_attach(source, context);
     g_source_unref(source);
     return id;
