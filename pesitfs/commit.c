@@ -191,14 +191,14 @@ static void abandon(Mount *mount, Handle *self, uint64_t owner, pid_t group)
 static bool has_other_descriptor(Mount *mount, const Node *node, pid_t group)
 {
     g_autofree char *name = NULL;
-    uint64_t inode, before;
+    uint64_t inodes[2];
 
     pthread_mutex_lock(&mount->lock);
     name = g_path_get_basename(node->path);
-    inode = node->inode;
-    before = node->inode_before; /* the kernel may not know yet that it was renamed */
+    inodes[0] = node->inode;
+    inodes[1] = node->inode_before; /* the kernel may not know yet that it was renamed */
     pthread_mutex_unlock(&mount->lock);
-    return process_has_open(group, name, inode) || process_has_open(group, name, before);
+    return process_has_open(group, name, inodes);
 }
 
 static int commit_at_close(Mount *mount, Handle *self, CommitWait *ret_wait)

@@ -6,6 +6,7 @@
 #include "pesitfs/process.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #define PATH_BYTES 64
 #define LINK_BYTES 4096
+#define TEXT_BYTES 4096
 #define PF_SIGNALED_BIT                                                                            \
     0x400 /* of flags: some signal ended this thread, if only its group's orderly end */
 #define FIELD_STATE     3 /* in /proc/PID/stat, the first after the name's parenthesis */
@@ -20,18 +22,27 @@
 #define FIELD_EXIT_CODE 52
 #define SIGNAL_MASK     0x7F
 
-static char *read_process(pid_t pid, const char *file)
+/* The kernel makes such a file at the first read, whole when there is room. False: nothing can be read. */
+static bool read_process(pid_t pid, const char *file, char text[TEXT_BYTES])
 {
-    char path[PATH_BYTES], *text = NULL;
+    char path[PATH_BYTES];
+    ssize_t length;
+    int fd;
 
     (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file); /* fits */
-    return pid > 0 && g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
+    fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return false;
+    length = read(fd, text, TEXT_BYTES - 1);
+    (void)close(fd);
+    text[MAX(length, 0)] = '\0';
+    return length > 0;
 }
 
 pid_t process_group(pid_t pid)
 {
-    g_autofree char *status = read_process(pid, "status");
-    const char *line = status != NULL ? strstr(status, "\nTgid:") : NULL;
+    char status[TEXT_BYTES];
+    const char *line = read_process(pid, "status", status) ? strstr(status, "\nTgid:") : NULL;
 
     return line != NULL ? (pid_t)g_ascii_strtoll(line + strlen("\nTgid:"), NULL, 10) : 0;
 }
@@ -46,8 +57,8 @@ static uint64_t read_field(const char *at, unsigned wanted)
 
 bool process_is_killed(pid_t pid)
 {
-    g_autofree char *stat = read_process(pid, "stat");
-    const char *name_end = stat != NULL ? strrchr(stat, ')') : NULL;
+    char stat[TEXT_BYTES];
+    const char *name_end = read_process(pid, "stat", stat) ? strrchr(stat, ')') : NULL;
 
     if (name_end == NULL || (read_field(name_end, FIELD_FLAGS) & PF_SIGNALED_BIT) == 0)
         return false;
@@ -63,16 +74,17 @@ static bool is_named(const char *target, size_t length, const char *name)
            memcmp(target + length - name_length, name, name_length) == 0;
 }
 
-static bool has_inode(pid_t group, const char *fd, uint64_t inode)
+static bool has_inode(pid_t group, const char *fd, const uint64_t inodes[2])
 {
     g_autofree char *file = g_strconcat("fdinfo/", fd, NULL);
-    g_autofree char *info = read_process(group, file);
-    const char *line = info != NULL ? strstr(info, "\nino:") : NULL;
+    char info[TEXT_BYTES];
+    const char *line = read_process(group, file, info) ? strstr(info, "\nino:") : NULL;
+    uint64_t inode = line != NULL ? g_ascii_strtoull(line + strlen("\nino:"), NULL, 10) : 0;
 
-    return line != NULL && g_ascii_strtoull(line + strlen("\nino:"), NULL, 10) == inode;
+    return line != NULL && (inode == inodes[0] || inode == inodes[1]);
 }
 
-bool process_has_open(pid_t group, const char *name, uint64_t inode)
+bool process_has_open(pid_t group, const char *name, const uint64_t inodes[2])
 {
     char path[PATH_BYTES], target[LINK_BYTES];
     bool found = false;
@@ -87,7 +99,7 @@ bool process_has_open(pid_t group, const char *name, uint64_t inode)
         ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target);
 
         found = length > 0 && is_named(target, (size_t)length, name) &&
-                has_inode(group, entry->d_name, inode);
+                has_inode(group, entry->d_name, inodes);
     }
     (void)closedir(folder);
     return found;

@@ -10,6 +10,6 @@
 pid_t process_group(pid_t pid);
 /* Whether a signal is what ends it. */
 bool process_is_killed(pid_t pid);
-/* Whether it has another descriptor of a file of ours. name: its last component; inode: its number. False when it
+/* Whether it has another descriptor of a file of ours. name: its last component; inodes: its number, and the one that it had. False when it
  * cannot be known. */
-bool process_has_open(pid_t group, const char *name, uint64_t inode);
+bool process_has_open(pid_t group, const char *name, const uint64_t inodes[2]);
