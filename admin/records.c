@@ -23,7 +23,7 @@ typedef struct {
 static const Field CLUSTER[] = {
     { "name", FIELD_TEXT }, { "description", FIELD_TEXT }, { "namespace", FIELD_TEXT }, { "environment", FIELD_TEXT },
     { "replicas", FIELD_NUMBER }, { "pesitPort", FIELD_NUMBER }, { "containerImage", FIELD_TEXT },
-    { "orchestratorId", FIELD_TEXT }, { "registryId", FIELD_TEXT }, { NULL, FIELD_TEXT },
+    { "containerVersion", FIELD_TEXT }, { "storageHostPath", FIELD_TEXT }, { "orchestratorId", FIELD_TEXT }, { "registryId", FIELD_TEXT }, { NULL, FIELD_TEXT },
 };
 static const Field REGISTRY[] = {
     { "name", FIELD_TEXT }, { "url", FIELD_TEXT }, { "username", FIELD_TEXT }, { "password", FIELD_SECRET },
@@ -32,6 +32,8 @@ static const Field REGISTRY[] = {
 static const Field ORCHESTRATOR[] = {
     { "name", FIELD_TEXT }, { "type", FIELD_TEXT }, { "description", FIELD_TEXT }, { "authType", FIELD_TEXT },
     { "apiUrl", FIELD_TEXT }, { "serviceAccountToken", FIELD_SECRET }, { "caCert", FIELD_TEXT },
+    { "clientCert", FIELD_TEXT }, { "clientKey", FIELD_SECRET }, { "skipTlsVerify", FIELD_BOOL },
+    { "metalLbIpRange", FIELD_TEXT },
     { "supportsLoadBalancer", FIELD_BOOL }, { "enabled", FIELD_BOOL }, { NULL, FIELD_TEXT },
 };
 static const struct { const char *kind, *path; const Field *fields; } KINDS[] = {
@@ -350,5 +352,6 @@ void records_undeployable(Request *request)
 
     if (record != NULL)
         request_problem(request, 501, "not-deployable", NULL,
-                        "cluster '%s' is a record: this version deploys nothing", record->name);
+                        "this version deploys nothing: cluster '%s' has the daemons that you start",
+                        record->name);
 }

@@ -131,6 +131,8 @@ const Route ROUTES[] = {
     { "DELETE", "/api/v1/clusters/{id}", FLEET, ROLE_ADMIN, BODY_NONE, clusters_remove, "removeCluster", "Drops the cluster's role, its schema and its record" },
     { "POST", "/api/v1/clusters/{id}/credentials", FLEET, ROLE_ADMIN, BODY_NONE, clusters_renew_password, "renewClusterPassword", "Another password for the cluster's role, shown once" },
     { "POST", "/api/v1/clusters/{id}/deploy", FLEET, ROLE_ADMIN, BODY_NONE, records_undeployable, "deploy", "501 in this version" },
+    { "GET", "/api/v1/clusters/{id}/deployment/status", FLEET, ROLE_VIEWER, BODY_NONE, records_undeployable, "deploymentStatus", "501 in this version" },
+    { "GET", "/api/v1/clusters/{id}/pods", FLEET, ROLE_VIEWER, BODY_NONE, records_undeployable, "pods", "501 in this version" },
     { "GET", "/api/v1/clusters/{id}/partners", FLEET, ROLE_VIEWER, BODY_NONE, cluster_partners_list, "partners", "Those of a cluster, as its daemons have them" },
     { "POST", "/api/v1/clusters/{id}/partners", FLEET, ROLE_ADMIN, BODY_JSON, cluster_partners_create, "createPartner", "Alias" },
     { "GET", "/api/v1/clusters/{id}/partners/{partner}", FLEET, ROLE_VIEWER, BODY_NONE, cluster_partners_show, "partner", "Alias" },

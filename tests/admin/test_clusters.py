@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 import pytest
+import yaml
 from admin import FIRST_KEY, Api
 from cutter import Cutter
 from node import Bare
@@ -98,6 +99,10 @@ def where(cluster, more=""):
     return "%s/%s%s" % (CLUSTERS, cluster["id"], more)
 
 
+def names(answer):
+    return [partner["id"] for partner in answer.json]
+
+
 def test_a_cluster_is_made_whole(tmp_path, database, fleet):
     made = fleet.post(CLUSTERS, {"name": "paris", "environment": "PRODUCTION", "replicas": 3, "pesitPort": 5000})
     cluster, schema = made.json, "cluster_" + made.json["id"].replace("-", "_")
@@ -118,6 +123,31 @@ def test_a_cluster_is_made_whole(tmp_path, database, fleet):
     assert database.ask("SELECT owner FROM %s.transfer_history" % schema) == []
     node.stop()
     assert database.ask("SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname LIKE '%\\_console'") == ["0"]
+
+
+def test_answers_are_those_of_the_contract(fleet):
+    schemas = yaml.safe_load(fleet.get("/openapi.yaml").body)["components"]["schemas"]
+    told = schemas["ClusterShown"]["allOf"][1]["properties"]
+    body = dict.fromkeys(("name", "description", "namespace", "environment", "containerImage", "containerVersion",
+                          "storageHostPath", "orchestratorId", "registryId"), "x") | {"replicas": 1, "pesitPort": 5000}
+    assert set(body) == set(schemas["Cluster"]["properties"])
+    made = fleet.post(CLUSTERS, body).json
+    assert set(made) == set(told) | set(body) and set(made["database"]) == set(told["database"]["properties"])
+    for method, path in (("POST", "/deploy"), ("GET", "/deployment/status"), ("GET", "/pods")):
+        assert fleet.ask(method, where(made, path)).status == 501
+
+
+def test_a_daemon_never_drops_its_own_cluster(tmp_path, database, fleet):
+    cluster = make(fleet, "paris")
+    node = database.daemon(tmp_path / "node", cluster, text=HTTP % (FIRST_KEY, database.console, CONSOLE_PASSWORD)).start()
+    own = Api(node)
+    refused = own.ask("DELETE", where(cluster, "?confirm=paris&force=true"))
+    assert refused.status == 409 and refused.json["field"] == "id", refused
+    clear = own.post(where(cluster, "/partners"), {"partnerId": "BANK1", "password_sent": "x"})
+    assert clear.status == 400 and "paths.key_file" in clear.json["detail"]  # it was asked itself
+    assert own.post(where(cluster, "/partners"), {"partnerId": "BANK1"}).status == 201
+    assert names(fleet.get(where(cluster, "/partners"))) == ["BANK1"] and own.get(where(cluster)).json["status"] == "RUNNING"
+    node.stop()
 
 
 def test_the_password_is_shown_once_and_renewed(tmp_path, database, fleet, console):
@@ -344,10 +374,12 @@ def test_without_a_database_clusters_are_records(api):
 
 def test_registries_and_orchestrators_are_in_its_tables(database, fleet):
     registry = fleet.post("/api/v1/registries", {"name": "r", "url": "https://r.example", "password": "file:/run/r"}).json
-    engine = fleet.post("/api/v1/orchestrators", {"name": "o", "type": "K8S", "enabled": True}).json
+    fields = {"name": "o", "type": "K8S", "authType": "CERTIFICATE", "clientCert": "c", "clientKey": "file:/run/k", "enabled": True}
+    engine = fleet.post("/api/v1/orchestrators", fields).json
+    assert fleet.post("/api/v1/orchestrators", {"name": "p", "clientKey": "clear"}).json["field"] == "clientKey"
     assert fleet.post("/api/v1/orchestrators", {"name": "o"}).status == 409
     assert database.ask("SELECT name, url, password FROM admin.container_registries") == ["r|https://r.example|file:/run/r"]
-    assert database.ask("SELECT name, type, enabled FROM admin.container_orchestrators") == ["o|K8S|t"]
+    assert database.ask("SELECT name, type, client_key, enabled FROM admin.container_orchestrators") == ["o|K8S|file:/run/k|t"]
     assert fleet.ask("PUT", "/api/v1/registries/" + registry["id"], {"name": "s"}).json == {"id": registry["id"], "name": "s"}
     assert fleet.ask("DELETE", "/api/v1/registries/" + registry["id"]).status == 204
     assert fleet.ask("DELETE", "/api/v1/orchestrators/" + engine["id"]).status == 204
@@ -373,10 +405,6 @@ def test_pesitctl_has_the_verbs(tmp_path, database, console):
 
 
 OWN = 'partners = ( { name = "FILED"; identifier = "FILED"; files = ( { pattern = "in/*"; mode = "receive"; } ); } );'
-
-
-def names(answer):
-    return [partner["id"] for partner in answer.json]
 
 
 def test_partners_of_a_cluster_are_those_of_its_daemons(tmp_path, database, fleet):
