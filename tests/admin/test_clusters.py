@@ -6,6 +6,8 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
+import urllib.parse
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from admin import FIRST_KEY, Api
 from cutter import Cutter
 from node import Bare
 from postgres import Postgres
+from test_random import Chance
 from waiting import eventually, logged
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -79,7 +82,8 @@ def console(tmp_path, database):
     yield started
     api = Api(started, index=-1)
     for cluster in api.get(CLUSTERS).json:
-        assert api.ask("DELETE", "%s/%s?confirm=%s&force=true" % (CLUSTERS, cluster["id"], cluster["name"])).status == 204
+        name = urllib.parse.quote(cluster["name"], safe="")
+        assert api.ask("DELETE", "%s/%s?confirm=%s&force=true" % (CLUSTERS, cluster["id"], name)).status == 204
     started.stop()
     assert database.named() == ([], [], [])
 
@@ -470,3 +474,43 @@ def test_who_is_asked_may_be_away(tmp_path, database, fleet):
     assert answer == ["403"]
     node.stop()
     assert fleet.get("/api/v1/clusters/nowhere/partners").status == 404
+
+
+@pytest.mark.parametrize("seed", [1, time.time_ns()])
+def test_no_request_about_clusters_breaks_it(fleet, seed):
+    chance = Chance(yaml.safe_load(fleet.get("/openapi.yaml").body), seed)
+    rows = [(path, method, operation) for path, methods in chance.contract["paths"].items() for method, operation in methods.items()
+            if method != "parameters" and path.split("/")[3:4] in (["clusters"], ["registries"], ["orchestrators"])]
+    assert len(rows) > 25
+    for path, method, operation in rows * 4:
+        target, body, headers = chance.request(path, operation)
+        answer = fleet.ask(method.upper(), target, body, **headers)
+        told = (seed, method, target, body, headers, answer)
+        away = answer.status == 503 and answer.json["type"] == "urn:pesitfs:problem:unreachable" and "no daemon" in answer.json["detail"]
+        assert answer.status < 500 or away or (answer.status == 501 and "501" in operation["responses"]), told
+        if answer.status < 300 and answer.body:
+            chance.note(answer.json)
+
+
+def test_a_console_killed_in_the_middle_is_mended_by_another(tmp_path, database, fleet):
+    """Making stands still where the first role is made, dropping where the role is shut, and SIGKILL comes there."""
+    def kill_in_the_middle(method, path, body, state):
+        node = Bare(tmp_path / "killed", "KILLED", HTTP % (FIRST_KEY, database.console, CONSOLE_PASSWORD), store="").start()
+        hold = subprocess.Popen(["psql", "-q", "-d", database.conninfo], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        hold.stdin.write("BEGIN; LOCK TABLE pg_authid IN SHARE MODE;\n\\echo held\n")
+        hold.stdin.flush()
+        assert hold.stdout.readline() == "held\n"
+        connection = Api(node, index=-1).connect()
+        connection.request(method, path, body, {"X-API-Key": FIRST_KEY})
+        eventually(lambda: database.ask("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'pg_authid'::regclass"), told=node.log)
+        node.kill()
+        connection.close()
+        hold.communicate("ROLLBACK;\n")
+        assert database.ask("SELECT database_state FROM admin.pesitwizard_clusters") == [state]
+
+    kill_in_the_middle("POST", CLUSTERS, '{"name": "paris"}', "CREATING")
+    cluster = make(fleet, "paris")
+    assert database.try_as(cluster, "SELECT count(*) FROM partners").stdout == "0\n"
+    kill_in_the_middle("DELETE", where(cluster), None, "READY")
+    assert database.try_as(cluster, "SELECT count(*) FROM partners").stdout == "0\n"
+    assert fleet.ask("DELETE", where(cluster)).status == 204 and database.named() == ([], [], [])
