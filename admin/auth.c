@@ -190,7 +190,8 @@ static bool identify_user(Request *request, const char *encoded)
     char *colon = strchr(text, ':');
     const char *verifier = NULL;
 
-    if (colon == NULL || strlen(colon + 1) > PASSWORD_MAX)
+    if (colon == NULL || strlen(colon + 1) > PASSWORD_MAX ||
+        !g_utf8_validate_len(decoded, length, NULL))
         return deny(request, "Basic: it must be NAME:PASSWORD in base64");
     *colon = '\0';
     document = find(request, "user", text, &result);

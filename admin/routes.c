@@ -231,7 +231,8 @@ bool routes_match(Request *request)
         }
         for (size_t i = 0; i < REQUEST_PARAMETERS_MAX; i++)
             g_free(parameters[i]);
-        g_string_append_printf(allowed, "%s%s", allowed->len > 0 ? ", " : "", route->method);
+        if (strstr(allowed->str, route->method) == NULL) /* no method is a part of another */
+            g_string_append_printf(allowed, "%s%s", allowed->len > 0 ? ", " : "", route->method);
     }
     if (allowed->len == 0) {
         request_problem(request, 404, "not-found", NULL, "nothing at '%s'", request->path);

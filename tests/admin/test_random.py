@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests made by chance from the contract: no answer is a failure of ours, and each is of the shape that the contract says."""
+import base64
 import json
 import random
 import time
@@ -118,3 +119,19 @@ def test_no_request_breaks_it(node, seed):
         rounds += 1
     assert api.get("/health/ready").status == 200
     assert node.control("reload") == {"reloaded": True} and api.get("/api/v1/audit/verify").json["valid"]
+
+
+@pytest.mark.parametrize("shown", [b"\xff\xfe:x", b"\xff:", b"a\0b:x", b":", b"", b"\xc3\xa9:x", b"x" * 3000 + b":y", b"a:" + b"y" * 300])
+def test_no_credential_breaks_it(node, shown):
+    answer = Api(node, key="").get("/api/v1/me", Authorization="Basic " + base64.b64encode(shown).decode())
+    assert answer.status == 401 and answer.json["type"].endswith("unauthenticated"), answer
+
+
+@pytest.mark.parametrize("shown", ["Basic", "Basic ", "Basic !!!!", "Bearer", "Bearer ", "ApiKey " + "x" * 3000, "ApiKey \xff", "\xff", "Digest x"])
+def test_no_word_breaks_it(node, shown):
+    assert Api(node, key="").get("/api/v1/me", Authorization=shown).status == 401
+
+
+def test_what_is_allowed_is_said_once(node):
+    told = {path: Api(node).ask("OPTIONS", path).headers["Allow"].split(", ") for path in ("/api/v1/partners/active", "/api/v1/transfers/send", "/api/v1/me")}
+    assert all(len(set(methods)) == len(methods) for methods in told.values()), told
