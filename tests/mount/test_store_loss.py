@@ -18,11 +18,11 @@ KILLS = int(os.environ.get("STORE_LOSS_KILLS", "3"))
 WRITERS = 4
 # a file that arrives twice would get a number
 BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; } );
-partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret";
+partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "secret"; sync_interval_kb = 64; sync_window = 4;
   files = ( { pattern = "in/*"; mode = "receive"; existing = "number"; } ); } );'''
 COMPANY = '''limits: { spool_reserve_mb = 0; };
 partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d;
-  retry_delays_s = [ 1 ]; retry_attempts = 1000;
+  retry_delays_s = [ 1 ]; retry_attempts = 1000; sync_interval_kb = 64; sync_window = 4;
   files = ( { pattern = "out/*"; mode = "send"; ack = "spool"; } ); } );'''
 # busy: what was refused is just being put away
 TRY_AGAIN = (errno.EAGAIN, errno.EIO, errno.EBUSY)
@@ -36,7 +36,8 @@ def server():
 
 
 def content(number):
-    return b"%08d" % number * (1 + number % 50)
+    """Each tenth is so long that the database goes while it is on its way."""
+    return b"%08d" % number * (1 + number % 50 if number % 10 else 1 << 20)
 
 
 def write(path, number):
