@@ -62,9 +62,15 @@ void auth_show_me(Request *request);
 
 Audit *audit_new(Store *store, GError **error);
 void audit_free(Audit *self);
-/* Durable when it returns true. detail: JSON or text. Worker thread. */
-bool audit_append(Audit *self, const char *actor, const char *address, const char *action,
-                  const char *object, const char *detail, GError **error);
+/* Who did what to which thing, from where. detail: JSON. Borrowed. */
+typedef struct {
+    const char *actor, *address, *action, *object, *detail;
+} AuditAct;
+typedef void (*AuditDone)(gpointer data);
+/* Durable when it returns true. TIMEOUT: the store is away, and gets it when it is back. Worker thread. */
+bool audit_append(Audit *self, const AuditAct *act, GError **error);
+/* on_done, or NULL: as of admin_take_act. Any thread. */
+void audit_post(Audit *self, const AuditAct *act, AuditDone on_done, gpointer data);
 void audit_list(Request *request);
 void audit_verify(Request *request);
 
@@ -114,6 +120,7 @@ void openapi_show(Request *request);
 /* transfers.c */
 
 void transfer_write(GString *out, const char *key, GVariant *transfer);
+void transfer_write_stored(GString *out, const char *key, const Transfer *t);
 void transfers_list(Request *request);
 void transfers_list_active(Request *request);
 void transfers_list_status(Request *request);

@@ -3,6 +3,7 @@
 #include "admin/admin-private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -158,6 +159,31 @@ static gboolean on_sweep(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* What was done to the store while no daemon had it. */
+static bool audit_restorations(Admin *self, GError **error)
+{
+    g_autoptr(StoreResult) found =
+            store_execute(self->host.store, store_request_record_list(RECORD_RESTORED, "", 100));
+
+    for (guint i = 0; found->error == NULL && i < found->records->len; i++) {
+        const Record *record = g_ptr_array_index(found->records, i);
+        g_autoptr(GString) detail = g_string_new(NULL);
+        AuditAct act = {record->document, "local", "Restore", record->name, NULL};
+
+        json_open(detail, NULL, '{');
+        json_time(detail, "restoredAt", record->created_us);
+        json_close(detail, '}');
+        act.detail = detail->str;
+        if (!audit_append(self->audit, &act, error))
+            return false;
+        store_post(self->host.store, store_request_record_remove(RECORD_RESTORED, record->id));
+    }
+    if (found->error == NULL)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&found->error));
+    return false;
+}
+
 Admin *admin_start(const AdminHost *host, GError **error)
 {
     Admin *self = g_new0(Admin, 1);
@@ -172,7 +198,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->audit = audit_new(host->store, error);
     self->server = self->audit != NULL ? server_new(self, host, error) : NULL;
     self->host.first_key = host->first_key;
-    if (self->server == NULL || !auth_start(self, error)) {
+    if (self->server == NULL || !audit_restorations(self, error) || !auth_start(self, error)) {
         free_parts(self);
         return NULL;
     }
@@ -217,6 +243,37 @@ void admin_take_connection(Admin *self, int fd, unsigned families, const char *a
     server_add(self->server, fd, families, address, certificate);
 }
 
+/* A row for each transfer that has ended: who had it made, and how it is now. */
+static void audit_end(Admin *self, const Transfer *transfer)
+{
+    g_autofree char *action = g_strconcat("transfer ", transfer_state_name(transfer->state), NULL);
+    g_autofree char *object = g_strdup_printf("/api/v1/transfers/%" G_GINT64_FORMAT, transfer->id);
+    g_autoptr(GString) detail = g_string_new(NULL);
+    AuditAct act = {transfer->actor, transfer->origin, action, object, NULL};
+
+    json_open(detail, NULL, '{');
+    json_raw(detail, "before", "null");
+    transfer_write_stored(detail, "after", transfer);
+    json_close(detail, '}');
+    act.detail = detail->str;
+    audit_post(self->audit, &act, NULL, NULL);
+}
+
+void admin_take_act(Admin *self, const AdminAct *done, void (*on_done)(gpointer data),
+                    gpointer data)
+{
+    g_autoptr(GString) detail = g_string_new(NULL);
+    AuditAct act = {done->actor, "local", done->method, done->what, NULL};
+
+    json_open(detail, NULL, '{');
+    json_text(detail, "error", done->error);
+    json_close(detail, '}');
+    act.detail = detail->str;
+    log_event(LOG_ADMIN_CHANGE, "ACTOR", done->actor, "ADDRESS", "local", "ACTION", done->method,
+              "OBJECT", done->what, NULL);
+    audit_post(self->audit, &act, on_done, data);
+}
+
 void admin_take_change(Admin *self, const Transfer *transfer)
 {
     g_autoptr(GString) data = g_string_new(NULL);
@@ -230,6 +287,8 @@ void admin_take_change(Admin *self, const Transfer *transfer)
     json_number(data, "fileSize", (int64_t)transfer->size_bytes);
     json_close(data, '}');
     events_publish(self->events, transfer->partner, "transfer", data->str);
+    if (transfer_state_is_final(transfer->state))
+        audit_end(self, transfer);
 }
 
 /* requests without HTTP */

@@ -21,8 +21,10 @@ typedef void (*AdminVisitor)(const Transfer *transfer, uint64_t progress_bytes, 
 /* What the administration needs of the daemon. Any thread may call the functions. */
 typedef struct {
     Store *store;
-    /* Asks a method of the local door; reply: gets a DoorAnswer. parameters: floating. False: it is ending. */
-    bool (*ask)(const char *method, GVariant *parameters, Reply *reply, gpointer data);
+    /* Asks a method of the local door; reply: gets a DoorAnswer. parameters: floating. caller: for whom, NULL: for
+     * ourselves. False: it is ending. */
+    bool (*ask)(const char *method, GVariant *parameters, const DoorCaller *caller, Reply *reply,
+                gpointer data);
     /* Monotonic time at which the main loop was last seen alive. */
     int64_t (*heartbeat_us)(gpointer data);
     /* Each transfer that moves now, whoever called. Main loop only. */
@@ -50,6 +52,13 @@ void admin_take_connection(Admin *self, int fd, unsigned families, const char *a
                            const char *certificate);
 /* A transfer changed. transfer: borrowed. Any thread. */
 void admin_take_change(Admin *self, const Transfer *transfer);
+/* What a local caller did without asking the administration. error: NULL: it was done. on_done is called once, by another
+ * thread, when the audit trail has it, or cannot have it for now. Any thread. */
+typedef struct {
+    const char *actor, *method, *what, *error;
+} AdminAct;
+void admin_take_act(Admin *self, const AdminAct *act, void (*on_done)(gpointer data),
+                    gpointer data);
 /* A request without HTTP, with an administrator's rights. actor: for the audit. on_done is called once, by another
  * thread; answer: borrowed. Any thread. */
 typedef void (*AdminDone)(unsigned status, const char *answer, gpointer data);

@@ -2,36 +2,63 @@
 /*
  * The audit trail: one thread numbers the rows and links each to the one before by SHA-256 over its hash and its
  * fields, each with its length before it. A row that is changed, removed or put in breaks the chain; one that is
- * cut off at the end is found by comparing with a head that was noted elsewhere.
+ * cut off at the end is found by comparing with a head that was noted elsewhere. What waits goes to the store together,
+ * each row only behind the one that it follows, and waits for a store that is away; who asked does not, for long.
  */
 #include "admin/admin-private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <string.h>
 
-#define PAGE     500
-#define PAGE_MAX 1000
+#define PAGE          500
+#define PAGE_MAX      1000
+#define BATCH         128
+#define SLICE_US      (100 * 1000)
+#define PATIENCE_US   (5 * USEC_PER_SEC) /* of who asked */
+#define ATTEMPTS_MAX  5                  /* when somebody else writes the same numbers */
+#define LAST_WORDS_US (2 * USEC_PER_SEC) /* for the store, when the daemon ends */
 
 struct Audit {
     Store *store;
     Mailbox *entries; /* Pending * */
     GThread *thread;
-    int64_t seq; /* the thread's */
+    /* the thread's */
+    GQueue waiting; /* Pending *: not yet stored, the oldest first */
+    int64_t seq;
     char *hash;
+    int64_t closing_us; /* monotonic; 0: not yet */
 };
 
 typedef struct {
     AuditEntry *entry;
+    int64_t until_us; /* monotonic: nobody waits any more */
+    /* one of them, or neither; NULL once it is told */
     Reply *reply; /* GError *, NULL when it is stored */
+    AuditDone on_done;
+    gpointer data;
 } Pending;
+
+/* error: borrowed, NULL: it is stored. */
+static void tell(Pending *pending, const GError *error)
+{
+    if (pending->reply != NULL)
+        reply_post(pending->reply, error != NULL ? g_error_copy(error) : NULL);
+    g_clear_pointer(&pending->reply, reply_unref);
+    if (pending->on_done != NULL)
+        pending->on_done(pending->data);
+    pending->on_done = NULL;
+}
 
 static void pending_free(gpointer message)
 {
     Pending *pending = message;
+    g_autoptr(GError) error =
+            g_error_new(BASE_ERROR, BASE_ERROR_CANCELLED, "the audit trail has ended");
 
+    tell(pending, error);
     audit_entry_free(pending->entry);
-    reply_unref(pending->reply);
     g_free(pending);
 }
 
@@ -54,9 +81,8 @@ static char *dup_hash(const AuditEntry *entry)
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
 }
 
-static bool load_head(Audit *self, GError **error)
+static bool take_head(Audit *self, StoreResult *last, GError **error)
 {
-    g_autoptr(StoreResult) last = store_execute(self->store, store_request_audit_last());
     const AuditEntry *entry;
 
     if (last->error != NULL) {
@@ -70,24 +96,130 @@ static bool load_head(Audit *self, GError **error)
     return true;
 }
 
-static GError *store_entry(Audit *self, AuditEntry *entry)
+/* Who waited too long hears so; what he did is stored all the same, later. */
+static void take_more(Audit *self)
 {
-    g_autoptr(StoreResult) result = NULL;
+    g_autoptr(GError) error = g_error_new(BASE_ERROR, BASE_ERROR_TIMEOUT, "it is not stored yet");
+    int64_t now_us = clock_now_us();
+    Pending *pending;
 
+    while ((pending = mailbox_take(self->entries)) != NULL)
+        g_queue_push_tail(&self->waiting, pending);
+    for (GList *link = self->waiting.head; link != NULL; link = link->next) {
+        pending = link->data;
+        if (pending->until_us <= now_us)
+            tell(pending, error);
+    }
+    if (self->closing_us == 0 && mailbox_is_closed(self->entries))
+        self->closing_us = now_us;
+}
+
+static Reply *begin(Audit *self, AuditEntry *entry)
+{
     entry->seq = self->seq + 1;
     g_free(entry->previous);
     g_free(entry->hash);
     entry->previous = g_strdup(self->hash);
     entry->hash = dup_hash(entry);
-    result = store_execute(self->store, store_request_audit_append(entry));
-    if (result->error != NULL) {
-        (void)load_head(self, NULL); /* what happened may be the opposite of what was told */
-        return g_steal_pointer(&result->error);
-    }
     self->seq = entry->seq;
     g_free(self->hash);
     self->hash = g_strdup(entry->hash);
-    return NULL;
+    return store_begin(self->store, store_request_set_patient(store_request_audit_append(entry)));
+}
+
+/* NULL: the daemon ends, and the store does not answer. */
+static StoreResult *await(Audit *self, Reply *reply)
+{
+    gpointer value = NULL;
+
+    while (!reply_wait(reply, clock_now_us() + SLICE_US, &value)) {
+        take_more(self);
+        if (self->closing_us != 0 && clock_now_us() - self->closing_us > LAST_WORDS_US)
+            return NULL;
+    }
+    return value;
+}
+
+/* NULL: as await. */
+static StoreResult *await_last(Audit *self)
+{
+    g_autoptr(Reply) reply =
+            store_begin(self->store, store_request_set_patient(store_request_audit_last()));
+
+    return await(self, reply);
+}
+
+/* The first of those that wait, in their order: none is stored behind one that is not. False: the daemon ends. */
+static bool finish(Audit *self, GPtrArray *replies, guint *ret_stored, GError **error)
+{
+    bool failed = false;
+
+    *ret_stored = 0;
+    for (guint i = 0; i < replies->len; i++) {
+        g_autoptr(StoreResult) result = await(self, g_ptr_array_index(replies, i));
+        Pending *pending;
+
+        if (result == NULL)
+            return false;
+        if (result->error != NULL && !failed)
+            g_propagate_error(error, g_steal_pointer(&result->error));
+        failed = failed || *error != NULL;
+        if (failed)
+            continue;
+        pending = g_queue_pop_head(&self->waiting);
+        tell(pending, NULL);
+        pending_free(pending);
+        (*ret_stored)++;
+    }
+    return true;
+}
+
+static void give_up(Audit *self, guint count, const char *why)
+{
+    g_autoptr(GError) error = g_error_new(BASE_ERROR, BASE_ERROR_IO, "%s", why);
+
+    for (guint i = 0; i < count; i++) {
+        Pending *pending = g_queue_pop_head(&self->waiting);
+
+        log_event(LOG_STORE_FAILED, "REASON", why, NULL);
+        tell(pending, error);
+        pending_free(pending);
+    }
+}
+
+static void begin_first(Audit *self, guint count, GPtrArray *replies)
+{
+    GList *link = self->waiting.head;
+
+    for (guint i = 0; i < count; i++, link = link->next)
+        g_ptr_array_add(replies, begin(self, ((Pending *)link->data)->entry));
+}
+
+/* Some of those that wait. */
+static void store_some(Audit *self)
+{
+    guint count = MIN(g_queue_get_length(&self->waiting), BATCH);
+
+    for (unsigned attempt = 1; count > 0; attempt++) {
+        g_autoptr(GPtrArray) replies = g_ptr_array_new_with_free_func((GDestroyNotify)reply_unref);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(StoreResult) last = NULL;
+        guint stored;
+
+        begin_first(self, count, replies);
+        if (!finish(self, replies, &stored, &error)) {
+            give_up(self, g_queue_get_length(&self->waiting), "the audit trail has ended");
+            return;
+        }
+        count -= stored;
+        if (count == 0)
+            return;
+        last = await_last(self);
+        if (last != NULL && take_head(self, last, NULL) && attempt < ATTEMPTS_MAX)
+            continue;
+        give_up(self, 1, error->message);
+        return;
+    }
 }
 
 static gpointer audit_main(gpointer data)
@@ -96,22 +228,26 @@ static gpointer audit_main(gpointer data)
 
     for (;;) {
         Pending *pending = mailbox_wait(self->entries, INT64_MAX);
-        GError *error;
 
         if (pending == NULL)
             return NULL;
-        error = store_entry(self, pending->entry);
-        reply_post(pending->reply, error);
-        pending_free(pending);
+        g_queue_push_tail(&self->waiting, pending);
+        do {
+            take_more(self);
+            store_some(self);
+        } while (!g_queue_is_empty(&self->waiting));
     }
 }
 
 Audit *audit_new(Store *store, GError **error)
 {
     Audit *self = g_new0(Audit, 1);
+    g_autoptr(StoreResult) last = NULL;
 
     self->store = store;
-    if (!load_head(self, error)) {
+    g_queue_init(&self->waiting);
+    last = store_execute(store, store_request_audit_last());
+    if (!take_head(self, last, error)) {
         g_free(self);
         return NULL;
     }
@@ -136,30 +272,44 @@ static char *dup_valid(const char *text)
     return g_utf8_make_valid(text != NULL ? text : "", -1);
 }
 
-bool audit_append(Audit *self, const char *actor, const char *address, const char *action,
-                  const char *object, const char *detail, GError **error)
+static Pending *pending_new(const AuditAct *act)
 {
-    g_autoptr(Reply) reply = reply_new(free_error);
     Pending *pending = g_new0(Pending, 1);
     AuditEntry *entry = g_new0(AuditEntry, 1);
-    gpointer failure = NULL;
 
     entry->time_us = clock_wall_us();
-    entry->actor = dup_valid(actor);
-    entry->address = dup_valid(address);
-    entry->action = dup_valid(action);
-    entry->object = dup_valid(object);
-    entry->detail = dup_valid(detail);
+    entry->actor = dup_valid(act->actor);
+    entry->address = dup_valid(act->address);
+    entry->action = dup_valid(act->action);
+    entry->object = dup_valid(act->object);
+    entry->detail = dup_valid(act->detail);
     pending->entry = entry;
+    pending->until_us = clock_now_us() + PATIENCE_US;
+    return pending;
+}
+
+bool audit_append(Audit *self, const AuditAct *act, GError **error)
+{
+    g_autoptr(Reply) reply = reply_new(free_error);
+    Pending *pending = pending_new(act);
+    gpointer failure = NULL;
+
     pending->reply = reply_ref(reply);
-    if (!mailbox_post(self->entries, pending) || !reply_wait(reply, INT64_MAX, &failure)) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_CANCELLED, "the audit trail has ended");
-        return false;
-    }
+    (void)mailbox_post(self->entries, pending);   /* closed: told too */
+    (void)reply_wait(reply, INT64_MAX, &failure); /* it is always told */
     if (failure == NULL)
         return true;
     g_propagate_prefixed_error(error, failure, "audit: ");
     return false;
+}
+
+void audit_post(Audit *self, const AuditAct *act, AuditDone on_done, gpointer data)
+{
+    Pending *pending = pending_new(act);
+
+    pending->on_done = on_done;
+    pending->data = data;
+    (void)mailbox_post(self->entries, pending); /* closed: told too */
 }
 
 /* routes */

@@ -69,7 +69,7 @@ static char *check_spool(Admin *admin, uint64_t *ret_available)
     gpointer value = NULL;
     uint64_t total = 0;
 
-    if (!admin->host.ask("Space", g_variant_new("()"), reply, admin->host.data) ||
+    if (!admin->host.ask("Space", g_variant_new("()"), NULL, reply, admin->host.data) ||
         !reply_wait(reply, clock_now_us() + DEADLINE_US, &value))
         return g_strdup("no answer in time");
     answer = value;

@@ -88,14 +88,15 @@ static void write_audit(Request *self)
 {
     g_autofree char *action = g_strconcat(self->method, " ", self->route->operation, NULL);
     g_autoptr(GString) detail = g_string_new(self->change != NULL ? self->change : "{");
+    AuditAct act;
     g_autoptr(GError) error = NULL;
 
     json_number(detail, "status", self->status);
     json_close(detail, '}');
+    act = (AuditAct){self->identity.name, self->address, action, self->path, detail->str};
     log_event(LOG_ADMIN_CHANGE, "ACTOR", self->identity.name, "ADDRESS", self->address, "ACTION",
               action, "OBJECT", self->path, NULL);
-    if (!audit_append(self->admin->audit, self->identity.name, self->address, action, self->path,
-                      detail->str, &error))
+    if (!audit_append(self->admin->audit, &act, &error))
         log_event(LOG_STORE_FAILED, "REASON", error->message, NULL);
 }
 
@@ -230,11 +231,12 @@ static bool await(Request *self, Reply *reply, gpointer *ret_value)
 DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters)
 {
     const AdminHost *host = &self->admin->host;
+    const DoorCaller caller = {self->identity.name, self->address};
     g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
     gpointer value = NULL;
     DoorAnswer *answer;
 
-    if (!host->ask(method, parameters, reply, host->data) || !await(self, reply, &value)) {
+    if (!host->ask(method, parameters, &caller, reply, host->data) || !await(self, reply, &value)) {
         self->doubtful = true;
         request_problem(self, 503, "busy", NULL, "the daemon did not answer in time");
         return NULL;

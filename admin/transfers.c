@@ -69,7 +69,7 @@ static void write_fields(GString *out, const Transfer *t, TransferState state, u
     json_text(out, "checksum", t->sha256);
 }
 
-static void write_stored(GString *out, const char *key, const Transfer *t)
+void transfer_write_stored(GString *out, const char *key, const Transfer *t)
 {
     json_open(out, key, '{');
     write_fields(out, t, t->state, t->state == TRANSFER_DONE ? t->size_bytes : 0);
@@ -267,7 +267,7 @@ static void list(Request *request, Listing listing)
 
         if (listing.is_wanted != NULL && !listing.is_wanted(t))
             continue;
-        write_stored(out, NULL, t);
+        transfer_write_stored(out, NULL, t);
         count++;
     }
     json_close(out, ']');

@@ -49,7 +49,7 @@ void upload_discard(Admin *admin, int64_t staging_id)
     const AdminHost *host = &admin->host;
     g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
 
-    (void)host->ask("Discard", g_variant_new("(x)", staging_id), reply,
+    (void)host->ask("Discard", g_variant_new("(x)", staging_id), NULL, reply,
                     host->data); /* the daemon ends */
 }
 

@@ -6,6 +6,7 @@
  */
 #include "daemon/backup.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/secret.h"
@@ -458,6 +459,24 @@ static bool bring_up_to_date(const DbTarget *target, GError **error)
     return db != NULL;
 }
 
+/* The trail is the daemon's alone: it finds this when it starts, and writes the row. */
+static bool note_restoration(const BackupTarget *target, const DbTarget *store, GError **error)
+{
+    g_autoptr(Db) db = db_open(store, error);
+    g_autofree char *actor = g_strdup_printf("uid:%u", (unsigned)getuid());
+    int64_t now_us = clock_wall_us();
+    g_autofree char *id = g_strdup_printf("%" G_GINT64_FORMAT, now_us);
+    const char *const texts[] = {RECORD_RESTORED, id, target->file, actor};
+
+    if (db == NULL || !db_begin(db, true, error) || !db_start(db, SQL_RECORD_INSERT, error))
+        return false;
+    for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
+        db_bind_text(db, i + 1, texts[i]);
+    db_bind_number(db, G_N_ELEMENTS(texts) + 1, now_us);
+    db_bind_number(db, G_N_ELEMENTS(texts) + 2, now_us);
+    return db_step(db, error) != DB_FAILED && db_commit(db, error);
+}
+
 static bool check_folder(const char *folder, GError **error)
 {
     g_autoptr(GDir) dir = NULL;
@@ -486,7 +505,7 @@ static bool restore_into(Input *in, const BackupTarget *target, const char *besi
 
     if (folder_fd < 0 || !take_files(in, folder_fd, key, error) ||
         !restore_store(in, &store, schema, error) || !bring_up_to_date(&store, error) ||
-        !file_sync_folder(folder_fd, error))
+        !note_restoration(target, &store, error) || !file_sync_folder(folder_fd, error))
         return false;
     (void)rmdir(target->folder); /* empty or missing */
     return file_rename_synced(AT_FDCWD, beside, AT_FDCWD, target->folder, false, error);

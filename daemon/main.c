@@ -86,9 +86,10 @@ typedef struct {
     char *schema; /* a reload does not change it */
 } Daemon;
 
-static bool ask_service(const char *method, GVariant *parameters, Reply *reply, gpointer data)
+static bool ask_service(const char *method, GVariant *parameters, const DoorCaller *caller,
+                        Reply *reply, gpointer data)
 {
-    return service_ask(((Daemon *)data)->service, method, parameters, reply);
+    return service_ask(((Daemon *)data)->service, method, parameters, caller, reply);
 }
 
 static int64_t heartbeat_us(gpointer data)
@@ -170,6 +171,26 @@ static void inquire(const Inquiry *inquiry, gpointer data)
     admin_run_inquiry(self->admin, inquiry, on_inquiry_answered, inquired);
 }
 
+static void on_audited(gpointer data)
+{
+    LocalCall *local = data;
+
+    service_complete(local->daemon->service, local->call);
+    g_free(local);
+}
+
+static void audit(DoorCall *call, const DoorAct *act, gpointer data)
+{
+    Daemon *self = data;
+    LocalCall *local = g_new0(LocalCall, 1);
+    const AdminAct done = {act->actor, act->method, act->what,
+                           act->error != NULL ? act->error->message : NULL};
+
+    local->daemon = self;
+    local->call = call;
+    admin_take_act(self->admin, &done, on_audited, local);
+}
+
 static bool renew(GError **error, gpointer data)
 {
     Daemon *self = data;
@@ -205,7 +226,7 @@ static bool start_admin(Daemon *self, GError **error)
     Config *config = service_config(self->service);
     g_autofree char *first_key = dup_first_key(config);
     AdminHost host;
-    ServiceHooks hooks = {on_change, administer, renew, inquire, self};
+    ServiceHooks hooks = {on_change, administer, renew, inquire, audit, self};
 
     self->fleet = new_fleet(config);
     host = (AdminHost){.store = service_store(self->service),

@@ -38,10 +38,11 @@
 #define HEARTBEAT_MS 500
 #define SETTLE_US    (2 * USEC_PER_SEC)
 
-/* Comes from other threads: a question to the desk, or the answer to a call of the door. */
+/* Comes from other threads: a question to the desk, the answer to a call of the door, or that an answer may leave. */
 typedef struct {
-    char *method; /* NULL: an answer */
-    GVariant *value;
+    char *method;    /* NULL: no question */
+    GVariant *value; /* NULL: the answer is there */
+    char *actor, *origin;
     Reply *reply;
     DoorCall *call;
 } Errand;
@@ -508,6 +509,8 @@ static void errand_free(gpointer message)
     Errand *errand = message;
 
     g_free(errand->method);
+    g_free(errand->actor);
+    g_free(errand->origin);
     if (errand->value != NULL)
         g_variant_unref(errand->value);
     reply_unref(errand->reply);
@@ -519,17 +522,25 @@ static void on_errand(gpointer message, gpointer data)
     Service *self = data;
     Errand *errand = message;
 
+    const DoorCaller caller = {errand->actor, errand->origin};
+
     if (errand->method != NULL)
-        desk_ask(self->desk, errand->method, errand->value, errand->reply);
-    else
+        desk_ask(self->desk, errand->method, errand->value, errand->actor != NULL ? &caller : NULL,
+                 errand->reply);
+    else if (errand->value != NULL)
         door_call_return(errand->call, errand->value, NULL, 0);
+    else
+        door_call_complete(errand->call);
     errand_free(errand);
 }
 
-bool service_ask(Service *self, const char *method, GVariant *parameters, Reply *reply)
+bool service_ask(Service *self, const char *method, GVariant *parameters, const DoorCaller *caller,
+                 Reply *reply)
 {
     Errand *errand = g_new0(Errand, 1);
 
+    errand->actor = caller != NULL ? g_strdup(caller->actor) : NULL;
+    errand->origin = caller != NULL ? g_strdup(caller->origin) : NULL;
     errand->method = g_strdup(method);
     errand->value = g_variant_ref_sink(parameters);
     errand->reply = reply_ref(reply);
@@ -543,6 +554,14 @@ void service_return(Service *self, DoorCall *call, GVariant *value)
     errand->call = call;
     errand->value = g_variant_ref_sink(value);
     (void)mailbox_post(self->errands, errand); /* closed only when the door is */
+}
+
+void service_complete(Service *self, DoorCall *call)
+{
+    Errand *errand = g_new0(Errand, 1);
+
+    errand->call = call;
+    (void)mailbox_post(self->errands, errand); /* same */
 }
 
 static void administer(DoorCall *call, GVariant *parameters, gpointer data)
@@ -643,6 +662,7 @@ int64_t service_heartbeat_us(const Service *self)
 void service_set_hooks(Service *self, const ServiceHooks *hooks)
 {
     self->hooks = *hooks;
+    desk_set_auditor(self->desk, hooks->audit, hooks->data);
 }
 
 Store *service_store(Service *self)

@@ -20,6 +20,8 @@ typedef struct {
     bool (*renew)(GError **error, gpointer data);
     /* A console asks something of the cluster: to be ended by service_answer. */
     void (*inquire)(const Inquiry *inquiry, gpointer data);
+    /* What a caller of the door changed: to be ended by service_complete. */
+    DoorAuditor audit;
     gpointer data;
 } ServiceHooks;
 
@@ -39,9 +41,12 @@ Store *service_store(Service *self);
 Config *service_config(const Service *self);
 /* Asks a method of the local door; reply: gets a DoorAnswer. parameters: tuple, floating or taken. False: the
  * service is ending. Any thread. */
-bool service_ask(Service *self, const char *method, GVariant *parameters, Reply *reply);
+bool service_ask(Service *self, const char *method, GVariant *parameters, const DoorCaller *caller,
+                 Reply *reply);
 /* Ends a call that the hook got. value: floating. Any thread. */
 void service_return(Service *self, DoorCall *call, GVariant *value);
+/* Ends an audited call. Any thread. */
+void service_complete(Service *self, DoorCall *call);
 /* What moves now, whoever called. Main loop only. */
 void service_each_running(const Service *self, QueueVisitor visit, gpointer data);
 /* Answers what the hook was asked. Any thread. */

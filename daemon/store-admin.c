@@ -369,9 +369,17 @@ static bool start_audit_append(const StoreRequest *self, Db *db, GError **error)
     return true;
 }
 
+static void finish_audit_append(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    if (db_step(db, &result->error) == DB_DONE)
+        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_CONFLICT,
+                    "row %" G_GINT64_FORMAT " of the audit trail has no row before it",
+                    self->audit->seq);
+}
+
 StoreRequest *store_request_audit_append(const AuditEntry *entry)
 {
-    StoreRequest *self = store_request_new_writing(start_audit_append, finish_written);
+    StoreRequest *self = store_request_new_writing(start_audit_append, finish_audit_append);
 
     self->audit = audit_entry_copy(entry);
     return self;

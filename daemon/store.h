@@ -62,7 +62,9 @@ typedef struct {
     bool hidden;           /* removed from the mount's listing; history stays */
     bool data_kept;        /* spool still holds the bytes */
     uint64_t name_counter; /* what {counter} stands for in its names */
-    bool end_sent;         /* TRANS.END was sent: the partner may have it; never send as new */
+    char *actor,
+            *origin; /* who had it made, "uid:N", "key:NAME", "partner:NAME", and from where; NULL: not known */
+    bool end_sent; /* TRANS.END was sent: the partner may have it; never send as new */
 } Transfer;
 
 Transfer *transfer_new(void);
@@ -247,6 +249,8 @@ StoreRequest *store_request_statistics(const char *partner, int64_t since_us);
 /* Per state of what is not final, without offers: a Transfer whose articles is the number of rows and whose created_us is
  * that of the oldest. */
 StoreRequest *store_request_queue(void);
+/* A backup that was put into this store: its name, the document says who did it. */
+#define RECORD_RESTORED "restored"
 /* record: copied. insert: EXISTS when id or name is taken; update: NOT_FOUND. */
 StoreRequest *store_request_record_insert(const Record *record);
 StoreRequest *store_request_record_update(const Record *record);
@@ -257,7 +261,8 @@ StoreRequest *store_request_record_list(const char *kind, const char *after, uin
 StoreRequest *store_request_record_remove(const char *kind, const char *id);
 /* Removes those of a kind that were not changed since a wall time. */
 StoreRequest *store_request_record_expire(const char *kind, int64_t before_us);
-/* entry: copied. The rows are those of this daemon (store.owner). EXISTS: another process wrote this number. */
+/* entry: copied. The rows are those of this daemon (store.owner). EXISTS, CONFLICT: another process wrote this number, or
+ * the row before it is not there. */
 StoreRequest *store_request_audit_append(const AuditEntry *entry);
 StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit);
 StoreRequest *store_request_audit_last(void);

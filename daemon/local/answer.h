@@ -14,6 +14,12 @@ typedef struct {
     size_t fd_count;
 } DoorAnswer;
 
+/* Who asks from inside the daemon, and for whom. Borrowed. */
+typedef struct {
+    const char *actor;  /* "key:NAME", "user:NAME", … */
+    const char *origin; /* an address, "local" */
+} DoorCaller;
+
 /* Closes descriptors that nobody took (those not set to -1). */
 void door_answer_free(DoorAnswer *answer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DoorAnswer, door_answer_free)

@@ -11,9 +11,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define ACTIVE (1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING | 1u << TRANSFER_WAITING)
+
+#define OWNER_BYTES 32
 
 typedef struct {
     Desk *desk;
@@ -416,9 +419,24 @@ static void on_commit_looked_up(StoreResult *result, gpointer data)
     }
 }
 
-static bool read_size(const Desk *self, int64_t id, uint64_t *ret_bytes, GError **error)
+/* The mount writes for others, and notes beside the bytes for whom: "uid:gid". Returns new. */
+static char *dup_actor(DoorCall *call, int fd)
 {
-    g_auto(Fd) fd = spool_open_staged(self->spool, id, error);
+    char owner[OWNER_BYTES];
+    ssize_t length = door_call_is_trusted(call)
+                             ? fgetxattr(fd, DESCRIPTION_OWNER, owner, sizeof owner - 1)
+                             : -1;
+
+    if (length <= 0)
+        return g_strdup(door_call_actor(call));
+    owner[length] = '\0';
+    return g_strdup_printf("uid:%.*s", (int)strspn(owner, "0123456789"), owner);
+}
+
+/* What the staged file says: how long it is, and whose. */
+static bool read_staged(const Desk *self, const Committing *committing, GError **error)
+{
+    g_auto(Fd) fd = spool_open_staged(self->spool, committing->staging_id, error);
     struct stat stat;
 
     if (fd < 0)
@@ -427,7 +445,9 @@ static bool read_size(const Desk *self, int64_t id, uint64_t *ret_bytes, GError 
         error_set_errno(error, errno, "stat a staged file");
         return false;
     }
-    *ret_bytes = (uint64_t)stat.st_size;
+    committing->transfer->size_bytes = (uint64_t)stat.st_size;
+    committing->transfer->actor = dup_actor(committing->call, fd);
+    committing->transfer->origin = g_strdup(door_call_origin(committing->call));
     return true;
 }
 
@@ -437,7 +457,7 @@ static bool check_staged(const Desk *self, Committing *committing, GError **erro
     const Partner *partner = NULL;
     const VirtualFile *file = find_rule(self, transfer->partner, transfer->path, &partner, error);
 
-    if (file == NULL || !read_size(self, committing->staging_id, &transfer->size_bytes, error))
+    if (file == NULL || !read_staged(self, committing, error))
         return false;
     if (transfer->size_bytes == 0 && !file->allow_empty) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is empty: allow_empty is not set",

@@ -329,6 +329,8 @@ void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data)
         transfer_free(transfer);
         return;
     }
+    transfer->actor = g_strdup(door_call_actor(call));
+    transfer->origin = g_strdup(door_call_origin(call));
     fetch = g_new0(FetchCall, 1);
     fetch->desk = self;
     fetch->key = g_strdup(key);

@@ -555,9 +555,15 @@ static void listen_or_not(DoorCall *call, GVariant *parameters, gpointer data)
         door_call_fail(call, error);
 }
 
-void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply)
+void desk_ask(Desk *self, const char *method, GVariant *parameters, const DoorCaller *caller,
+              Reply *reply)
 {
-    door_call_inside(self->door, method, parameters, reply);
+    door_call_inside(self->door, method, parameters, caller, reply);
+}
+
+void desk_set_auditor(Desk *self, DoorAuditor auditor, gpointer data)
+{
+    door_set_auditor(self->door, auditor, data);
 }
 
 /* the house */
@@ -680,36 +686,36 @@ static void status(DoorCall *call, GVariant *parameters, gpointer data)
 /* life */
 
 static const DoorMethod METHODS[] = {
-        {"Tree", tree, false},
-        {"Stage", desk_stage, false},
-        {"Commit", desk_commit, false},
-        {"Wait", desk_wait, false},
-        {"Discard", desk_discard, false},
-        {"Find", find, false},
-        {"Last", last, false},
-        {"List", list, false},
-        {"Open", open_file, false},
-        {"Fetch", desk_fetch, false},
-        {"Space", space, false},
-        {"Remove", desk_remove, false},
-        {"Touch", desk_touch, false},
-        {"History", history, false},
-        {"Get", get, false},
-        {"Retry", retry, false},
-        {"Cancel", cancel, false},
-        {"Hold", hold, true},
-        {"Status", status, false},
-        {"Reload", reload, false},
-        {"Administer", administer, true},
-        {"Backup", backup, true},
-        {"Seals", describe_seals, true},
-        {"Reseal", reseal, true},
-        {"Describe", describe_definitions, true},
-        {"Define", define, true},
-        {"Undefine", undefine, true},
-        {"Test", test_partner, true},
-        {"Listen", listen_or_not, true},
-        {NULL, NULL, false},
+        {"Tree", tree, false, false},
+        {"Stage", desk_stage, false, false},
+        {"Commit", desk_commit, false, false},
+        {"Wait", desk_wait, false, false},
+        {"Discard", desk_discard, false, false},
+        {"Find", find, false, false},
+        {"Last", last, false, false},
+        {"List", list, false, false},
+        {"Open", open_file, false, false},
+        {"Fetch", desk_fetch, false, false},
+        {"Space", space, false, false},
+        {"Remove", desk_remove, false, true},
+        {"Touch", desk_touch, false, false},
+        {"History", history, false, false},
+        {"Get", get, false, false},
+        {"Retry", retry, false, true},
+        {"Cancel", cancel, false, true},
+        {"Hold", hold, true, true},
+        {"Status", status, false, false},
+        {"Reload", reload, false, true},
+        {"Administer", administer, true, false},
+        {"Backup", backup, true, true},
+        {"Seals", describe_seals, true, false},
+        {"Reseal", reseal, true, true},
+        {"Describe", describe_definitions, true, false},
+        {"Define", define, true, true},
+        {"Undefine", undefine, true, true},
+        {"Test", test_partner, true, true},
+        {"Listen", listen_or_not, true, true},
+        {NULL, NULL, false, false},
 };
 
 static gboolean on_sweep(gpointer data)

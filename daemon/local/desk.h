@@ -48,4 +48,7 @@ void desk_set_config(Desk *self, Config *config);
 /* A transfer changed, and the change is in the store. transfer: borrowed. */
 void desk_take_change(Desk *self, const Transfer *transfer);
 /* As door_call_inside. */
-void desk_ask(Desk *self, const char *method, GVariant *parameters, Reply *reply);
+void desk_ask(Desk *self, const char *method, GVariant *parameters, const DoorCaller *caller,
+              Reply *reply);
+/* As door_set_auditor. */
+void desk_set_auditor(Desk *self, DoorAuditor auditor, gpointer data);

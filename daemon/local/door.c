@@ -47,11 +47,17 @@ struct DoorPeer {
 };
 
 struct DoorCall {
-    DoorPeer *peer;
+    const Door *door;
+    DoorPeer *peer; /* gone when it has closed */
+    const DoorMethod *method;
     sd_bus_message *message; /* NULL: from inside */
     unsigned uid;
+    char *actor, *origin;
     GVariant *parameters;
     Reply *reply; /* from inside */
+    /* what is answered once the audit trail has it */
+    sd_bus_message *answer;
+    GError *error; /* or NULL: it was done */
 };
 
 /* A method with the type of its parameters. */
@@ -67,8 +73,10 @@ struct Door {
     GHashTable *entrances; /* of Entrance, by name */
     gpointer data;
     void (*on_peer_closed)(DoorPeer *peer, gpointer data);
-    GPtrArray *peers; /* DoorPeer * */
-    DoorPeer inside;  /* the daemon itself */
+    GPtrArray *peers;    /* DoorPeer * */
+    DoorPeer inside;     /* the daemon itself */
+    DoorAuditor auditor; /* or NULL */
+    gpointer auditor_data;
     bool closing;
 };
 
@@ -101,13 +109,38 @@ static void peer_free(gpointer data)
     g_free(peer);
 }
 
+/* parameters: floating or taken. caller: NULL: the peer. */
+static DoorCall *call_new(DoorPeer *peer, const DoorMethod *method, GVariant *parameters,
+                          const DoorCaller *caller)
+{
+    DoorCall *call = g_new0(DoorCall, 1);
+
+    call->door = peer->door;
+    call->peer = peer;
+    call->method = method;
+    call->uid = peer->uid;
+    call->parameters = g_variant_ref_sink(parameters);
+    call->actor = caller != NULL ? g_strdup(caller->actor) : g_strdup_printf("uid:%u", peer->uid);
+    call->origin = g_strdup(caller != NULL ? caller->origin : "local");
+    return call;
+}
+
 static void call_free(DoorCall *call)
 {
     sd_bus_message_unref(call->message);
+    sd_bus_message_unref(call->answer);
+    g_clear_error(&call->error);
+    g_free(call->actor);
+    g_free(call->origin);
     if (call->reply != NULL)
         reply_unref(call->reply);
     g_variant_unref(call->parameters);
     g_free(call);
+}
+
+static bool is_trusted(unsigned uid)
+{
+    return uid == 0 || uid == (unsigned)geteuid();
 }
 
 /* Who is let in may use the daemon; only root and its own user may administer it. call: taken. */
@@ -115,7 +148,7 @@ static void run(const DoorMethod *row, DoorCall *call, gpointer data)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!row->trusted || call->uid == 0 || call->uid == (unsigned)geteuid()) {
+    if (!row->trusted || is_trusted(call->uid)) {
         row->handler(call, call->parameters, data);
         return;
     }
@@ -151,11 +184,8 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *ret_err
         !g_variant_is_of_type(parameters->value, G_VARIANT_TYPE(entrance->type)))
         return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS, "%s takes %s, not (%s)",
                                  name, entrance->type, sd_bus_message_get_signature(message, true));
-    call = g_new0(DoorCall, 1);
-    call->peer = peer;
-    call->uid = peer->uid;
+    call = call_new(peer, entrance->row, parameters->value, NULL);
     call->message = sd_bus_message_ref(message);
-    call->parameters = g_steal_pointer(&parameters->value);
     run(entrance->row, call, door->data);
     return 1;
 }
@@ -503,6 +533,21 @@ unsigned door_call_uid(DoorCall *call)
     return call->uid;
 }
 
+const char *door_call_actor(DoorCall *call)
+{
+    return call->actor;
+}
+
+const char *door_call_origin(DoorCall *call)
+{
+    return call->origin;
+}
+
+bool door_call_is_trusted(DoorCall *call)
+{
+    return call->message != NULL && is_trusted(call->uid);
+}
+
 static void answer_inside(DoorCall *call, DoorAnswer *answer)
 {
     reply_post(call->reply, answer);
@@ -524,14 +569,14 @@ static void return_inside(DoorCall *call, GVariant *value, const int *fds, size_
     answer_inside(call, answer);
 }
 
-void door_call_inside(Door *self, const char *method, GVariant *parameters, Reply *reply)
+void door_call_inside(Door *self, const char *method, GVariant *parameters,
+                      const DoorCaller *caller, Reply *reply)
 {
+    static const DoorCaller OURSELVES = {"pesitd", "local"};
     const Entrance *entrance = g_hash_table_lookup(self->entrances, method);
-    DoorCall *call = g_new0(DoorCall, 1);
+    DoorCall *call = call_new(&self->inside, entrance != NULL ? entrance->row : NULL, parameters,
+                              caller != NULL ? caller : &OURSELVES);
 
-    call->peer = &self->inside;
-    call->uid = self->inside.uid;
-    call->parameters = g_variant_ref_sink(parameters);
     call->reply = reply_ref(reply);
     if (entrance != NULL)
         run(entrance->row, call, self->data);
@@ -539,36 +584,74 @@ void door_call_inside(Door *self, const char *method, GVariant *parameters, Repl
         return_inside(call, NULL, NULL, 0);
 }
 
-/* An answer to a peer that has gone is no use to anybody. answer: taken. */
-static void send_answer(sd_bus_message *answer)
+/* the audit trail */
+
+void door_set_auditor(Door *self, DoorAuditor auditor, gpointer data)
 {
-    (void)sd_bus_send(NULL, answer, NULL);
-    sd_bus_message_unref(answer);
+    self->auditor = auditor;
+    self->auditor_data = data;
+}
+
+/* The texts and numbers of the parameters in a line: what else is in them may be secret. Returns new. */
+static char *dup_what(GVariant *parameters)
+{
+    GString *what = g_string_new(NULL);
+
+    for (gsize i = 0; i < g_variant_n_children(parameters); i++) {
+        g_autoptr(GVariant) part = g_variant_get_child_value(parameters, i);
+
+        if (g_variant_is_of_type(part, G_VARIANT_TYPE_STRING))
+            g_string_append_printf(what, "%s%s", i > 0 ? "/" : "",
+                                   g_variant_get_string(part, NULL));
+        else if (g_variant_is_of_type(part, G_VARIANT_TYPE_INT64))
+            g_string_append_printf(what, "%s%" G_GINT64_FORMAT, i > 0 ? "/" : "",
+                                   g_variant_get_int64(part));
+    }
+    return g_string_free(what, FALSE);
+}
+
+static void finish_outside(DoorCall *call)
+{
+    const Door *door = call->door;
+
+    if (call->method->audited && door->auditor != NULL) {
+        g_autofree char *what = dup_what(call->parameters);
+        const DoorAct act = {call->actor, call->method->method, what, call->error};
+
+        door->auditor(call, &act, door->auditor_data);
+    } else {
+        door_call_complete(call);
+    }
+}
+
+void door_call_complete(DoorCall *call)
+{
+    if (call->answer != NULL) /* to a peer that has gone it is no use to anybody */
+        (void)sd_bus_send(NULL, call->answer, NULL);
+    call_free(call);
 }
 
 void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n)
 {
     g_autoptr(GVariant) owned = value != NULL ? g_variant_ref_sink(value) : NULL;
-    sd_bus_message *answer = NULL;
     int failure;
 
     if (call->message == NULL) {
         return_inside(call, owned, fds, n);
         return;
     }
-    failure = sd_bus_message_new_method_return(call->message, &answer);
+    failure = sd_bus_message_new_method_return(call->message, &call->answer);
     if (failure >= 0)
-        failure = marshal_append(answer, owned, fds, n);
+        failure = marshal_append(call->answer, owned, fds, n);
     if (failure < 0 && failure != -ENOTCONN) {
         g_autoptr(GError) error = g_error_new(BASE_ERROR, BASE_ERROR_IO, "hand over an answer: %s",
                                               g_strerror(-failure));
 
-        sd_bus_message_unref(answer);
+        call->answer = sd_bus_message_unref(call->answer);
         door_call_fail(call, error);
         return;
     }
-    send_answer(answer);
-    call_free(call);
+    finish_outside(call);
 }
 
 static void fail_inside(DoorCall *call, const GError *error)
@@ -583,16 +666,16 @@ void door_call_fail(DoorCall *call, const GError *error)
 {
     BaseError code = error->domain == BASE_ERROR ? (BaseError)error->code : BASE_ERROR_IO;
     g_autofree char *name = g_strconcat(DOOR_ERROR_PREFIX, base_error_name(code), NULL);
-    sd_bus_message *answer = NULL;
 
     if (call->message == NULL) {
         fail_inside(call, error);
         return;
     }
     g_strdelimit(name, "-", '_'); /* not allowed in names of errors */
-    if (sd_bus_message_new_method_errorf(call->message, &answer, name, "%s", error->message) >= 0)
-        send_answer(answer);
-    call_free(call);
+    (void)sd_bus_message_new_method_errorf(call->message, &call->answer, name, "%s",
+                                           error->message); /* out of memory: no answer */
+    call->error = g_error_copy(error);
+    finish_outside(call);
 }
 
 static void emit_to(DoorPeer *peer, const char *signal, GVariant *parameters)

@@ -20,6 +20,7 @@ typedef struct {
     const char *method;
     void (*handler)(DoorCall *call, GVariant *parameters, gpointer data);
     bool trusted; /* root and the daemon's own user only: others are told REFUSED */
+    bool audited; /* it changes something: the answer leaves when the audit trail has it */
 } DoorMethod;
 
 /* A connection of the door, to tie staged files to; on_closed is called when it goes. */
@@ -38,6 +39,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_close)
 DoorPeer *door_call_peer(DoorCall *call);
 /* User id of the caller, for the audit. */
 unsigned door_call_uid(DoorCall *call);
+/* Who calls, "uid:N" or whom a call from inside is for; and from where. Borrowed, valid as long as the call. */
+const char *door_call_actor(DoorCall *call);
+const char *door_call_origin(DoorCall *call);
+/* Root or the daemon's user, and not from inside: who speaks for others. */
+bool door_call_is_trusted(DoorCall *call);
 /* Answers. value: tuple of the method's results, floating, or NULL for none; fds: n descriptors, duplicated, that the
  * value names by index as handles. */
 void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n);
@@ -46,5 +52,20 @@ void door_call_fail(DoorCall *call, const GError *error);
 /* Sends a signal of the interface to all peers. parameters: floating or taken. */
 void door_emit(Door *self, const char *signal, GVariant *parameters);
 /* A call from inside the daemon, with the rights of its own user; all such calls are one peer that never goes.
- * parameters: tuple, floating or taken. reply: its value becomes a DoorAnswer. */
-void door_call_inside(Door *self, const char *method, GVariant *parameters, Reply *reply);
+ * parameters: tuple, floating or taken. caller: copied; NULL: the daemon itself. reply: its value becomes a DoorAnswer. */
+void door_call_inside(Door *self, const char *method, GVariant *parameters,
+                      const DoorCaller *caller, Reply *reply);
+
+/* the audit trail */
+
+/* What a caller of the door did. what: on which thing, from the parameters; error: NULL: it was done. */
+typedef struct {
+    const char *actor, *method, *what;
+    const GError *error;
+} DoorAct;
+/* Must have door_call_complete called, now or later. act: borrowed for the call. */
+typedef void (*DoorAuditor)(DoorCall *call, const DoorAct *act, gpointer data);
+/* NULL: nobody writes a trail. */
+void door_set_auditor(Door *self, DoorAuditor auditor, gpointer data);
+/* The answer of an audited call leaves. */
+void door_call_complete(DoorCall *call);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: every route with every role and with none, keys, users, certificates, lock-outs, the audit trail."""
 import base64
+import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import sqlite3
@@ -157,6 +159,53 @@ def test_changes_are_told_as_before_and_after(api):
     assert [(row["before"], row["after"]) for row in told[2:5]] == [(None, {"name": "c"}), ({"name": "c"}, {"name": "d"}), ({"name": "d"}, None)]
     assert told[5] == {"status": 400}  # nothing was changed
     assert told[-1]["after"]["state"] == "cancelled" and told[-1]["before"]["transferId"] == sent
+
+
+def trail(api, query=""):
+    return [(row["username"], row["clientIp"], row["action"], row["object"]) for row in api.get("/api/v1/audit?limit=1000" + query).json["content"]]
+
+
+def test_every_transfer_is_in_the_trail(api, bank, company, tmp_path):
+    (tmp_path / "one").write_bytes(b"one")
+    uid, number = "uid:%d" % os.getuid(), "/api/v1/transfers/%d"
+    by_api = api.post("/api/v1/transfers/send?partner=BANK1&path=out/a", b"x").json["transferId"]
+    assert company.control("wait", by_api)["state"] == "done"
+    by_command = company.control("send", "BANK1", tmp_path / "one", "out/b")["id"]
+    bank.control("send", "COMPANY", tmp_path / "one", "dispo/c")
+    fetched = company.control("fetch", "BANK1", "releves/c", "--output", tmp_path / "got")["id"]
+    refused = company.control("fetch", "BANK1", "releves/none", "--output", tmp_path / "got", check=False)
+    assert refused.returncode == 3
+    ended = [(name, place, action, object) for name, place, action, object in trail(api, "&action=transfer") if action.startswith("transfer ")]
+    assert ended == [("key:first", "127.0.0.1", "transfer done", number % by_api), (uid, "local", "transfer done", number % by_command),
+                     (uid, "local", "transfer done", number % fetched), (uid, "local", "transfer failed", number % (fetched + 1))], ended
+    there = trail(Api(bank), "&action=transfer")
+    assert [row[:3] for row in there] == [("partner:COMPANY", "127.0.0.1", "transfer done")] * 3, there
+    told = json.loads(api.get("/api/v1/audit?object=" + number % by_command).json["content"][0]["details"])
+    assert told["before"] is None and (told["after"]["filename"], told["after"]["fileSize"], told["after"]["state"]) == ("out/b", 3, "done")
+    assert api.get("/api/v1/audit/verify").json["valid"] and Api(bank).get("/api/v1/audit/verify").json["valid"]
+
+
+def test_what_is_done_at_the_local_door_is_in_the_trail(api, bank, company, tmp_path):
+    bank.stop()
+    (tmp_path / "one").write_bytes(b"one")
+    sent = company.control("send", "BANK1", tmp_path / "one", "out/b", "--no-wait")["id"]
+    for words in (("retry", sent), ("hold", sent), ("cancel", sent), ("reload",)):
+        company.control(*words)
+    assert company.control("cancel", sent, check=False).returncode == 4  # nothing is left of it
+    uid, rows = "uid:%d" % os.getuid(), api.get("/api/v1/audit").json["content"]
+    assert {row["username"] for row in rows} == {uid} and {row["clientIp"] for row in rows} == {"local"}
+    done = [(row["action"], row["object"]) for row in rows if row["action"][0].isupper()]
+    assert done == [("Retry", str(sent)), ("POST hold", "/api/v1/transfers/%d/hold" % sent), ("Cancel", str(sent)), ("Reload", ""), ("Cancel", str(sent))], done
+    assert json.loads(rows[-1]["details"])["error"].endswith("nothing to cancel")
+    assert ("transfer cancelled", "/api/v1/transfers/%d" % sent) in [(row["action"], row["object"]) for row in rows]
+
+
+def test_the_trail_stays_whole_when_many_write_it(api):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: api.post("/api/v1/transfers/send?partner=BANK1&path=offer/%d" % i, b"x").status, range(60)))
+    assert answers == [202] * 60
+    verified = api.get("/api/v1/audit/verify").json
+    assert verified["valid"] and verified["seq"] == 60, verified
 
 
 def test_first_key_is_taken_once(api, company):

@@ -82,7 +82,7 @@ def test_same_idempotency_key_sends_once(api, bank):
     other = api.post(path + "2", b"x", Idempotency_Key="k1")
     assert other.status == 422 and other.json["type"] == "urn:pesitfs:problem:idempotency"
     assert api.post(path, b"xy", Idempotency_Key="k1").status == 422
-    rows = [json.loads(row["details"]) for row in api.get("/api/v1/audit").json["content"]]
+    rows = [json.loads(row["details"]) for row in api.get("/api/v1/audit?action=POST+send").json["content"]]
     assert rows[0]["after"]["transferId"] == first.json["transferId"] and rows[0]["before"] is None and "after" not in rows[1]
 
 

@@ -2,6 +2,7 @@
 """pesitctl backup and restore: while transfers go on, onto either back end, and what is refused."""
 import hashlib
 import itertools
+import json
 import os
 import re
 import threading
@@ -91,6 +92,8 @@ def test_what_was_there_is_there_again(source, target, bank, server, tmp_path):
     fill(company, tmp_path)
     before, folder, schema = state_of(company), tmp_path / "restored", postgres.next_schema()
     company.control("backup", tmp_path / "backup")
+    last = company.control("audit", "list")["content"][-1]
+    assert (last["action"], last["username"], json.loads(last["details"])) == ("Backup", "uid:%d" % os.getuid(), {"error": None})
     company.stop()
     options = {} if target == "sqlite" else {"postgres": server.conninfo, "schema": schema}
     done = restore(company, tmp_path / "backup", folder, **options)
@@ -102,6 +105,8 @@ def test_what_was_there_is_there_again(source, target, bank, server, tmp_path):
         for now, then in zip(state_of(again), before):
             assert now == then
         assert again.control("audit", "verify")["valid"]
+        rows = [row for row in again.control("audit", "list")["content"] if row["action"] == "Restore"]
+        assert [(row["object"], row["username"]) for row in rows] == [(str(tmp_path / "backup"), "uid:%d" % os.getuid())]
         newest = again.control("send", "BANK1", tmp_path / "file", "out/new")
         assert newest["state"] == "done" and newest["id"] > before[0][0]["id"], newest
     finally:

@@ -93,6 +93,7 @@ def test_a_new_key_while_transfers_go_on(pair, tmp_path):
             was = key.read_text(encoding="ascii")
             done = company.control("key", "rotate-seal")
             assert (done["store"], done["files"]) == (1, 1), (number, done)
+            assert [row["action"] for row in company.control("api", "GET", "/api/v1/audit?action=Reseal&limit=1000")["content"]] == ["Reseal"] * 2 * (number + 1)
             assert key.read_text(encoding="ascii") != was and len(key.read_text(encoding="ascii").split()) == 1
     finally:
         ended.set()
