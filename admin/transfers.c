@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transfers over HTTP: what there is, what there was, and the verbs, which act on what runs. */
 #include "admin/admin-private.h"
+#include "admin/order.h"
 
 #include "base/clock.h"
 #include "daemon/local/description.h"
@@ -15,6 +16,7 @@
 #define PAGE_MAX     1000
 #define ANSWER_US    (7 * 86400 * USEC_PER_SEC)
 #define COPY_BYTES   (1u << 30)
+#define SEARCHES_MAX 20
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
 
@@ -198,27 +200,6 @@ static bool query_status(Request *request, const char *text, Listing *listing)
     return text == NULL || query_mask(request, "status", text, parse_state, &listing->states);
 }
 
-/* There is one order: asked for, it is given; another is refused and not ignored. */
-static bool check_order(Request *request)
-{
-    const char *by = request_query(request, "sortBy"), *way = request_query(request, "sortDir");
-    int64_t page = 0;
-
-    if (!request_query_number(request, "page", 0, INT64_MAX, &page))
-        return false;
-    if (by != NULL && strcmp(by, "startedAt") != 0 && strcmp(by, "createdAt") != 0)
-        request_problem(request, 400, "invalid", "sortBy", "sortBy: it is always startedAt");
-    else if (way != NULL && g_ascii_strcasecmp(way, "desc") != 0)
-        request_problem(request, 400, "invalid", "sortDir",
-                        "sortDir: the newest come first; from and to choose");
-    else if (page > 0)
-        request_problem(request, 400, "invalid", "page",
-                        "page: pages are not numbered: what next says goes into before");
-    else
-        return true;
-    return false;
-}
-
 /* False: answered. */
 static bool read_search(Request *request, Listing *listing, StoreSearch *search)
 {
@@ -228,8 +209,7 @@ static bool read_search(Request *request, Listing *listing, StoreSearch *search)
             request, listing->partner != NULL ? listing->partner
                                               : query_either(request, "partner", "partnerId"));
     search->text = query_either(request, "text", "filename");
-    if (!check_order(request) ||
-        (listing->states == 0 &&
+    if ((listing->states == 0 &&
          !query_status(request, query_either(request, "status", "state"), listing)) ||
         !query_mask(request, "direction", request_query(request, "direction"), parse_direction,
                     &search->directions) ||
@@ -247,31 +227,94 @@ static bool read_search(Request *request, Listing *listing, StoreSearch *search)
     return true;
 }
 
+/* The rows from an index on, at most limit. */
+static void write_rows(GString *out, const GPtrArray *rows, guint from, uint32_t limit)
+{
+    int64_t count = 0;
+
+    json_open(out, "content", '[');
+    for (guint i = from; i < rows->len && count < limit; i++, count++)
+        transfer_write_stored(out, NULL, g_ptr_array_index(rows, i));
+    json_close(out, ']');
+    json_number(out, "size", count);
+}
+
+static void drop_unwanted(const Listing *listing, GPtrArray *rows)
+{
+    for (guint i = rows->len; listing->is_wanted != NULL && i > 0; i--) {
+        if (!listing->is_wanted(g_ptr_array_index(rows, i - 1)))
+            g_ptr_array_remove_index(rows, i - 1);
+    }
+}
+
+/* All that match, when they are few enough. NULL: answered. Returns new. */
+static GPtrArray *find_all(Request *request, const Listing *listing, StoreSearch *search)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
+
+    search->limit = PAGE_MAX;
+    for (unsigned page = 0; page < SEARCHES_MAX && all->len <= ORDER_ROWS_MAX; page++) {
+        g_autoptr(StoreResult) found = request_store(request, store_request_search(search));
+
+        if (found == NULL)
+            return NULL;
+        drop_unwanted(listing, found->transfers);
+        g_ptr_array_extend_and_steal(all, g_steal_pointer(&found->transfers));
+        search->before_id = (int64_t)found->number;
+        if (found->number == 0 && all->len <= ORDER_ROWS_MAX)
+            return g_steal_pointer(&all);
+    }
+    request_problem(request, 400, "invalid", "sortBy",
+                    "sortBy: more than %d match, or too many have to be looked at: say which by "
+                    "from, to, partner, status, direction",
+                    ORDER_ROWS_MAX);
+    return NULL;
+}
+
+static void list_ordered(Request *request, const Order *order, const Listing *listing,
+                         StoreSearch *search)
+{
+    uint32_t size = search->limit;
+    g_autoptr(GPtrArray) all = NULL;
+    GString *out;
+
+    if (search->before_id != 0) {
+        request_problem(request, 400, "invalid", "before",
+                        "before: it goes on in the order of time only; here page says which");
+        return;
+    }
+    all = find_all(request, listing, search);
+    if (all == NULL)
+        return;
+    order_sort(order, all);
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    write_rows(out, all, (guint)MIN(order->page * size, all->len), size);
+    json_number(out, "page", order->page);
+    json_number(out, "totalElements", all->len);
+    json_close(out, '}');
+}
+
 static void list(Request *request, Listing listing)
 {
     StoreSearch search = {.limit = 0};
+    Order order;
     g_autoptr(StoreResult) result = NULL;
-    int64_t count = 0;
     GString *out;
 
-    if (!read_search(request, &listing, &search))
+    if (!order_read(request, &order) || !read_search(request, &listing, &search))
         return;
+    if (!order_is_plain(&order)) {
+        list_ordered(request, &order, &listing, &search);
+        return;
+    }
     result = request_store(request, store_request_search(&search));
     if (result == NULL)
         return;
+    drop_unwanted(&listing, result->transfers);
     out = request_answer(request, 200);
     json_open(out, NULL, '{');
-    json_open(out, "content", '[');
-    for (guint i = 0; i < result->transfers->len; i++) {
-        const Transfer *t = g_ptr_array_index(result->transfers, i);
-
-        if (listing.is_wanted != NULL && !listing.is_wanted(t))
-            continue;
-        transfer_write_stored(out, NULL, t);
-        count++;
-    }
-    json_close(out, ']');
-    json_number(out, "size", count);
+    write_rows(out, result->transfers, 0, search.limit);
     if (result->number != 0)
         json_number(out, "next", (int64_t)result->number);
     json_close(out, '}');

@@ -145,6 +145,31 @@ def test_list_pages_and_filters(api):
     assert api.get("/api/v1/transfers/stats").json["completedTransfers"] == 7
 
 
+def test_lists_come_in_the_order_that_is_asked_for(api, company):
+    for name, size in (("b", 30), ("a", 10), ("d", 20), ("c", 10)):
+        assert api.post("/api/v1/transfers/send?partner=BANK1&path=offer/" + name, b"x" * size).status == 202
+
+    def names(query):
+        answer = api.get("/api/v1/transfers?" + query)
+        assert answer.status == 200, answer
+        return "".join(t["filename"][-1] for t in answer.json["content"])
+
+    assert names("sortBy=fileSize&sortDir=asc") == "acdb" and names("sortBy=fileSize") == "bdca"
+    assert names("sortBy=filename&sortDir=asc") == "abcd" and names("sortDir=asc") == "badc" and names("") == "cdab"
+    assert names("sortBy=filename&size=3") == "dcb" and names("sortBy=filename&size=3&page=1") == "a" and names("sortBy=filename&size=3&page=2") == ""
+    assert api.get("/api/v1/transfers?sortBy=filename&size=3").json["totalElements"] == 4
+    assert names("sortBy=filename&text=offer/a") == "a"
+    company.stop()
+    columns = "direction, state, partner, path, file_name, file_type, transfer_id, size_bytes, wire_bytes, articles, mode, mtime_us, created_us, updated_us, " \
+        "finished_us, attempts, next_retry_us, diag_type, diag_code, cause, offer_id, hidden, data_kept, end_sent, name_counter, owner"
+    for _ in range(10):  # 4096 of them
+        company.sql("INSERT INTO transfer_history (%s) SELECT %s FROM transfer_history" % (columns, columns))
+    company.start()
+    many = Api(company, index=-1).get("/api/v1/transfers?sortBy=fileSize")
+    assert many.status == 400 and many.json["field"] == "sortBy" and "from" in many.json["detail"]
+    assert len(Api(company, index=-1).get("/api/v1/transfers?size=1000").json["content"]) == 1000
+
+
 def read_events(response, wanted):
     text = b""
     while text.count(b"\ndata: ") < wanted:

@@ -140,7 +140,7 @@ def test_lists_are_of_what_they_say(away, bank):
     assert ids("/partner/BANK1") == {late, dropped, done} and ids("/partner/OTHER") == set()
     assert ids("/status/CANCELLED") == {dropped} and dropped in ids("/retryable") and done not in ids("/resumable")
     assert ids("/active").isdisjoint({done, dropped}) and ids("?sortBy=startedAt&sortDir=DESC&page=0") == {late, dropped, done}
-    for query, field in (("?sortBy=size", "sortBy"), ("?sortDir=asc", "sortDir"), ("?page=1", "page")):
+    for query, field in (("?sortBy=colour", "sortBy"), ("?sortDir=up", "sortDir"), ("?page=-1", "page"), ("?sortBy=state&before=3", "before")):
         assert api.get(T + query).json["field"] == field
     assert api.get(T + "/status/NOTHING").json["field"] == "status"
     assert api.get(T + "/stats/partner/BANK1").json["totalTransfers"] == api.get(T + "/statistics").json["totalTransfers"] == 3
