@@ -172,7 +172,7 @@ def test_lists_come_in_the_order_that_is_asked_for(api, company):
 
 def read_events(response, wanted):
     text = b""
-    while text.count(b"\ndata: ") < wanted:
+    while text.count(b"\nevent: transfer\ndata: ") < wanted:  # beside progress
         text += response.read1(4096)
     return text.decode()
 
