@@ -13,6 +13,7 @@ struct Admin {
     AdminHost host;
     GThreadPool *workers;
     GThreadPool *hashers; /* few: a password costs memory */
+    GThreadPool *doctors; /* of health only: workers may all wait for a store that hangs */
     Audit *audit;
     Events *events;
     Health *health;
@@ -34,6 +35,8 @@ typedef struct {
 } Job;
 /* False: the administration ends. */
 bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data);
+/* What is asked of our health: never behind anything else. */
+bool admin_push_health(Admin *self, void (*work)(gpointer data), gpointer data);
 
 /* routes.c */
 

@@ -12,6 +12,7 @@
 #define WORKERS      8
 #define HASHERS      2
 #define JOBS_MAX     1024
+#define DOCTORS      4
 #define STOP_TICK_MS 20
 #define PING_S       15
 #define SWEEP_S      2
@@ -29,11 +30,12 @@ static void run_job(gpointer message, gpointer data)
     (void)atomic_fetch_sub(&self->active, 1);
 }
 
-bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data)
+static bool push(Admin *self, GThreadPool *pool, void (*work)(gpointer data), gpointer data)
 {
+    unsigned most = pool == self->doctors ? 2 * JOBS_MAX : JOBS_MAX;
     Job *job;
 
-    if (atomic_fetch_add(&self->active, 1) >= JOBS_MAX || atomic_load(&self->stopping)) {
+    if (atomic_fetch_add(&self->active, 1) >= most || atomic_load(&self->stopping)) {
         (void)atomic_fetch_sub(&self->active, 1);
         return false;
     }
@@ -41,8 +43,18 @@ bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data)
     job->work = work;
     job->data = data;
     atomic_store(&job->given, true);
-    (void)g_thread_pool_push(self->workers, job, NULL); /* queued at the least */
+    (void)g_thread_pool_push(pool, job, NULL); /* queued at the least */
     return true;
+}
+
+bool admin_push(Admin *self, void (*work)(gpointer data), gpointer data)
+{
+    return push(self, self->workers, work, data);
+}
+
+bool admin_push_health(Admin *self, void (*work)(gpointer data), gpointer data)
+{
+    return push(self, self->doctors, work, data);
 }
 
 static void free_parts(Admin *self)
@@ -50,6 +62,7 @@ static void free_parts(Admin *self)
     server_free(self->server);
     g_thread_pool_free(self->workers, FALSE, TRUE);
     g_thread_pool_free(self->hashers, FALSE, TRUE);
+    g_thread_pool_free(self->doctors, FALSE, TRUE);
     audit_free(self->audit);
     events_free(self->events);
     health_free(self->health);
@@ -192,6 +205,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->host.first_key = NULL;
     self->workers = g_thread_pool_new(run_job, self, WORKERS, FALSE, NULL);
     self->hashers = g_thread_pool_new(run_hash, self, HASHERS, FALSE, NULL);
+    self->doctors = g_thread_pool_new(run_job, self, DOCTORS, FALSE, NULL);
     self->events = events_new();
     self->health = health_new();
     self->moved = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);

@@ -135,7 +135,7 @@ static Json *find(Request *request, const char *kind, const char *id, StoreResul
 {
     const Record *record;
 
-    *ret_result = store_execute(request->admin->host.store, store_request_record_get(kind, id));
+    *ret_result = request_execute(request, store_request_record_get(kind, id));
     if ((*ret_result)->error != NULL)
         return NULL;
     record = g_ptr_array_index((*ret_result)->records, 0);

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define ASK_US   (60 * USEC_PER_SEC)
+#define ASK_US   (60 * USEC_PER_SEC) /* for the daemon or its store */
 #define SLICE_US 100000
 
 #define DAY_LENGTH 10 /* 2027-01-31 */
@@ -281,9 +281,23 @@ uint32_t value_count(GVariant *values, const char *key)
     return count;
 }
 
+StoreResult *request_execute(Request *self, StoreRequest *request)
+{
+    g_autoptr(Reply) reply = store_begin(self->admin->host.store, request);
+    gpointer value = NULL;
+    StoreResult *late;
+
+    if (await(self, reply, &value))
+        return value;
+    self->doubtful = true;
+    late = g_new0(StoreResult, 1);
+    late->error = g_error_new(BASE_ERROR, BASE_ERROR_TIMEOUT, "the store does not answer");
+    return late;
+}
+
 StoreResult *request_store(Request *self, StoreRequest *request)
 {
-    StoreResult *result = store_execute(self->admin->host.store, request);
+    StoreResult *result = request_execute(self, request);
 
     if (result->error == NULL)
         return result;

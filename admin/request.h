@@ -115,5 +115,7 @@ const char *value_text(GVariant *values, const char *key);
 bool value_flag(GVariant *values, const char *key);
 int64_t value_number(GVariant *values, const char *key);
 uint32_t value_count(GVariant *values, const char *key);
+/* Runs a request of the store, as store_execute, but not for ever: TIMEOUT. */
+StoreResult *request_execute(Request *self, StoreRequest *request);
 /* Runs a request of the store. request: taken. NULL: answered with its error. Returns new. */
 StoreResult *request_store(Request *self, StoreRequest *request);

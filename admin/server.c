@@ -333,9 +333,13 @@ static void work_run(gpointer data)
 /* The connection sleeps until the work is done. */
 static enum MHD_Result dispatch(Exchange *self, Phase phase, void (*work)(gpointer data))
 {
+    const Route *route = self->request->route;
+    bool (*push)(Admin *, void (*)(gpointer), gpointer) =
+            route != NULL && route->role == ROLE_PUBLIC ? admin_push_health : admin_push;
+
     self->phase = phase;
     MHD_suspend_connection(self->connection);
-    if (admin_push(self->server->admin, work, self))
+    if (push(self->server->admin, work, self))
         return MHD_YES;
     request_problem(self->request, 503, "busy", NULL, "too much to do, or stopping");
     MHD_resume_connection(self->connection);

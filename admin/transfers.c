@@ -650,7 +650,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Once, once_clear)
 static bool answer_again(Request *request, const Once *once)
 {
     g_autoptr(StoreResult) result =
-            store_execute(request->admin->host.store, store_request_record_get("answer", once->id));
+            request_execute(request, store_request_record_get("answer", once->id));
     const char *document, *answer;
 
     if (result->error != NULL)
@@ -685,7 +685,7 @@ static bool reserve(Request *request, const char *what, Once *ret_once)
     ret_once->id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
     ret_once->print = g_compute_checksum_for_string(G_CHECKSUM_SHA256, what, -1);
     record = record_new("answer", ret_once->id, ret_once->id, ret_once->print);
-    result = store_execute(request->admin->host.store, store_request_record_insert(record));
+    result = request_execute(request, store_request_record_insert(record));
     if (result->error == NULL)
         return true;
     if (result->error->code != BASE_ERROR_EXISTS || !answer_again(request, ret_once))
@@ -707,8 +707,7 @@ static void settle(Request *request, const Once *once)
     }
     document = g_strconcat(once->print, "\n", request->answer->str, NULL);
     record = record_new("answer", once->id, once->id, document);
-    store_result_free(
-            store_execute(request->admin->host.store, store_request_record_update(record)));
+    store_result_free(request_execute(request, store_request_record_update(record)));
 }
 
 void transfers_forget_answers(Admin *admin)

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """openapi.yaml, the table of routes, the answers and docs/api.md say the same; metrics are what Prometheus reads."""
+import concurrent.futures
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
+import postgres
 import yaml
-from admin import Api
+from admin import FIRST_KEY, LISTENER, Api
+from node import Bare
+from waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROWS = re.findall(r'\{ "(\w+)", "([^"]+)", \w+, ROLE_(\w+), BODY_(\w+), \w+, "(\w+)"',
@@ -88,7 +94,6 @@ def test_metrics_are_prometheus(api):
 
 
 def test_families_see_their_own(tmp_path):
-    from node import Bare
     node = Bare(tmp_path / "n", "N", 'admin: { first_key = "first-key-0123456789abcdef"; listeners = ( '
                 '{ port = 0; family = "server"; }, { port = 0; family = "client"; }, { port = 0; family = "admin"; } ); };')
     node.start()
@@ -100,7 +105,6 @@ def test_families_see_their_own(tmp_path):
 
 
 def test_readiness_names_what_is_down(tmp_path):
-    from node import Bare
     node = Bare(tmp_path / "n", "N", "admin: { listeners = ( { port = 0; } ); }; limits: { spool_reserve_mb = 1073741824; };")
     node.start()
     api = Api(node, key=None)
@@ -111,6 +115,34 @@ def test_readiness_names_what_is_down(tmp_path):
     assert ready.status == 503 and ready.json["status"] == "DOWN"
     states = {name: part["status"] for name, part in ready.json["components"].items()}
     assert states == {"mainLoop": "UP", "store": "UP", "spool": "DOWN"}
+
+
+def test_health_is_told_within_a_second_while_the_database_hangs(tmp_path):
+    server = postgres.Postgres()
+    node = Bare(tmp_path / "n", "N", LISTENER % FIRST_KEY, server.store("cluster_hang")).start()
+    api = Api(node)
+    assert api.get("/health/ready").status == 200
+    first = int(server.run("pid"))
+    processes = [first, *map(int, pathlib.Path("/proc/%d/task/%d/children" % (first, first)).read_text(encoding="ascii").split())]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            asked = [pool.submit(api.get, "/api/v1/transfers") for _ in range(20)]  # more than there are workers
+            eventually(lambda: sum(one.running() for one in asked) == 20)
+            for path, status in (("/health/live", 200), ("/health/ready", 503), ("/health/ready", 503), ("/health/live", 200)) * 2:
+                began = time.monotonic()
+                answer = api.get(path)
+                assert time.monotonic() - began < 1 and answer.status == status, (path, answer)
+            assert answer.json == {"status": "UP"} and api.get("/health/ready").json["components"]["store"]["status"] == "DOWN"
+            assert node.control("status")["store"] == "it does not answer"
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+        assert {one.result().status for one in asked} == {200}
+    eventually(lambda: api.get("/health/ready").status == 200)
+    node.stop()
+    server.remove()
 
 
 def test_the_stopping_daemon_ends_streams(api, company):

@@ -131,7 +131,7 @@ def test_killed_while_a_file_is_sent(tmp_path, bank, company, side, call):
     source.write_bytes(CONTENT)
     victim = company if side == "sender" else bank
     kills = 0
-    for number in range(1, 40):
+    for number in range(1, 70):
         path = "out/%s%d" % (call, number)
         with kill_at(victim, call, number) as strace:
             accepted = send(company, source, path)
@@ -150,7 +150,7 @@ def test_killed_while_a_file_is_fetched(tmp_path, bank, company, side, call):
     source.write_bytes(CONTENT)
     victim = company if side == "fetcher" else bank
     killed = False
-    for number in range(1, 40):
+    for number in range(1, 70):
         name = "%s%d" % (call.upper(), number)
         bank.control("send", "COMPANY", source, "dispo/" + name)
         target = tmp_path / name
