@@ -24,6 +24,7 @@
 #define STATES_FINAL   (0xFFu ^ STATES_OPEN)
 #define ALL_DIRECTIONS 0xFFFF
 #define VISITS_MAX     6
+#define AUDITS_MAX     1000 /* as the statement counts */
 #define ANSWER_US      (10 * (int64_t)USEC_PER_SEC)
 #define PAUSE_MIN_US   5000
 #define PAUSE_MAX_US   100000
@@ -577,8 +578,9 @@ static bool may_lose(const FleetUse *use, FleetLoss loss, GError **error)
     g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT,
                 "%" G_GUINT64_FORMAT " connections of its daemons, %" G_GUINT64_FORMAT
                 " unfinished transfers, %" G_GUINT64_FORMAT " ended ones, %" G_GUINT64_FORMAT
-                " definitions, %" G_GUINT64_FORMAT " rows of its audit trail",
-                use->sessions, use->unfinished, use->ended, use->definitions, use->audits);
+                " definitions, %" G_GUINT64_FORMAT "%s rows of its audit trail",
+                use->sessions, use->unfinished, use->ended, use->definitions, use->audits,
+                use->audits >= AUDITS_MAX ? " or more" : "");
     return false;
 }
 

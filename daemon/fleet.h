@@ -54,7 +54,7 @@ typedef struct {
     uint64_t unfinished;  /* transfers that have not ended */
     uint64_t ended;       /* those that are history */
     uint64_t definitions; /* partners, virtual files, listeners */
-    uint64_t audits;      /* rows of the audit trail */
+    uint64_t audits;      /* rows of the audit trail; no more than 1000 are counted */
     bool obscure;         /* it is not as it was made, and cannot be counted */
 } FleetUse;
 /* What may be lost with it. */

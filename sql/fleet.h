@@ -41,7 +41,7 @@ typedef enum {
     FLEET_IS_MADE,        /* 1: roles and schema are there */
     /* inside the cluster, as its role; no parameters unless said */
     FLEET_HAS_TABLES,
-    FLEET_COUNT_CONTENT, /* definitions, rows of the audit trail */
+    FLEET_COUNT_CONTENT, /* definitions, rows of the audit trail up to 1000 */
     FLEET_HAS_INQUIRIES,
     FLEET_INQUIRE,         /* $1 id, $2 now, $3 actor, $4 method, $5 path, $6 body, $7 If-Match */
     FLEET_INQUIRY_ANSWER,  /* $1 id: status, answer; nothing: none yet */

@@ -585,7 +585,7 @@ static bool set_up_connection(PostgresDb *self, GError **error)
     if (!take_role(self, error) || !use_schema(self, error))
         return false;
     if (self->owner == NULL)
-        return run_text(self, "SET lock_timeout = '5s'; SET statement_timeout = '30s'", NULL, NULL,
+        return run_text(self, "SET lock_timeout = '5s'; SET statement_timeout = '10s'", NULL, NULL,
                         error);
     return take_possession(self, error) && name_writer(self, error) &&
            listen_to_others(self, error);

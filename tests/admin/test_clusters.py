@@ -503,6 +503,8 @@ def test_a_console_killed_in_the_middle_is_mended_by_another(tmp_path, database,
         connection = Api(node, index=-1).connect()
         connection.request(method, path, body, {"X-API-Key": FIRST_KEY})
         eventually(lambda: database.ask("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'pg_authid'::regclass"), told=node.log)
+        made = Api(node, index=-1).post("/api/v1/config/partners", {"id": "P%s" % method})  # nothing else waits for it
+        assert made.status == 201 and node.control("status")["store"] == "ok", made
         node.kill()
         connection.close()
         hold.communicate("ROLLBACK;\n")
