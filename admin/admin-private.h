@@ -111,7 +111,10 @@ Health *health_new(void);
 void health_free(Health *self);
 
 void health_live(Request *request);
+bool health_live_at_once(Request *request);
 void health_ready(Request *request);
+/* From what was found a moment ago. False: there is none, a worker has to look. */
+bool health_ready_at_once(Request *request);
 void health_all(Request *request);
 void health_metrics(Request *request);
 void health_info(Request *request);

@@ -45,6 +45,12 @@ void health_live(Request *request)
     json_close(out, '}');
 }
 
+bool health_live_at_once(Request *request)
+{
+    health_live(request);
+    return true;
+}
+
 /* NULL: it answers. Else new text. */
 static char *check_store(Admin *admin)
 {
@@ -104,8 +110,9 @@ void health_free(Health *self)
     g_free(self);
 }
 
-/* What is known, when it is not old or another is about to renew it. */
-static bool recall(Health *self, char **ret_store, char **ret_spool)
+/* What is known, when it is not old or another is about to renew it. will_check: the
+ * caller renews what is not known. */
+static bool recall(Health *self, bool will_check, char **ret_store, char **ret_spool)
 {
     int64_t age_us;
     bool known;
@@ -116,7 +123,7 @@ static bool recall(Health *self, char **ret_store, char **ret_spool)
     if (known) {
         *ret_store = g_strdup(self->store);
         *ret_spool = g_strdup(self->spool);
-    } else {
+    } else if (will_check) {
         self->checking = true;
     }
     pthread_mutex_unlock(&self->lock);
@@ -135,23 +142,11 @@ static void remember(Health *self, const char *store, const char *spool)
     pthread_mutex_unlock(&self->lock);
 }
 
-void health_ready(Request *request)
+static void answer_ready(Request *request, const char *store, const char *spool)
 {
-    Admin *admin = request->admin;
-    uint64_t available = 0;
-    const char *loop = loop_is_alive(admin) ? NULL : "the main loop does not turn";
-    g_autofree char *store = NULL;
-    g_autofree char *spool = NULL;
-    GString *out;
-    bool up;
-
-    if (!recall(admin->health, &store, &spool)) {
-        store = check_store(admin);
-        spool = check_spool(admin, &available);
-        remember(admin->health, store, spool);
-    }
-    up = loop == NULL && store == NULL && spool == NULL;
-    out = request_answer(request, up ? 200 : 503);
+    const char *loop = loop_is_alive(request->admin) ? NULL : "the main loop does not turn";
+    bool up = loop == NULL && store == NULL && spool == NULL;
+    GString *out = request_answer(request, up ? 200 : 503);
 
     json_open(out, NULL, '{');
     json_text(out, "status", up ? "UP" : "DOWN");
@@ -161,6 +156,30 @@ void health_ready(Request *request)
     write_component(out, "spool", spool);
     json_close(out, '}');
     json_close(out, '}');
+}
+
+bool health_ready_at_once(Request *request)
+{
+    g_autofree char *store = NULL, *spool = NULL;
+
+    if (!recall(request->admin->health, false, &store, &spool))
+        return false;
+    answer_ready(request, store, spool);
+    return true;
+}
+
+void health_ready(Request *request)
+{
+    Admin *admin = request->admin;
+    uint64_t available = 0;
+    g_autofree char *store = NULL, *spool = NULL;
+
+    if (!recall(admin->health, true, &store, &spool)) {
+        store = check_store(admin);
+        spool = check_spool(admin, &available);
+        remember(admin->health, store, spool);
+    }
+    answer_ready(request, store, spool);
 }
 
 void health_info(Request *request)

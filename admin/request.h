@@ -39,6 +39,9 @@ typedef struct {
     void (*handler)(Request *request);
     const char *operation; /* operationId of openapi.yaml; aliases share it */
     const char *summary;
+    bool (*at_once)(
+            Request *
+                    request); /* public routes only: answers when nothing has to be waited for; or NULL */
 } Route;
 
 struct Request {

@@ -17,11 +17,11 @@
 
 /* clang-format off */
 const Route ROUTES[] = {
-    { "GET", "/health/live", ALL, ROLE_PUBLIC, BODY_NONE, health_live, "live", "Whether the main loop turns" },
-    { "GET", "/health/ready", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Each dependency with its state, within a second" },
-    { "GET", "/actuator/health", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Alias of /health/ready" },
-    { "GET", "/actuator/health/liveness", ALL, ROLE_PUBLIC, BODY_NONE, health_live, "live", "Alias of /health/live" },
-    { "GET", "/actuator/health/readiness", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Alias of /health/ready" },
+    { "GET", "/health/live", ALL, ROLE_PUBLIC, BODY_NONE, health_live, "live", "Whether the main loop turns", health_live_at_once },
+    { "GET", "/health/ready", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Each dependency with its state, within a second", health_ready_at_once },
+    { "GET", "/actuator/health", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Alias of /health/ready", health_ready_at_once },
+    { "GET", "/actuator/health/liveness", ALL, ROLE_PUBLIC, BODY_NONE, health_live, "live", "Alias of /health/live", health_live_at_once },
+    { "GET", "/actuator/health/readiness", ALL, ROLE_PUBLIC, BODY_NONE, health_ready, "ready", "Alias of /health/ready", health_ready_at_once },
     { "GET", "/actuator/info", ALL, ROLE_VIEWER, BODY_NONE, health_info, "info", "Name and version" },
     { "GET", "/metrics", ALL, ROLE_VIEWER, BODY_NONE, health_metrics, "metrics", "For Prometheus" },
     { "GET", "/actuator/prometheus", ALL, ROLE_VIEWER, BODY_NONE, health_metrics, "metrics", "Alias of /metrics" },
@@ -178,18 +178,28 @@ bool role_parse(const char *text, Role *ret_role)
 /* segments: decoded. parameters: of the path, new, filled only on a match. */
 static bool match(const Route *route, char **segments, char **ret_parameters)
 {
-    g_auto(GStrv) pattern = g_strsplit(route->path, "/", SEGMENTS_MAX);
-    size_t count = 0;
+    const char *at = route->path;
+    size_t count = 0, i = 0;
 
-    if (g_strv_length(pattern) != g_strv_length(segments))
-        return false;
-    for (size_t i = 0; pattern[i] != NULL; i++) {
-        if (pattern[i][0] == '{' ? segments[i][0] == '\0' : strcmp(pattern[i], segments[i]) != 0)
+    for (; segments[i] != NULL; i++) {
+        size_t length = strcspn(at, "/");
+
+        if (at[0] == '{' ? segments[i][0] == '\0'
+                         : strncmp(at, segments[i], length) != 0 || segments[i][length] != '\0')
             return false;
+        at += length;
+        if (*at == '\0')
+            break;
+        at++;
     }
-    for (size_t i = 0; pattern[i] != NULL; i++) {
-        if (pattern[i][0] == '{' && count < REQUEST_PARAMETERS_MAX)
+    if (*at != '\0' || segments[i] == NULL || segments[i + 1] != NULL)
+        return false;
+    at = route->path;
+    for (i = 0; segments[i] != NULL; i++) {
+        if (at[0] == '{' && count < REQUEST_PARAMETERS_MAX)
             ret_parameters[count++] = g_strdup(segments[i]);
+        at += strcspn(at, "/");
+        at += *at == '/';
     }
     return true;
 }

@@ -330,6 +330,14 @@ static void work_run(gpointer data)
     MHD_resume_connection(self->connection);
 }
 
+/* What nobody has to be known for and nothing waited for: no thread is woken. */
+static bool run_at_once(const Exchange *self)
+{
+    const Route *route = self->request->route;
+
+    return route->at_once != NULL && route->role == ROLE_PUBLIC && route->at_once(self->request);
+}
+
 /* The connection sleeps until the work is done. */
 static enum MHD_Result dispatch(Exchange *self, Phase phase, void (*work)(gpointer data))
 {
@@ -577,6 +585,8 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         return on_body(self, bytes, length);
     if (self->request->status != 0)
         return answer(self, self->phase != PHASE_RUNNING);
+    if (run_at_once(self))
+        return answer(self, false);
     atomic_store(&self->peer->since_us, 0);
     return dispatch(self, PHASE_RUNNING, work_run);
 }
