@@ -26,7 +26,7 @@
 
 #define FIRST_KEY   "first-key-0123456789abcdef"
 #define ANSWER_MAX  (1u << 20)
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 300000
 #define RUNS_MAX    10000 /* then all begins anew: the audit trail is verified by some */
 #define FILE_BYTES  4096
 
