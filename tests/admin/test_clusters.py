@@ -348,7 +348,7 @@ def test_a_cut_anywhere_is_mended_by_a_repeat(tmp_path, database, fleet):
         again = fleet.ask("DELETE", where(cluster))
         assert again.status in (204, 404), again
         assert database.named() == ([], [], [])
-        messages += 4 if messages < 45 else 30  # those in between are migrations
+        messages += 5 if messages < 45 else 40  # those in between are migrations
     node.stop()
     cutter.stop()
 
@@ -357,7 +357,7 @@ def test_two_daemons_at_once(tmp_path, database, fleet):
     other = Bare(tmp_path / "other", "OTHER", HTTP % (FIRST_KEY, database.console, CONSOLE_PASSWORD), store="").start()
     apis = [fleet, Api(other), fleet, Api(other)]
     with concurrent.futures.ThreadPoolExecutor(len(apis)) as pool:
-        for name in ("paris", "lyon", "nice"):
+        for name in ("paris", "lyon"):
             made = list(pool.map(lambda api, name=name: api.post(CLUSTERS, {"name": name}), apis))
             assert sorted(one.status for one in made) == [201, 409, 409, 409], made
             cluster = [one.json for one in made if one.status == 201][0]
@@ -482,7 +482,7 @@ def test_no_request_about_clusters_breaks_it(fleet, seed):
     rows = [(path, method, operation) for path, methods in chance.contract["paths"].items() for method, operation in methods.items()
             if method != "parameters" and path.split("/")[3:4] in (["clusters"], ["registries"], ["orchestrators"])]
     assert len(rows) > 25
-    for path, method, operation in rows * 4:
+    for path, method, operation in rows * 2:
         target, body, headers = chance.request(path, operation)
         answer = fleet.ask(method.upper(), target, body, **headers)
         told = (seed, method, target, body, headers, answer)
