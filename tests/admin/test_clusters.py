@@ -322,6 +322,8 @@ def test_missing_rights_are_named(database, fleet):
                                                        "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     assert "REVOKE CREATE ON DATABASE" in refused("GRANT CREATE ON DATABASE pesitwizard TO PUBLIC",
                                                   "REVOKE CREATE ON DATABASE pesitwizard FROM PUBLIC")
+    assert "WITH GRANT OPTION" in refused("REVOKE GRANT OPTION FOR CONNECT ON DATABASE pesitwizard FROM console",
+                                          "GRANT CONNECT ON DATABASE pesitwizard TO console WITH GRANT OPTION")
     assert fleet.post(CLUSTERS, {"name": "paris"}).status == 201
 
 
