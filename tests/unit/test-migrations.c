@@ -44,13 +44,18 @@ static void clear_target(const DbTarget *target)
     g_free((char *)(uintptr_t)target->schema);
 }
 
-static unsigned count_all(void)
+static unsigned count_of(const SqlMigration *all)
 {
     unsigned count = 0;
 
-    while (SQL_CLUSTER_MIGRATIONS[count].name != NULL)
+    while (all[count].name != NULL)
         count++;
     return count;
+}
+
+static unsigned count_all(void)
+{
+    return count_of(SQL_CLUSTER_MIGRATIONS);
 }
 
 static void open_with(const DbTarget *target, const SqlMigration *migrations, unsigned expected)
@@ -76,20 +81,53 @@ static void refuse_with(const DbTarget *target, const SqlMigration *migrations, 
     g_assert_nonnull(strstr(error->message, word));
 }
 
-static void test_from_every_version(gconstpointer data)
+static void try_every_version(const SqlMigration *all, gconstpointer data)
 {
-    for (unsigned from = 0; from <= count_all(); from++) {
+    for (unsigned from = 0; from <= count_of(all); from++) {
         SqlMigration earlier[MIGRATIONS_MAX] = {{NULL, NULL, {NULL, NULL}}};
         DbTarget target = new_target(data);
 
-        memcpy(earlier, SQL_CLUSTER_MIGRATIONS, from * sizeof earlier[0]);
+        memcpy(earlier, all, from * sizeof earlier[0]);
         open_with(&target, earlier, from);
-        open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
-        open_with(&target, SQL_CLUSTER_MIGRATIONS, count_all());
-        if (from < count_all())
+        open_with(&target, all, count_of(all));
+        open_with(&target, all, count_of(all));
+        if (from < count_of(all))
             refuse_with(&target, earlier, "newer");
         clear_target(&target);
     }
+}
+
+static void test_from_every_version(gconstpointer data)
+{
+    try_every_version(SQL_CLUSTER_MIGRATIONS, data);
+}
+
+static void test_fleet_from_every_version(gconstpointer data)
+{
+    try_every_version(SQL_FLEET_MIGRATIONS, data);
+}
+
+/* A second one with the same name is refused, any number without one is not. */
+static void test_guests(gconstpointer data)
+{
+    DbTarget target = new_target(data), guest = target;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) owner = db_open(&target, &error), one = NULL, other = NULL;
+    g_autofree char *verifier = NULL;
+
+    g_assert_no_error(error);
+    guest.owner = NULL;
+    one = db_open(&guest, &error);
+    g_assert_no_error(error);
+    other = db_open(&guest, &error);
+    g_assert_no_error(error);
+    g_assert_null(db_open(&target, &error));
+    g_assert_error(error, BASE_ERROR, BASE_ERROR_BUSY);
+    g_clear_error(&error);
+    verifier = db_make_verifier(other, "somebody", "secret", &error);
+    g_assert_no_error(error);
+    g_assert_true(g_str_has_prefix(verifier, "SCRAM-SHA-256$4096:"));
+    clear_target(&target);
 }
 
 static void test_changed_text(gconstpointer data)
@@ -189,6 +227,9 @@ int main(int argc, char **argv)
     g_test_add_data_func("/migrations/sqlite/adopted", NULL, test_adopted);
     g_test_add_data_func("/migrations/postgres/from-every-version", conninfo,
                          test_from_every_version);
+    g_test_add_data_func("/migrations/postgres/fleet-from-every-version", conninfo,
+                         test_fleet_from_every_version);
+    g_test_add_data_func("/migrations/postgres/guests", conninfo, test_guests);
     g_test_add_data_func("/migrations/postgres/changed-text", conninfo, test_changed_text);
     g_test_add_data_func("/migrations/postgres/failing", conninfo, test_failing);
     g_test_add_data_func("/migrations/postgres/several-at-once", conninfo, test_several_at_once);
