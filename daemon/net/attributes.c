@@ -45,6 +45,18 @@ uint16_t attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes
     return (uint16_t)bytes;
 }
 
+PesitTextRules attributes_text_rules(const VirtualFile *file, uint16_t article_bytes)
+{
+    return (PesitTextRules){
+            .format = file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
+            .article_bytes = article_bytes,
+            .empty_line = file->empty_line,
+            .long_line = file->long_line,
+            .line_end = file->line_end,
+            .trim = file->trim,
+    };
+}
+
 bool attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **error)
 {
     if (file->format != RECORD_BINARY_FIXED || file->record_length == 0 ||

@@ -7,6 +7,7 @@
 
 #include "daemon/store.h"
 #include "daemon/transfer/partner.h"
+#include "protocol/article.h"
 #include "protocol/fpdu.h"
 
 #define ATTRIBUTES_KB              1024u
@@ -29,6 +30,8 @@ bool attributes_is_fixed(const VirtualFile *file);
  * (PI 7, KB, 0: none) hold. */
 uint16_t attributes_article_bytes(const VirtualFile *file, unsigned entity_bytes,
                                   unsigned interval_kb);
+/* How lines become articles and back. article_bytes: as agreed. */
+PesitTextRules attributes_text_rules(const VirtualFile *file, uint16_t article_bytes);
 /* Checks that the file's size suits fixed records. INVALID. */
 bool attributes_check_size(const VirtualFile *file, uint64_t size_bytes, GError **error);
 /* Names for templates. name: last component of its path in the mount, kept by the caller. */

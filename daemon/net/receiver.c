@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/metric.h"
 #include "base/file.h"
+#include "daemon/net/attributes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,15 +90,7 @@ Receiver *receiver_new(Channel *channel, int fd, const VirtualFile *file, Contex
             agreement.sync_interval_kb > 0 && agreement.sync_interval_kb <= FREQUENT_POINTS_KB;
     self->text_format = file->format == RECORD_TEXT || file->format == RECORD_TEXT_FIXED;
     if (self->text_format) {
-        self->rules = (PesitTextRules){
-                .format =
-                        file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
-                .article_bytes = agreement.article_bytes,
-                .empty_line = file->empty_line,
-                .long_line = file->long_line,
-                .line_end = file->line_end,
-                .trim = file->trim,
-        };
+        self->rules = attributes_text_rules(file, agreement.article_bytes);
         self->text = g_malloc(TEXT_BYTES);
     }
     channel->on_fill = on_fill;

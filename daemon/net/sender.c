@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "daemon/net/attributes.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -61,15 +62,7 @@ Sender *sender_new(Channel *channel, int fd, uint64_t size_bytes, const VirtualF
     self->batch.capacity = CHANNEL_BATCH_BYTES;
     if (is_text(file)) {
         pesit_session_get_agreement(channel->session, &agreement);
-        self->rules = (PesitTextRules){
-                .format =
-                        file->format == RECORD_TEXT_FIXED ? PESIT_TEXT_FIXED : PESIT_TEXT_VARIABLE,
-                .article_bytes = agreement.article_bytes,
-                .empty_line = file->empty_line,
-                .long_line = file->long_line,
-                .line_end = file->line_end,
-                .trim = file->trim,
-        };
+        self->rules = attributes_text_rules(file, agreement.article_bytes);
         self->text = g_malloc(TEXT_BYTES);
         self->padding = g_malloc(PESIT_FPDU_MAX_BYTES);
     }
