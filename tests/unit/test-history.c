@@ -4,8 +4,7 @@
  * that the sums are right after transactions that failed and after processes that were killed.
  */
 #include "base/error.h"
-#include "daemon/store.h"
-#include "tests/unit/postgres.h"
+#include "tests/unit/both.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -22,51 +21,8 @@
 #define DIRECTIONS 5
 
 static const char *const PARTNERS[] = {"BANK1", "BANK2", "SUPPLIER"};
-static const char *conninfo;
 
-typedef struct {
-    char *folder, *path, *schema;
-    StoreSettings settings;
-    Store *store;
-    GRand *random;
-} Fixture;
-
-static void open_store(Fixture *fixture)
-{
-    GError *error = NULL;
-
-    fixture->store = store_open(&fixture->settings, &error);
-    g_assert_no_error(error);
-}
-
-static void set_up(Fixture *fixture, gconstpointer data)
-{
-    static unsigned number;
-
-    fixture->folder = g_dir_make_tmp("history-XXXXXX", NULL);
-    fixture->path = g_build_filename(fixture->folder, "store.db", NULL);
-    fixture->schema = g_strdup_printf("history_%u", ++number);
-    fixture->settings = (StoreSettings){.path = fixture->path,
-                                        .conninfo = data,
-                                        .schema = fixture->schema,
-                                        .owner = "one",
-                                        .wait_ms = 10000};
-    fixture->random = g_rand_new_with_seed(number);
-    open_store(fixture);
-}
-
-static void tear_down(Fixture *fixture, gconstpointer data)
-{
-    g_autofree char *command = g_strdup_printf("rm -rf '%s'", fixture->folder);
-
-    (void)data;
-    store_close(fixture->store);
-    g_assert_cmpint(system(command), ==, 0);
-    g_rand_free(fixture->random);
-    g_free(fixture->schema);
-    g_free(fixture->path);
-    g_free(fixture->folder);
-}
+typedef Both Fixture;
 
 static unsigned below(Fixture *fixture, unsigned end)
 {
@@ -301,14 +257,14 @@ static void test_sums(Fixture *fixture, gconstpointer data)
     check_sums(fixture);
     store_close(other);
     store_close(fixture->store);
-    open_store(fixture);
+    both_open(fixture);
     check_sums(fixture);
 }
 
 /* A process of its own: changes one after the other, until it is killed. */
 static void change_for_ever(Fixture *fixture)
 {
-    open_store(fixture);
+    both_open(fixture);
     for (unsigned i = 0; i < ROWS; i++)
         change(fixture, fixture->store);
     _exit(EXIT_SUCCESS);
@@ -331,36 +287,19 @@ static void test_kills(Fixture *fixture, gconstpointer data)
         g_usleep(20000 + below(fixture, 100000)); /* any moment is right */
         g_assert_cmpint(kill(child, SIGKILL), ==, 0);
         g_assert_cmpint(waitpid(child, &status, 0), ==, child);
-        open_store(fixture);
+        both_open(fixture);
         check_sums(fixture);
     }
 }
 
-static void add(const char *prefix, const char *name, gconstpointer data,
-                void (*run)(Fixture *fixture, gconstpointer data))
-{
-    g_autofree char *path = g_strconcat("/history", prefix, name, NULL);
-
-    g_test_add(path, Fixture, data, set_up, run, tear_down);
-}
-
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(Fixture *fixture, gconstpointer data);
-    } TESTS[] = {{"/kills", test_kills}, {"/pages", test_pages}, {"/sums", test_sums}};
-    Postgres *server;
-    int failed;
+    static const BothTest TESTS[] = {
+            {"/kills", test_kills, false},
+            {"/pages", test_pages, false},
+            {"/sums", test_sums, false},
+            {NULL, NULL, false},
+    };
 
-    g_test_init(&argc, &argv, NULL);
-    server = postgres_start();
-    conninfo = postgres_conninfo(server);
-    for (size_t i = 0; i < G_N_ELEMENTS(TESTS); i++) {
-        add("/sqlite", TESTS[i].name, NULL, TESTS[i].run);
-        add("/postgres", TESTS[i].name, conninfo, TESTS[i].run);
-    }
-    failed = g_test_run();
-    postgres_stop(server);
-    return failed;
+    return both_run(&argc, &argv, "/history", TESTS);
 }

@@ -4,56 +4,12 @@
  * answered is there after reopening, and files that are not ours are refused.
  */
 #include "base/error.h"
-#include "daemon/store.h"
-#include "tests/unit/postgres.h"
+#include "tests/unit/both.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 
-typedef struct {
-    char *folder;
-    char *path;
-    char *schema;
-    StoreSettings settings;
-    Store *store;
-} Fixture;
-
-/* NULL: no server here, and no tests of it */
-static const char *conninfo;
-
-static void set_up(Fixture *fixture, gconstpointer data)
-{
-    static unsigned number;
-    bool postgres = data != NULL;
-    GError *error = NULL;
-
-    fixture->folder = g_dir_make_tmp("store-XXXXXX", NULL);
-    fixture->path = g_build_filename(fixture->folder, "store.db", NULL);
-    fixture->schema = g_strdup_printf("cluster_%u", ++number);
-    fixture->settings = (StoreSettings){.path = fixture->path,
-                                        .conninfo = postgres ? conninfo : NULL,
-                                        .schema = fixture->schema,
-                                        .wait_ms = 10000};
-    fixture->store = store_open(&fixture->settings, &error);
-    g_assert_no_error(error);
-}
-
-static void tear_down(Fixture *fixture, gconstpointer data)
-{
-    static const char *const NAMES[] = {"store.db", "store.db-wal", "store.db-shm"};
-
-    (void)data;
-    store_close(fixture->store);
-    for (size_t i = 0; i < G_N_ELEMENTS(NAMES); i++) {
-        g_autofree char *path = g_build_filename(fixture->folder, NAMES[i], NULL);
-
-        (void)g_unlink(path);
-    }
-    g_assert_cmpint(g_rmdir(fixture->folder), ==, 0);
-    g_free(fixture->schema);
-    g_free(fixture->path);
-    g_free(fixture->folder);
-}
+typedef Both Fixture;
 
 static Transfer *make(TransferDirection direction, TransferState state, const char *path,
                       const char *file_name)
@@ -95,6 +51,8 @@ static void test_every_field(Fixture *fixture, gconstpointer data)
     made->file_type = 65535;
     made->transfer_id = 0xFFFFFF;
     made->peer = g_strdup("PEER");
+    made->actor = g_strdup("user:anne");
+    made->origin = g_strdup("192.0.2.7");
     made->size_bytes = made->wire_bytes = made->articles = INT64_MAX;
     made->diag_type = 2;
     made->diag_code = 226;
@@ -107,6 +65,8 @@ static void test_every_field(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(result->transfer->file_type, ==, 65535);
     g_assert_cmpuint(result->transfer->transfer_id, ==, 0xFFFFFF);
     g_assert_cmpstr(result->transfer->peer, ==, "PEER");
+    g_assert_cmpstr(result->transfer->actor, ==, "user:anne");
+    g_assert_cmpstr(result->transfer->origin, ==, "192.0.2.7");
     g_assert_null(result->transfer->client);
     g_assert_cmpuint(result->transfer->articles, ==, INT64_MAX);
     g_assert_cmpuint(result->transfer->diag_code, ==, 226);
@@ -464,46 +424,25 @@ static void test_second_daemon(Fixture *fixture, gconstpointer data)
     g_main_loop_unref(heard.loop);
 }
 
-static void add(const char *prefix, const char *name, gconstpointer data,
-                void (*run)(Fixture *fixture, gconstpointer data))
-{
-    g_autofree char *path = g_strconcat("/store", prefix, name, NULL);
-
-    g_test_add(path, Fixture, data, set_up, run, tear_down);
-}
-
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(Fixture *fixture, gconstpointer data);
-    } TESTS[] = {
-            {"/every-field", test_every_field},
-            {"/conflict", test_conflict},
-            {"/what-stands-in-the-mount", test_what_stands_in_the_mount},
-            {"/offers", test_offers},
-            {"/offers-served", test_served_offers},
-            {"/repeats", test_repeats},
-            {"/threads", test_threads},
-            {"/reopen", test_reopen},
-            {"/main-loop", test_main_loop},
-            {"/secrets", test_secrets},
-            {"/one-bad-apple", test_one_bad_apple},
-            {"/definitions", test_definitions},
-            {"/second-daemon", test_second_daemon},
+    static const BothTest TESTS[] = {
+            {"/not-a-database", test_not_a_database, true},
+            {"/every-field", test_every_field, false},
+            {"/conflict", test_conflict, false},
+            {"/what-stands-in-the-mount", test_what_stands_in_the_mount, false},
+            {"/offers", test_offers, false},
+            {"/offers-served", test_served_offers, false},
+            {"/repeats", test_repeats, false},
+            {"/threads", test_threads, false},
+            {"/reopen", test_reopen, false},
+            {"/main-loop", test_main_loop, false},
+            {"/secrets", test_secrets, false},
+            {"/one-bad-apple", test_one_bad_apple, false},
+            {"/definitions", test_definitions, false},
+            {"/second-daemon", test_second_daemon, false},
+            {NULL, NULL, false},
     };
-    Postgres *server;
-    int failed;
 
-    g_test_init(&argc, &argv, NULL);
-    server = postgres_start();
-    conninfo = postgres_conninfo(server);
-    add("/sqlite", "/not-a-database", NULL, test_not_a_database);
-    for (size_t i = 0; i < G_N_ELEMENTS(TESTS); i++) {
-        add("/sqlite", TESTS[i].name, NULL, TESTS[i].run);
-        add("/postgres", TESTS[i].name, conninfo, TESTS[i].run);
-    }
-    failed = g_test_run();
-    postgres_stop(server);
-    return failed;
+    return both_run(&argc, &argv, "/store", TESTS);
 }
