@@ -6,7 +6,7 @@ import time
 
 import node
 from fpdu import decode, diag, encode, number
-from peer import Closed, Requester
+from peer import Closed, Requester, read_rest
 
 FILES = ", ".join('{ %s }' % text for text in (
     'pattern = "in/*"; mode = "receive";',
@@ -143,18 +143,7 @@ class Caller(Requester):
 
     def is_closed(self, within=5):
         """Reads until the other side closes; what it still says is returned as bytes. Fails when it does not close."""
-        self.socket.settimeout(within)
-        left = b""
-        try:
-            while True:
-                more = self.socket.recv(65536)
-                if not more:
-                    return left
-                left += more
-        except ConnectionResetError:
-            return left
-        except socket.timeout:
-            raise AssertionError("not closed within %s s" % within) from None
+        return read_rest(self.socket, within)
 
     def is_silent(self, seconds=0.15):
         """Nothing comes for a while."""

@@ -9,6 +9,34 @@ class Closed(Exception):
     """The other side closed the connection."""
 
 
+def read_exactly(connection, count):
+    """The next bytes of a socket; Closed when they do not come."""
+    data = bytearray()
+    while len(data) < count:
+        try:
+            more = connection.recv(count - len(data))
+        except ConnectionResetError:
+            more = b""
+        if not more:
+            raise Closed
+        data += more
+    return bytes(data)
+
+
+def read_rest(connection, within):
+    """What still comes on a socket until the other side closes; fails when it does not."""
+    connection.settimeout(within)
+    data = b""
+    try:
+        while more := connection.recv(65536):
+            data += more
+    except ConnectionResetError:
+        pass
+    except socket.timeout:
+        raise AssertionError("not closed within %s s" % within) from None
+    return data
+
+
 class Requester:
     def __init__(self, port, timeout=20, tls=None, source=None):
         """tls: an ssl.SSLContext, or None for plain. source: an address of ours to call from."""
@@ -29,16 +57,7 @@ class Requester:
         self.raw(len(body).to_bytes(2, "big") + body)
 
     def _read(self, count):
-        data = b""
-        while len(data) < count:
-            try:
-                more = self.socket.recv(count - len(data))
-            except ConnectionResetError:
-                more = b""
-            if not more:
-                raise Closed
-            data += more
-        return data
+        return read_exactly(self.socket, count)
 
     def receive(self):
         if not self.pending:

@@ -7,7 +7,7 @@ import socket
 import time
 
 from fpdu import DATA, decode, diag, encode, number
-from peer import Closed
+from peer import read_exactly, read_rest
 
 OWN = 7  # our number of every connection
 
@@ -69,16 +69,7 @@ class Link:
         self.entity(self.say(name, values, data, dst, src))
 
     def _read(self, count):
-        data = bytearray()
-        while len(data) < count:
-            try:
-                more = self.socket.recv(count - len(data))
-            except ConnectionResetError:
-                more = b""
-            if not more:
-                raise Closed
-            data += more
-        return bytes(data)
+        return read_exactly(self.socket, count)
 
     def receive(self):
         if not self.pending:
@@ -246,18 +237,7 @@ class Link:
 
     def left(self, within=8):
         """What still comes until the other side closes; fails when it does not."""
-        self.socket.settimeout(within)
-        data = b""
-        try:
-            while True:
-                more = self.socket.recv(65536)
-                if not more:
-                    return data
-                data += more
-        except ConnectionResetError:
-            return data
-        except socket.timeout:
-            raise AssertionError("not closed within %s s" % within) from None
+        return read_rest(self.socket, within)
 
     def is_aborted(self, code, dst=None, skip_data=False):
         """ABORT with this diagnostic comes next, in its bare form; then the requester closes. skip_data: after data in flight."""
