@@ -179,11 +179,18 @@ static bool identify_certificate(Request *request)
     return identify_by_digest(request, "certificate", id, request->certificate);
 }
 
+/* A text with a secret in it is wiped when it goes. */
+static void wipe(char **text)
+{
+    sodium_memzero(*text, strlen(*text));
+    g_free(*text);
+}
+
 static bool identify_user(Request *request, const char *encoded)
 {
     gsize length = 0;
-    g_autofree char *decoded = (char *)g_base64_decode(encoded, &length);
-    g_autofree char *text = g_strndup(decoded, length);
+    __attribute__((cleanup(wipe))) char *decoded = (char *)g_base64_decode(encoded, &length);
+    __attribute__((cleanup(wipe))) char *text = g_strndup(decoded, length);
     g_autoptr(StoreResult) result = NULL;
     g_autoptr(Json) document = NULL;
     g_autofree char *good = NULL;

@@ -30,10 +30,19 @@ Request *request_new(Admin *admin, const char *method, const char *path)
     return self;
 }
 
+/* Passwords and keys do not stay behind in memory. */
+static void wipe(Request *self)
+{
+    if (self->authorization != NULL)
+        explicit_bzero(self->authorization, strlen(self->authorization));
+    explicit_bzero(self->body->str, self->body->len);
+}
+
 void request_free(Request *self)
 {
     if (self == NULL)
         return;
+    wipe(self);
     upload_free(self->upload);
     for (size_t i = 0; i < REQUEST_PARAMETERS_MAX; i++)
         g_free(self->parameters[i]);

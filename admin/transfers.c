@@ -166,10 +166,20 @@ static bool query_mask(Request *request, const char *name, const char *text,
     return true;
 }
 
-/* Whose transfers may be seen: a partner's own only. */
-static const char *choose_partner(const Request *request, const char *wanted)
+/* Whose transfers may be seen: a partner's own only, and who asks for another's is told so. False: answered. */
+static bool choose_partner(Request *request, const char *wanted, const char **ret_partner)
 {
-    return request->identity.role == ROLE_PARTNER ? request->identity.partner : wanted;
+    const char *own = request->identity.partner;
+
+    *ret_partner = wanted;
+    if (request->identity.role != ROLE_PARTNER)
+        return true;
+    *ret_partner = own;
+    if (wanted == NULL || strcmp(wanted, own) == 0)
+        return true;
+    request_problem(request, 404, "not-found", "partner", "'%s' sees transfers of '%s' only",
+                    request->identity.name, own);
+    return false;
 }
 
 /* What a list is of, beside what the query asks for. */
@@ -205,11 +215,12 @@ static bool read_search(Request *request, Listing *listing, StoreSearch *search)
 {
     int64_t limit = 50;
 
-    search->partner = choose_partner(
-            request, listing->partner != NULL ? listing->partner
-                                              : query_either(request, "partner", "partnerId"));
     search->text = query_either(request, "text", "filename");
-    if ((listing->states == 0 &&
+    if (!choose_partner(request,
+                        listing->partner != NULL ? listing->partner
+                                                 : query_either(request, "partner", "partnerId"),
+                        &search->partner) ||
+        (listing->states == 0 &&
          !query_status(request, query_either(request, "status", "state"), listing)) ||
         !query_mask(request, "direction", request_query(request, "direction"), parse_direction,
                     &search->directions) ||
@@ -376,8 +387,8 @@ static GVariant *get_transfer(Request *request, int64_t *ret_id)
     if (answer == NULL)
         return NULL;
     described = g_variant_get_child_value(answer->value, 0);
-    if (!description_read(described, &d) ||
-        g_strcmp0(choose_partner(request, d.partner), d.partner) != 0) {
+    if (!description_read(described, &d) || (request->identity.role == ROLE_PARTNER &&
+                                             strcmp(request->identity.partner, d.partner) != 0)) {
         request_problem(request, 404, "not-found", "id", "transfer %" PRId64 " not found", *ret_id);
         return NULL;
     }
@@ -429,12 +440,13 @@ void transfers_statistics(Request *request)
     const char *wanted = request->parameters[0] != NULL
                                  ? request->parameters[0]
                                  : query_either(request, "partner", "partnerId");
-    const char *partner = choose_partner(request, wanted);
+    const char *partner = NULL;
     g_autoptr(StoreResult) result = NULL;
     int64_t from_us = 0, total = 0, bytes = 0, counts[TRANSFER_CANCELLED + 1] = {0};
     GString *out;
 
-    if (!request_query_time(request, "from", "startDate", &from_us))
+    if (!choose_partner(request, wanted, &partner) ||
+        !request_query_time(request, "from", "startDate", &from_us))
         return;
     result = request_store(request, store_request_statistics(partner, from_us));
     if (result == NULL)

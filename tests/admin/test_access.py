@@ -103,7 +103,9 @@ def test_partner_sees_its_own_only(bank):
     api = Api(bank)
     key = api.post("/api/v1/apikeys", {"name": "p", "role": "partner", "partner": "ELSE"}).json["key"]
     other = api.as_key(key)
-    assert other.get("/api/v1/transfers?partner=COMPANY").json["content"] == []
+    assert other.get("/api/v1/transfers").json["content"] == [] and other.get("/api/v1/transfers?partner=ELSE").status == 200
+    for path in ("?partner=COMPANY", "/partner/COMPANY", "/stats/partner/COMPANY", "/stats?partner=COMPANY"):
+        assert other.get("/api/v1/transfers" + path).json["field"] == "partner"
     assert other.get("/api/v1/config/partners").status == 403
     nobody = {"name": "q", "role": "partner", "partner": ""}
     assert api.post("/api/v1/apikeys", nobody).json["field"] == "partner"
