@@ -23,10 +23,13 @@
 
 #define EXIT_USAGE 2
 
+#define DESCRIPTOR "pesitfs" /* its name at the service manager */
+
 typedef struct {
     char *socket, *options;
     int ready_fd, uid, gid;
     gboolean foreground, version;
+    gboolean hand_over, handed;
     const char *mountpoint;
 } Arguments;
 
@@ -43,6 +46,11 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
             {"gid", 0, 0, G_OPTION_ARG_INT, &arguments->gid, "Group of folders and files", "GID"},
             {"ready-fd", 0, 0, G_OPTION_ARG_INT, &arguments->ready_fd,
              "Write READY to this descriptor once mounted", "N"},
+            {"hand-over", 0, 0, G_OPTION_ARG_NONE, &arguments->hand_over,
+             "Mount for a process that has no right to, by way of the service manager, and exit",
+             NULL},
+            {"handed", 0, 0, G_OPTION_ARG_NONE, &arguments->handed,
+             "Serve what --hand-over has mounted", NULL},
             {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit",
              NULL},
             {NULL},
@@ -113,6 +121,30 @@ static void clear_mountpoint(const char *path)
                 g_strerror(errno));
 }
 
+/* The manager has the mount's descriptor when this ends, and nobody else: it gives it to who is started next. */
+static int hand_over(struct fuse_session *session, const char *mountpoint)
+{
+    if (fuse_session_mount(session, mountpoint) != 0)
+        return EXIT_FAILURE;
+    if (notify_store_descriptor(fuse_session_fd(session), DESCRIPTOR))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "pesitfs: no service manager keeps the mount\n");
+    fuse_session_unmount(session);
+    return EXIT_FAILURE;
+}
+
+static bool mount_session(struct fuse_session *session, const Arguments *arguments)
+{
+    int fd = arguments->handed ? notify_take_descriptor(DESCRIPTOR) : -1;
+    g_autofree char *name = fd >= 0 ? g_strdup_printf("/dev/fd/%d", fd) : NULL;
+
+    if (!arguments->handed)
+        return fuse_session_mount(session, arguments->mountpoint) == 0;
+    if (fd < 0)
+        fprintf(stderr, "pesitfs: no mount was handed over\n");
+    return fd >= 0 && fuse_session_mount(session, name) == 0;
+}
+
 static int run(Mount *mount, const Arguments *arguments)
 {
     struct fuse_session *session = open_session(mount, arguments);
@@ -122,8 +154,11 @@ static int run(Mount *mount, const Arguments *arguments)
         return EXIT_USAGE; /* libfuse has said which option */
     mount->session = session;
     loop_block_signals();
-    clear_mountpoint(arguments->mountpoint);
-    if (fuse_session_mount(session, arguments->mountpoint) == 0) {
+    if (!arguments->handed)
+        clear_mountpoint(arguments->mountpoint);
+    if (arguments->hand_over) {
+        code = hand_over(session, arguments->mountpoint);
+    } else if (mount_session(session, arguments)) {
         if (fuse_daemonize(arguments->foreground) == 0) {
             client_set_on_change(mount->client, change_take, mount);
             log_event(LOG_MOUNTED, "PATH", arguments->mountpoint, NULL);
@@ -160,7 +195,7 @@ int main(int argc, char **argv)
     mount.uid = (uid_t)arguments.uid;
     mount.gid = (gid_t)arguments.gid;
     mount_init(&mount, client_new(socket));
-    if (reach_daemon(socket))
+    if (arguments.hand_over || reach_daemon(socket))
         code = run(&mount, &arguments);
     client_free(g_steal_pointer(&mount.client));
     mount_clear(&mount);
