@@ -22,9 +22,18 @@ partners = ( { name = "COMPANY"; identifier = "COMPANY"; password_received = "se
   files = ( { pattern = "dispo/*"; mode = "offer"; } ); } );'''
 
 
-def peak_mib(node):
+def memory_mib(node, name):
     text = pathlib.Path("/proc/%d/status" % node.process.pid).read_text(encoding="ascii")
-    return int(re.search(r"VmHWM:\s+(\d+)", text).group(1)) / 1024
+    return int(re.search(name + r":\s+(\d+)", text).group(1)) / 1024
+
+
+def peak_mib(node):
+    return memory_mib(node, "VmHWM")
+
+
+def most_mib(node):
+    """How much the peak may grow. A sanitizer keeps what was freed for a while, and is known by its terabytes."""
+    return 16 if memory_mib(node, "VmSize") < 1 << 20 else 512
 
 
 def callers(api):
@@ -101,7 +110,7 @@ def test_who_does_not_read_costs_little(company, api):
     for connection in readers + streams:
         assert select.select([connection], [], [], 20)[0]
     last = [upload(api, "out/small-%d" % number, 10) for number in range(50)][-1]
-    assert is_well(api) and peak_mib(company) - peak < 16, (peak, peak_mib(company))
+    assert is_well(api) and peak_mib(company) - peak < most_mib(company), (peak, peak_mib(company))
     assert callers(api) >= len(readers + streams)
     eventually(lambda: callers(api) == len(streams), 30, lambda: callers(api))
     text = b""
@@ -151,4 +160,4 @@ def test_an_upload_waits_for_the_disk(held, disk):
         assert answer.startswith(b"HTTP/1.1 202"), answer
     stored, = (held.folder / "spool/transfers").iterdir()
     assert stored.read_bytes() == data
-    assert peak_mib(held) - peak < 16, (peak, peak_mib(held))
+    assert peak_mib(held) - peak < most_mib(held), (peak, peak_mib(held))
