@@ -150,6 +150,19 @@ static bool read_number(const Reader *self, const ConfigKey *key, const config_s
     return true;
 }
 
+/* Texts go to names, logs and answers, which are UTF-8. */
+static bool check_encoding(const Reader *self, const char *path, const config_setting_t *setting,
+                           const char *text, GError **error)
+{
+    const char *end;
+
+    if (g_utf8_validate(text, -1, &end))
+        return true;
+    return complain(self, setting, error,
+                    "'%s' is not UTF-8: its byte %td is 0x%02X, as in a file saved as ISO 8859-1",
+                    path, end - text + 1, (unsigned)(unsigned char)*end);
+}
+
 static bool read_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
                       const char **text, GError **error)
 {
@@ -160,6 +173,8 @@ static bool read_text(const Reader *self, const ConfigKey *key, const config_set
     if (config_setting_type(setting) != CONFIG_TYPE_STRING)
         return complain(self, setting, error, "'%s' must be a text \"…\"", key->path);
     *text = config_setting_get_string(setting);
+    if (!check_encoding(self, key->path, setting, *text, error))
+        return false;
     length = strlen(*text);
     if (key->max > 0 && (length < (size_t)key->min || length > (size_t)key->max))
         return complain(self, setting, error,
@@ -201,6 +216,8 @@ static bool read_list(const Reader *self, const ConfigKey *key, const config_set
             size_t length;
             unsigned bits;
 
+            if (text != NULL && !check_encoding(self, key->path, element, text, error))
+                return false;
             if (text == NULL || !partner_parse_range(text, bytes, &length, &bits))
                 return complain(self, element, error, "'%s': \"%s\" is no address or range",
                                 key->path, text != NULL ? text : "");
@@ -567,6 +584,8 @@ static bool load_key(Reader *self, const config_setting_t *root, GError **error)
 
     if (text == NULL)
         return true;
+    if (!check_encoding(self, "paths.key_file", setting, text, error))
+        return false;
     path = g_path_is_absolute(text) ? g_strdup(text) : g_build_filename(self->folder, text, NULL);
     note_file(self, path);
     self->seal_key = seal_key_load(path, &failure);

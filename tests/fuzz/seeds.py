@@ -18,10 +18,12 @@ WRITE = [CONNECT, CREATE, encode("ORF", 1), encode("WRITE", 1), encode("DTF", 1,
          encode("TRANS.END", 1, 0, {27: number(11), 28: number(4)}), encode("CRF", 1, 0, END),
          encode("DESELECT", 1, 0, END), encode("RELEASE", 1, 1, END)]
 IDT = WRITE[:5] + [encode("IDT", 1, 0, {2: diag(2, 216), 19: b"\x10"}), encode("CRF", 1, 0, END)]
+HASTE = WRITE[:4] + [encode("IDT", 1, 0, {2: diag(2, 216), 19: b"\x10"})]  # as one piece of bytes: refused
 FILE = 'pattern = "out/*"; mode = "send"; file_name = "{stem}.{date:%Y}{counter:6}"; label = "{name}"; format = "text";'
 TEXTS = ['node = "A"; paths: { spool = "s"; socket_mode = "0660"; }; log: { level = "info"; };', "listeners = ( { port = 5000; } );",
          'node = "A"; partners = ( { name = "B"; identifier = "B"; password_received = "p"; addresses = [ "192.0.2.0/24" ];\n'
          'profile = "cft"; active_hours = "08:00-20:00"; retry_delays_s = [ 1, 2 ]; files = ( { %s record_length = 80; } ); } );' % FILE,
+         'node = "A"; partners = ( { name = "B"; files = ( { pattern = "out/*"; mode = "send"; file_name = "\xe9{date:\xe9}"; } ); } );',
          'node = 1; nodes = "A"; limits: { connections = 99999999; };', "partners = { };", "partners = ( 1 );"]
 ANSWERS = [encode("ACONNECT", 1, 1, {6: b"\2", 7: b"\0\x20\2"}), encode("ABORT", 1, 1, {}, diag(3, 311))]
 
@@ -32,7 +34,7 @@ def prefixed(fpdus):
 
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for i, (role, fpdus) in enumerate(((b"\0", WRITE), (b"\0", IDT), (b"\1", ANSWERS))):
+    for i, (role, fpdus) in enumerate(((b"\0", WRITE), (b"\0", IDT), (b"\1", ANSWERS), (b"\0", HASTE))):
         (folder / ("dialogue-%d" % i)).write_bytes(role + prefixed(fpdus))
         (folder / ("raw-%d" % i)).write_bytes(role + b"".join(fpdus))
     for i, fpdu in enumerate(WRITE + ANSWERS):
@@ -46,7 +48,7 @@ def main(folder):
     texts = folder.parent / "corpus-config"
     texts.mkdir(exist_ok=True)
     for i, text in enumerate(TEXTS):
-        (texts / ("text-%d" % i)).write_text(text, encoding="utf-8")
+        (texts / ("text-%d" % i)).write_text(text, encoding="latin-1")  # UTF-8 but for what is not
 
 
 main(pathlib.Path(sys.argv[1]))

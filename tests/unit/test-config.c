@@ -72,6 +72,13 @@ static void test_definitions(void)
     define("D", NULL, "identifier = \"D\"; name = \"E\";", "not among the settings");
     define("D", NULL, "@include \"/etc/passwd\"", "for files");
     define("D", NULL, "identifier = ", "syntax error");
+    define("D", NULL,
+           "identifier = \"CR\xc9"
+           "DIT\";",
+           "'identifier' is not UTF-8: its byte 3 is 0xC9, as in a file saved as ISO 8859-1");
+    define("B", "out/*", "mode = \"send\"; file_name = \"{date:\xe9}\";",
+           "'file_name' is not UTF-8");
+    define("D", NULL, "identifier = \"D\"; addresses = [ \"\xff\" ];", "'addresses' is not UTF-8");
     define("B", "out/*", "mode = \"send\";", "twice");
     define("B", "in/*", "", "needs 'mode'");
     define("Z", "in/*", "mode = \"send\";", "no partner");
