@@ -269,15 +269,22 @@ void store_append_literal(GString *pattern, const char *text)
     }
 }
 
+/* Between what paths those below a folder lie: after the first, before the second. Both new. */
+static void find_span(const char *folder, char **ret_below, char **ret_behind)
+{
+    bool root = folder[0] == '\0';
+
+    *ret_below = root ? g_strdup("") : g_strconcat(folder, "/", NULL);
+    *ret_behind =
+            root ? g_strdup(LAST_CHARACTER) : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
+}
+
 static bool start_list_folder(const StoreRequest *self, Db *db, GError **error)
 {
-    const char *folder = self->texts[1];
-    bool root = folder[0] == '\0';
-    g_autofree char *below = root ? g_strdup("") : g_strconcat(folder, "/", NULL);
-    g_autofree char *behind =
-            root ? g_strdup(LAST_CHARACTER) : g_strconcat(folder, "0", NULL); /* '0' follows '/' */
+    g_autofree char *below = NULL, *behind = NULL;
     g_autoptr(GString) deeper = g_string_new(NULL);
 
+    find_span(self->texts[1], &below, &behind);
     store_append_literal(deeper, below);
     g_string_append(deeper, "%/%");
     if (!db_start(db, SQL_TRANSFER_LIST_FOLDER, error))
@@ -290,6 +297,40 @@ static bool start_list_folder(const StoreRequest *self, Db *db, GError **error)
     db_bind_number(db, 6, self->numbers[0]);
     db_bind_number(db, 7, self->numbers[1]);
     return true;
+}
+
+static bool start_list_names(const StoreRequest *self, Db *db, GError **error)
+{
+    g_autofree char *below = NULL, *behind = NULL;
+
+    find_span(self->texts[1], &below, &behind);
+    if (!db_start(db, SQL_TRANSFER_LIST_NAMES, error))
+        return false;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_text(db, 2, self->texts[2] != NULL ? self->texts[2] : below);
+    db_bind_text(db, 3, behind);
+    db_bind_number(db, 4, self->limit);
+    return true;
+}
+
+static void finish_names(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    (void)self;
+    result->names = g_ptr_array_new_with_free_func(g_free);
+    while (db_step(db, &result->error) == DB_ROW)
+        g_ptr_array_add(result->names, g_strdup(db_text(db, 0)));
+}
+
+StoreRequest *store_request_list_names(const char *partner, const char *folder, const char *after,
+                                       uint32_t limit)
+{
+    StoreRequest *self = store_request_new(start_list_names, finish_names);
+
+    self->texts[0] = g_strdup(partner);
+    self->texts[1] = g_strdup(folder);
+    self->texts[2] = g_strdup(after);
+    self->limit = limit;
+    return self;
 }
 
 StoreRequest *store_request_list_folder(const char *partner, const char *folder,

@@ -24,6 +24,7 @@
 struct Store {
     Db *db;
     char *owner;
+    bool private; /* no other process writes it */
     int64_t wait_us;
     Mailbox *requests; /* StoreRequest * */
     Mailbox *answers;  /* StoreRequest * with result, for the main loop */
@@ -64,6 +65,8 @@ void store_result_free(StoreResult *result)
     transfer_free(result->transfer);
     if (result->transfers != NULL)
         g_ptr_array_unref(result->transfers);
+    if (result->names != NULL)
+        g_ptr_array_unref(result->names);
     if (result->definitions != NULL)
         g_ptr_array_unref(result->definitions);
     if (result->records != NULL)
@@ -560,6 +563,7 @@ Store *store_open(const StoreSettings *settings, GError **error)
     self = g_new0(Store, 1);
     self->db = db;
     self->owner = g_strdup(owner);
+    self->private = target.kind == DB_SQLITE;
     self->wait_us = (int64_t)settings->wait_ms * 1000;
     self->requests = mailbox_new(free_request);
     self->answers = mailbox_new(free_request);
@@ -644,6 +648,11 @@ bool store_is_away(const GError *error)
 {
     return g_error_matches(error, BASE_ERROR, BASE_ERROR_UNREACHABLE) ||
            g_error_matches(error, BASE_ERROR, BASE_ERROR_NO_SPACE);
+}
+
+bool store_is_private(const Store *self)
+{
+    return self->private;
 }
 
 char *store_dup_last_failure(Store *self)

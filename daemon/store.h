@@ -170,6 +170,7 @@ typedef struct {
     GError *error; /* NULL: done and durable. UNREACHABLE: the database is away, nothing is done */
     Transfer *transfer;     /* or NULL */
     GPtrArray *transfers;   /* of Transfer, or NULL */
+    GPtrArray *names;       /* of char *, or NULL */
     GPtrArray *records;     /* of Record, or NULL */
     GPtrArray *audits;      /* of AuditEntry, or NULL */
     GPtrArray *definitions; /* of Definition, or NULL */
@@ -196,6 +197,10 @@ StoreRequest *store_request_get(int64_t id);
 StoreRequest *store_request_find_path(const char *partner, const char *path);
 /* The newest transfer at a path, also one that failed and is not shown there. */
 StoreRequest *store_request_last_at_path(const char *partner, const char *path);
+/* Paths of visible rows below a folder of the mount, ordered, after `after` (NULL: from the start), at most limit; one may
+ * come several times, and those deeper too. result: names. */
+StoreRequest *store_request_list_names(const char *partner, const char *folder, const char *after,
+                                       uint32_t limit);
 /* Visible rows below a folder of the mount, newest per path, ordered by path, after `after` (exclusive,
  * NULL: from the start), at most limit. Directions: bit mask 1 << TransferDirection. */
 StoreRequest *store_request_list_folder(const char *partner, const char *folder,
@@ -308,5 +313,7 @@ void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, g
 Reply *store_begin(Store *self, StoreRequest *request);
 /* Runs a request, patiently, and forgets its result, but counts failures for store_failures. Any thread. */
 void store_post(Store *self, StoreRequest *request);
+/* Whether no other process can write it. Any thread. */
+bool store_is_private(const Store *self);
 /* Errors of posted requests so far, newest text; NULL when none. Returns new. */
 char *store_dup_last_failure(Store *self);

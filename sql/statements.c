@@ -100,6 +100,9 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "path NOT LIKE $4 ESCAPE '\\' AND ((1 << direction) & $6) <> 0 AND " VISIBLE
         " AND id = (SELECT max(id) FROM transfer_history WHERE partner = t.partner AND path = t.path AND " VISIBLE
         ") ORDER BY path LIMIT $7",
+    [SQL_TRANSFER_LIST_NAMES] =
+        "SELECT path FROM transfer_history WHERE partner = $1 AND path > $2 AND path < $3 AND " VISIBLE
+        " ORDER BY path LIMIT $4",
     [SQL_TRANSFER_FIND_OFFER] =
         "SELECT " COLUMNS " FROM transfer_history WHERE direction = 3 AND data_kept = 1 AND partner = $1 AND "
         "file_name = $2 AND file_type = $3 AND owner = $4 AND hidden = 0 AND state IN (1, 4) ORDER BY id DESC LIMIT 1",

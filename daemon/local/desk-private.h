@@ -2,6 +2,7 @@
 /* What the files of the desk share: its tables, and small answers. Private to desk*.c. Main loop only. */
 #pragma once
 
+#include "daemon/local/absence.h"
 #include "daemon/local/desk.h"
 #include "base/error.h"
 #include "daemon/local/description.h"
@@ -20,6 +21,7 @@ struct Desk {
     guint sweeper;        /* timer */
     GHashTable *changes;  /* set of "PARTNER/path", not told yet; desk-change.c */
     guint moment;         /* timer, while changes are gathered */
+    Absence *absence;     /* NULL: other daemons write the store too */
     GHashTable *fetching; /* "PARTNER/path" → int64_t id of its transfer, 0 while it is inserted */
 };
 
@@ -51,5 +53,9 @@ void desk_fail(DoorCall *call, BaseError code, const char *format, ...) G_GNUC_P
 int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error);
 /* Known and enabled, or NULL. */
 const Partner *desk_find_partner(const Desk *self, const char *name, GError **error);
+/* True: nothing stands at the path, and the store need not be asked. */
+bool desk_is_absent(const Desk *self, const char *partner, const char *path);
+/* Something is about to stand at the path: to be called before the store is asked for it. */
+void desk_end_absence(const Desk *self, const char *partner, const char *path);
 /* Somebody may look at what stands at this path. */
 void desk_emit_change(Desk *self, const char *partner, const char *path);

@@ -251,7 +251,7 @@ void desk_stage(DoorCall *call, GVariant *parameters, gpointer data)
         staging_free(staging);
         return;
     }
-    if (file->mode == VIRTUAL_FILE_OFFER)
+    if (file->mode == VIRTUAL_FILE_OFFER && !desk_is_absent(self, partner_name, path))
         store_submit(self->store, store_request_find_path(partner_name, path), on_stage_looked_up,
                      staging);
     else /* what is not over is in the queue; the commit looks into the store, where other daemons' are too */
@@ -383,11 +383,29 @@ static void on_counted(StoreResult *result, gpointer data)
     store_result_free(result);
 }
 
+/* Nothing is in the way any more. */
+static void name_and_insert(Committing *committing, const Partner *partner, const VirtualFile *file)
+{
+    Desk *self = committing->desk;
+    g_autoptr(GError) error = NULL;
+
+    desk_end_absence(self, committing->transfer->partner, committing->transfer->path);
+    if (rule_uses_counter(file)) {
+        g_autofree char *counter = g_strdup_printf("name/%s/%s", partner->name, file->pattern);
+
+        store_submit(self->store, store_request_count(counter), on_counted, committing);
+    } else if (expand_names(partner, file, committing->transfer, &error)) {
+        insert(committing);
+    } else {
+        fail_commit(committing, error);
+    }
+}
+
 static void on_commit_looked_up(StoreResult *result, gpointer data)
 {
     Committing *committing = data;
     Desk *self = committing->desk;
-    Transfer *transfer = committing->transfer;
+    const Transfer *transfer = committing->transfer;
     g_autoptr(GError) error = NULL;
     const Partner *partner = NULL;
     const VirtualFile *file = find_rule(self, transfer->partner, transfer->path, &partner, &error);
@@ -404,19 +422,10 @@ static void on_commit_looked_up(StoreResult *result, gpointer data)
             committing->replaced = g_steal_pointer(&result->transfer);
     }
     store_result_free(result);
-    if (error != NULL) {
+    if (error != NULL)
         fail_commit(committing, error);
-        return;
-    }
-    if (rule_uses_counter(file)) {
-        g_autofree char *counter = g_strdup_printf("name/%s/%s", partner->name, file->pattern);
-
-        store_submit(self->store, store_request_count(counter), on_counted, committing);
-    } else if (expand_names(partner, file, transfer, &error)) {
-        insert(committing);
-    } else {
-        fail_commit(committing, error);
-    }
+    else
+        name_and_insert(committing, partner, file);
 }
 
 /* The mount writes for others, and notes beside the bytes for whom: "uid:gid". Returns new. */
@@ -451,30 +460,32 @@ static bool read_staged(const Desk *self, const Committing *committing, GError *
     return true;
 }
 
-static bool check_staged(const Desk *self, Committing *committing, GError **error)
+/* The rule that takes it, or NULL. */
+static const VirtualFile *check_staged(const Desk *self, Committing *committing,
+                                       const Partner **ret_partner, GError **error)
 {
     Transfer *transfer = committing->transfer;
-    const Partner *partner = NULL;
-    const VirtualFile *file = find_rule(self, transfer->partner, transfer->path, &partner, error);
+    const VirtualFile *file =
+            find_rule(self, transfer->partner, transfer->path, ret_partner, error);
 
     if (file == NULL || !read_staged(self, committing, error))
-        return false;
+        return NULL;
     if (transfer->size_bytes == 0 && !file->allow_empty) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is empty: allow_empty is not set",
                     transfer->path);
-        return false;
+        return NULL;
     }
     if (file->max_bytes != 0 && transfer->size_bytes > file->max_bytes) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_NO_SPACE,
                     "'%s' has %" G_GUINT64_FORMAT " bytes, max_mb allows %" G_GUINT64_FORMAT,
                     transfer->path, transfer->size_bytes, file->max_bytes);
-        return false;
+        return NULL;
     }
     if (!attributes_check_size(file, transfer->size_bytes, error))
-        return false;
+        return NULL;
     transfer->direction = file->mode == VIRTUAL_FILE_OFFER ? DIRECTION_OFFER : DIRECTION_SEND;
     transfer->file_type = file->file_type;
-    return true;
+    return file;
 }
 
 void desk_commit(DoorCall *call, GVariant *parameters, gpointer data)
@@ -487,6 +498,8 @@ void desk_commit(DoorCall *call, GVariant *parameters, gpointer data)
     guint32 mode = 0640;
     gint64 id, mtime_us = clock_wall_us();
     Committing *committing = g_new0(Committing, 1);
+    const Partner *rules = NULL;
+    const VirtualFile *file;
     Staged *staged;
 
     g_variant_get(parameters, "(x&s&s@a{sv})", &id, &partner, &path, &attributes);
@@ -506,12 +519,17 @@ void desk_commit(DoorCall *call, GVariant *parameters, gpointer data)
     committing->transfer->created_us = clock_wall_us();
     committing->transfer->data_kept = true;
     staged = find_staged(self, call, id, &error);
-    if (staged == NULL || !check_staged(self, committing, &error)) {
+    file = staged != NULL ? check_staged(self, committing, &rules, &error) : NULL;
+    if (file == NULL) {
         door_call_fail(call, error);
         committing_free(committing);
         return;
     }
     staged->committing = true;
+    if (desk_is_absent(self, partner, path)) {
+        name_and_insert(committing, rules, file);
+        return;
+    }
     store_submit(self->store, store_request_find_path(partner, path), on_commit_looked_up,
                  committing);
 }

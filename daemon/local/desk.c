@@ -204,6 +204,24 @@ static char *canonical_path(const Desk *self, const char *name, const char *path
     return rule_resolve_fetch(file, path, &context, &canonical, NULL) ? canonical : g_strdup(path);
 }
 
+bool desk_is_absent(const Desk *self, const char *partner, const char *path)
+{
+    const Partner *known =
+            self->absence != NULL ? config_find_partner(self->config, partner) : NULL;
+
+    /* what partners send or give is stored by their connections, which say nothing before */
+    return known != NULL && rule_find_by_path(known->files, path, true) != NULL &&
+           rule_find_by_path(known->files, path, false) == NULL &&
+           queue_find_path(self->queue, partner, path) == NULL &&
+           absence_is_sure(self->absence, partner, path);
+}
+
+void desk_end_absence(const Desk *self, const char *partner, const char *path)
+{
+    if (self->absence != NULL)
+        absence_end(self->absence, partner, path);
+}
+
 static void find(DoorCall *call, GVariant *parameters, gpointer data)
 {
     g_autofree char *canonical = NULL;
@@ -211,6 +229,10 @@ static void find(DoorCall *call, GVariant *parameters, gpointer data)
 
     g_variant_get(parameters, "(&s&s)", &partner, &path);
     canonical = canonical_path(data, partner, path);
+    if (desk_is_absent(data, partner, canonical)) {
+        desk_fail(call, BASE_ERROR_NOT_FOUND, "%s not found", canonical);
+        return;
+    }
     ask_about(data, call, store_request_set_glance(store_request_find_path(partner, canonical)),
               answer_transfer, true);
 }
@@ -384,6 +406,7 @@ static void requeue(StoreResult *result, gpointer data)
         transfer->diag_code = transfer->diag_type = 0;
         transfer->cause = 0;
         g_clear_pointer(&transfer->error, g_free);
+        desk_end_absence(question->desk, transfer->partner, transfer->path);
         ask(question->desk, question->call, store_request_update(transfer, before, NULL, 0),
             answer_requeued);
     }
@@ -740,6 +763,7 @@ Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue
     self->waiters = g_ptr_array_new_with_free_func(desk_waiter_free);
     self->fetching = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->changes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->absence = store_is_private(self->store) ? absence_new(self->store) : NULL;
     self->door = door_open(config->socket_path, config->socket_mode, METHODS, self,
                            desk_drop_staged, error);
     if (self->door == NULL) {
@@ -764,6 +788,7 @@ void desk_close(Desk *self)
     g_hash_table_unref(self->writers);
     g_hash_table_unref(self->fetching);
     g_hash_table_unref(self->changes);
+    absence_free(self->absence);
     config_unref(self->config);
     g_free(self);
 }
@@ -773,6 +798,8 @@ void desk_set_config(Desk *self, Config *config)
     config_unref(self->config);
     self->config = config_ref(config);
     self->generation++;
+    if (self->absence != NULL)
+        absence_forget(self->absence);
     desk_sweep_staged(self);
     door_emit(self->door, "TreeChanged", g_variant_new("(t)", self->generation));
 }

@@ -666,6 +666,7 @@ void door_call_fail(DoorCall *call, const GError *error)
 {
     BaseError code = error->domain == BASE_ERROR ? (BaseError)error->code : BASE_ERROR_IO;
     g_autofree char *name = g_strconcat(DOOR_ERROR_PREFIX, base_error_name(code), NULL);
+    g_autofree char *text = g_utf8_make_valid(error->message, -1); /* names of files may not be */
 
     if (call->message == NULL) {
         fail_inside(call, error);
@@ -673,7 +674,7 @@ void door_call_fail(DoorCall *call, const GError *error)
     }
     g_strdelimit(name, "-", '_'); /* not allowed in names of errors */
     (void)sd_bus_message_new_method_errorf(call->message, &call->answer, name, "%s",
-                                           error->message); /* out of memory: no answer */
+                                           text); /* out of memory: no answer */
     call->error = g_error_copy(error);
     finish_outside(call);
 }
