@@ -40,10 +40,13 @@ def content(number):
     return b"%08d" % number * (1 + number % 50 if number % 10 else 1 << 20)
 
 
+given_up = threading.Event()
+
+
 def write(path, number):
     """As a careful application does: what was refused for a while is written again. Returns how often it was."""
     refused, deadline = 0, time.monotonic() + 40
-    while True:
+    while not given_up.is_set():
         try:
             path.write_bytes(content(number))
             return refused
@@ -90,24 +93,33 @@ def is_empty(node):
     return done.returncode == 0 and all(json.loads(done.stdout)[state] == 0 for state in ("queued", "running", "waiting"))
 
 
+def has_store(node):
+    done = node.control("status", check=False)
+    return done.returncode == 0 and json.loads(done.stdout)["store"] == "ok"
+
+
 def kill_and_start(server, nodes, number):
-    """Every other time it is away so long that what waits for it gives up."""
+    """Every other time it is away so long that what waits for it gives up. Both must have seen that it was back."""
+    eventually(lambda: all(has_store(node) for node in nodes), 120)
+    for node in nodes:
+        node.seen = len(node.log())
     server.kill()
     if number % 2:
         eventually(lambda: all("store away" in node.log()[node.seen:] for node in nodes), 120)
         threading.Event().wait(0.6)
-    for node in nodes:
-        node.seen = len(node.log())
     server.start()
 
 
 def test_killed_under_transfers(server, bank, company, mount):
-    bank.seen = company.seen = 0
     with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
         writes = [pool.submit(write, mount.path / "BANK1/out" / ("f%04d" % i), i) for i in range(FILES)]
-        for kill in range(1, KILLS + 1):
-            eventually(lambda: sum(w.done() for w in writes) >= FILES * kill // (KILLS + 2), 120)
-            kill_and_start(server, (bank, company), kill)
+        try:
+            for kill in range(1, KILLS + 1):
+                eventually(lambda: sum(w.done() for w in writes) >= FILES * kill // (KILLS + 2), 120)
+                kill_and_start(server, (bank, company), kill)
+        except BaseException:
+            given_up.set()
+            raise
         refused = sum(w.result() for w in writes)
     eventually(lambda: is_empty(company), 120)
     names = ["f%04d" % i for i in range(FILES)]
