@@ -130,6 +130,7 @@ def test_health_is_told_within_a_second_while_the_database_hangs(tmp_path):
         try:
             asked = [pool.submit(api.get, "/api/v1/transfers") for _ in range(20)]  # more than there are workers
             eventually(lambda: sum(one.running() for one in asked) == 20)
+            eventually(lambda: api.get("/health/ready").status == 503)  # what was found out before is told for a moment
             for path, status in (("/health/live", 200), ("/health/ready", 503), ("/health/ready", 503), ("/health/live", 200)) * 2:
                 began = time.monotonic()
                 answer = api.get(path)

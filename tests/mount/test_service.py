@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a service manager needs: to be told when the mount stands; and what its units leave to the programs is enough."""
+import contextlib
 import os
 import pathlib
 import re
@@ -7,10 +8,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 
 import pytest
-from node import BUILD
+from node import BUILD, HAND_OVER
 
 
 def test_the_manager_hears_when_the_mount_stands(company, tmp_path):
@@ -58,14 +60,14 @@ def allowed_calls(unit):
 class Confined:
     """A program with the capabilities of its unit, no new privileges, and its system calls written down."""
 
-    def __init__(self, unit, folder, user, *command):
+    def __init__(self, unit, folder, user, *command, kept_fds=()):
         self.unit, self.trace = unit, folder / (unit + ".strace")
         kept = ["+" + word.removeprefix("CAP_").lower() for word in setting(unit, "CapabilityBoundingSet")[0].split()]
         who = ["--reuid", str(user), "--regid", str(user), "--clear-groups"] if user else []
         reader, writer = os.pipe()
         self.process = subprocess.Popen(
             ["strace", "-f", "-qq", "-e", "signal=none", "-o", self.trace, "setpriv", "--no-new-privs", "--bounding-set",
-             ",".join(["-all", *kept]), *who, *command, "--ready-fd", str(writer)], pass_fds=[writer], stderr=subprocess.PIPE)
+             ",".join(["-all", *kept]), *who, *command, "--ready-fd", str(writer)], pass_fds=[writer, *kept_fds], stderr=subprocess.PIPE)
         os.close(writer)
         with os.fdopen(reader, "rb") as ready:
             assert ready.readline() == b"READY\n", self.process.communicate(timeout=30)
@@ -87,6 +89,27 @@ class Confined:
             return
         assert self.process.returncode == 0 and "CRITICAL" not in said, said
         assert self.calls() - allowed_calls(self.unit) == set() and len(self.calls()) > 20
+
+
+@contextlib.contextmanager
+def mounted_before(mountpoint):
+    """What the unit's step before the start does, with all rights: descriptor and its name, as the manager keeps them."""
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name + "/manager")
+        manager.settimeout(30)
+        with subprocess.Popen([BUILD / "pesitfs/pesitfs", "--hand-over", mountpoint],
+                              env={**os.environ, "NOTIFY_SOCKET": name + "/manager"}) as process:
+            said, fds, _, _ = socket.recv_fds(manager, 1000, 1)
+            barrier, ends, _, _ = socket.recv_fds(manager, 1000, 1)
+            os.close(ends[0])
+            assert barrier == b"BARRIER=1" and process.wait(30) == 0
+    said = dict(line.split("=", 1) for line in said.decode().splitlines())
+    try:
+        assert said["FDSTORE"] == "1" and len(fds) == 1
+        yield fds[0], said["FDNAME"]
+    finally:
+        os.close(fds[0])
+        subprocess.run(["umount", "-l", mountpoint], check=True)
 
 
 @pytest.fixture
@@ -112,7 +135,9 @@ def test_the_units_leave_enough_to_work_with(bank, open_folder, source):
     for path in (home, home / "pesitd.conf"):
         os.chown(path, nobody, nobody)
     with Confined("pesitd.service.in", open_folder, nobody, open_folder / "pesitd", "--config", home / "pesitd.conf"), \
-            Confined("pesitfs@.service.in", open_folder, None, BUILD / "pesitfs/pesitfs", "--foreground", "--socket", home / "door", mountpoint):
+            mounted_before(mountpoint) as (fd, name), \
+            Confined("pesitfs@.service.in", open_folder, None, sys.executable, HAND_OVER, "%s=%d" % (name, fd), "--", BUILD / "pesitfs/pesitfs",
+                     "--foreground", "--handed", "--socket", home / "door", mountpoint, kept_fds=[fd]):
         bank.control("send", "COMPANY", source, "dispo/UNITS")
         subprocess.run(["cp", source, mountpoint / "BANK1/out/units"], check=True, timeout=60)
         assert bank.received("in/units") == source.read_bytes() == (mountpoint / "BANK1/releves/UNITS").read_bytes()

@@ -116,6 +116,7 @@ static void test_guests(gconstpointer data)
     g_autofree char *verifier = NULL;
 
     g_assert_no_error(error);
+    g_assert_nonnull(owner);
     guest.owner = NULL;
     one = db_open(&guest, &error);
     g_assert_no_error(error);
