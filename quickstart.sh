@@ -23,7 +23,7 @@ say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ %s\n' "$*"; "$@"; }
 
 if $postgres; then ./install-deps.sh --postgres; else ./install-deps.sh; fi
-build=$PWD/build-quickstart
+build=${QUICKSTART_BUILD:-$PWD/build-quickstart} # test.sh has built already
 quick=$PWD/deploy/quickstart
 [ -f "$build/build.ninja" ] || meson setup "$build" . --buildtype=release >/dev/null
 meson compile -C "$build" >/dev/null
