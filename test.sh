@@ -52,11 +52,13 @@ build() {
     meson compile -C "$folder" && ninja -C "$folder" meson-test-prereq
 }
 
-# tests NAME [OPTION…]: the tests of a build folder, counted one by one, two at a time: most of their time they wait
+at_once=2 # most of their time tests wait
+
+# tests NAME [OPTION…]: the tests of a build folder, counted one by one
 tests() {
     local folder=$root/build-$1 name
     for name in $(meson test -C "$folder" --list --no-rebuild "${@:2}" 2>/dev/null | sed 's/.* //'); do
-        while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+        while [ "$(jobs -rp | wc -l)" -ge $at_once ]; do wait -n; done
         check "$1: $name" own_folder meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "log-$name" "$name" &
     done
     wait
@@ -77,6 +79,7 @@ if ! $quick; then
     run clang-tsan clang -Db_sanitize=thread -Db_lundef=false
     check "build fuzz" build fuzz clang -Dfuzz=true -Dfuzz_seconds="${FUZZ_SECONDS:-60}" \
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
+    at_once=5 # they end by the clock
     tests fuzz --suite fuzz
 fi
 
