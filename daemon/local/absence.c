@@ -100,25 +100,34 @@ static void add_name(Absence *self, Folder *folder, const char *path)
 
 static void ask_page(Absence *self, const char *after);
 
+/* The store is away: the folder's names are gathered when it is asked for often again. */
+static void break_off(Absence *self)
+{
+    Folder *folder = g_steal_pointer(&self->gathering);
+
+    self->count -= g_hash_table_size(folder->names);
+    g_clear_pointer(&folder->names, g_hash_table_unref);
+    folder->questions = 0;
+}
+
 static void on_page(StoreResult *result, gpointer data)
 {
+    g_autoptr(StoreResult) page = result;
     Absence *self = data;
-    const GPtrArray *names = result->error == NULL ? result->names : NULL;
 
     self->asking = false;
-    for (guint i = 0; names != NULL && i < names->len && self->gathering != NULL; i++)
-        add_name(self, self->gathering, g_ptr_array_index(names, i));
-    if (self->gathering != NULL && names == NULL) { /* the store is away: begun again later */
-        g_clear_pointer(&self->gathering->names, g_hash_table_unref);
-        self->gathering->questions = 0;
-        self->gathering = NULL;
-    } else if (self->gathering != NULL && names->len < PAGE) {
-        self->gathering->whole = true;
-        self->gathering = NULL;
-    } else if (self->gathering != NULL) {
-        ask_page(self, g_ptr_array_index(names, names->len - 1));
+    if (self->gathering != NULL && page->error != NULL)
+        break_off(self);
+    for (guint i = 0; self->gathering != NULL && i < page->names->len; i++)
+        add_name(self, self->gathering, g_ptr_array_index(page->names, i));
+    if (self->gathering == NULL) /* broken off, forgotten or given up */
+        return;
+    if (page->names->len == PAGE) {
+        ask_page(self, g_ptr_array_index(page->names, PAGE - 1));
+        return;
     }
-    store_result_free(result);
+    self->gathering->whole = true;
+    self->gathering = NULL;
 }
 
 static void ask_page(Absence *self, const char *after)
