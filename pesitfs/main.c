@@ -16,9 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
@@ -89,21 +87,13 @@ static struct fuse_session *open_session(Mount *mount, const Arguments *argument
     return session;
 }
 
-/* Somebody must listen, or the mount would show nothing and say nothing. A plain socket: a client starts a
- * thread, which would not survive fuse_daemonize. */
+/* Somebody must listen, or the mount would show nothing and say nothing. */
 static bool reach_daemon(const char *path)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool reached;
-
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    reached = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    if (!reached)
-        fprintf(stderr, "pesitfs: cannot reach the daemon at '%s': %s\n", path, g_strerror(errno));
-    if (fd >= 0)
-        (void)close(fd);
-    return reached;
+    if (client_is_answered(path))
+        return true;
+    fprintf(stderr, "pesitfs: cannot reach the daemon at '%s': %s\n", path, g_strerror(errno));
+    return false;
 }
 
 static void on_stop(void *data)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "daemon/local/bus.h"
 #include "daemon/local/interface.h"
 #include "daemon/local/marshal.h"
 
@@ -16,8 +17,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +91,15 @@ static void wake_callers(Client *self)
     g_ptr_array_set_size(self->rising, 0);
 }
 
+bool client_is_answered(const char *socket_path)
+{
+    int fd = bus_reach(socket_path);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0 || errno == EAGAIN; /* it has no time to accept */
+}
+
 static void wake(Client *self)
 {
     uint64_t one = 1;
@@ -156,11 +164,14 @@ void client_free(Client *self)
     g_free(self);
 }
 
-static DoorAnswer *answer_of_error(BaseError code, const char *text)
+static DoorAnswer *G_GNUC_PRINTF(2, 3) answer_of_error(BaseError code, const char *format, ...)
 {
     DoorAnswer *answer = g_new0(DoorAnswer, 1);
+    va_list values;
 
-    answer->error = g_error_new_literal(BASE_ERROR, (int)code, text);
+    va_start(values, format);
+    answer->error = g_error_new_valist(BASE_ERROR, (int)code, format, values);
+    va_end(values);
     return answer;
 }
 
@@ -177,7 +188,7 @@ static DoorAnswer *translate(const sd_bus_error *from)
 
         (void)base_error_from_name(tail, &code); /* unknown: IO */
     }
-    return answer_of_error(code, from->message != NULL ? from->message : from->name);
+    return answer_of_error(code, "%s", from->message != NULL ? from->message : from->name);
 }
 
 static void question_leave(ClientQuestion *question)
@@ -318,12 +329,8 @@ static DoorAnswer *ask_until(Client *self, ClientMethod method, GVariant *parame
         if (method.once)
             break;
     }
-    {
-        g_autofree char *text = g_strdup_printf("%s the daemon at '%s'",
-                                                lost ? "lost" : "cannot reach", self->path);
-
-        return answer_of_error(BASE_ERROR_UNREACHABLE, text);
-    }
+    return answer_of_error(BASE_ERROR_UNREACHABLE, "%s the daemon at '%s'",
+                           lost ? "lost" : "cannot reach", self->path);
 }
 
 DoorAnswer *client_call(Client *self, ClientMethod method, GVariant *parameters,
@@ -528,36 +535,11 @@ static void drop_connection(Client *self)
     self->retry_us = clock_now_us() + RETRY_US;
 }
 
-/* Returns a descriptor, or -1. */
-static int reach(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0 ||
-        g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path ||
-        connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        if (fd >= 0)
-            (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* Negative errno. */
+/* fd: taken. Negative errno. */
 static int start_bus(Client *self, int fd)
 {
-    int failure = sd_bus_new(&self->bus);
+    int failure = bus_new(fd, &self->bus);
 
-    if (failure >= 0)
-        failure = sd_bus_set_fd(self->bus, fd, fd);
-    if (failure < 0) {
-        (void)close(fd);
-        return failure;
-    }
-    failure = sd_bus_set_anonymous(self->bus, true); /* the daemon asks the kernel who we are */
-    if (failure >= 0)
-        failure = sd_bus_negotiate_fds(self->bus, true);
     if (failure >= 0)
         failure = sd_bus_add_filter(self->bus, NULL, on_signal, self);
     return failure >= 0 ? sd_bus_start(self->bus) : failure;
@@ -569,7 +551,7 @@ static void connect_again(Client *self)
 
     if (self->bus != NULL || self->stopping || clock_now_us() < self->retry_us)
         return;
-    fd = reach(self->path);
+    fd = bus_reach(self->path);
     self->retry_us = clock_now_us() + RETRY_US;
     if (fd >= 0 && start_bus(self, fd) < 0)
         drop_connection(self);

@@ -44,6 +44,8 @@ typedef struct {
 Client *client_new(const char *socket_path);
 void client_free(Client *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
+/* Whether somebody listens at a socket; errno says why not. Starts no thread: a program may still fork. */
+bool client_is_answered(const char *socket_path);
 /* Called in a thread of the client's own when the tree or an entry changed, or after a reconnection
  * (partner and path NULL: anything may have changed). Set once, before the first call. */
 void client_set_on_change(Client *self,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "daemon/local/bus-source.h"
+#include "daemon/local/bus.h"
 #include "daemon/local/interface.h"
 #include "daemon/local/marshal.h"
 
@@ -215,21 +216,12 @@ static bool find_caller(int fd, unsigned *ret_uid)
 static int start_bus(DoorPeer *peer, int fd)
 {
     sd_id128_t id;
-    int failure = sd_bus_new(&peer->bus);
+    int failure = bus_new(fd, &peer->bus);
 
     if (failure >= 0)
-        failure = sd_bus_set_fd(peer->bus, fd, fd);
-    if (failure < 0) {
-        (void)close(fd);
-        return failure;
-    }
-    failure = sd_id128_randomize(&id);
+        failure = sd_id128_randomize(&id);
     if (failure >= 0)
         failure = sd_bus_set_server(peer->bus, true, id);
-    if (failure >= 0) /* between two containers nobody can prove who it is; the kernel was asked */
-        failure = sd_bus_set_anonymous(peer->bus, true);
-    if (failure >= 0)
-        failure = sd_bus_negotiate_fds(peer->bus, true);
     if (failure >= 0)
         failure = sd_bus_add_object(peer->bus, NULL, DOOR_OBJECT, on_message, peer);
     return failure >= 0 ? sd_bus_start(peer->bus) : failure;
@@ -362,36 +354,25 @@ static void listen_on(Door *self)
 /* A socket left by a daemon that was killed is removed; one that answers belongs to somebody. */
 static bool clear_path(const char *path, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = bus_reach(path), failure = errno;
     struct stat stat;
-    int fd;
-    bool answers;
 
-    if (strlen(path) >= sizeof address.sun_path) {
+    if (fd >= 0)
+        (void)close(fd);
+    if (fd >= 0 || failure == EAGAIN) /* or has no time to accept */
+        g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY, "another daemon answers at '%s'", path);
+    else if (failure == ENAMETOOLONG)
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
                     "paths.socket: '%s' is longer than %zu bytes", path,
-                    sizeof address.sun_path - 1);
-        return false;
-    }
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        error_set_errno(error, errno, "open a socket");
-        return false;
-    }
-    answers = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    (void)close(fd);
-    if (answers) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_BUSY, "another daemon answers at '%s'", path);
-        return false;
-    }
-    if (lstat(path, &stat) == 0 && !S_ISSOCK(stat.st_mode)) {
+                    sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+    else if (lstat(path, &stat) == 0 && !S_ISSOCK(stat.st_mode))
         g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "paths.socket: '%s' is no socket", path);
-        return false;
-    }
-    if (unlink(path) == 0 || errno == ENOENT)
+    else if (failure != ENOENT && failure != ECONNREFUSED)
+        error_set_errno(error, failure, "paths.socket: look who is at '%s'", path);
+    else if (unlink(path) == 0 || errno == ENOENT)
         return true;
-    error_set_errno(error, errno, "remove '%s'", path);
+    else
+        error_set_errno(error, errno, "remove '%s'", path);
     return false;
 }
 
