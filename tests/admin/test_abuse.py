@@ -8,6 +8,7 @@ import time
 import pytest
 import waiting
 from admin import Api
+from peer import read_rest
 
 HEAD = b"Host: x\r\nX-API-Key: first-key-0123456789abcdef\r\n"
 
@@ -24,13 +25,7 @@ def say(api, *pieces, timeout=25):
         for piece in pieces:
             connection.sendall(piece)
         connection.shutdown(socket.SHUT_WR)
-        text = b""
-        try:
-            while data := connection.recv(65536):
-                text += data
-        except ConnectionResetError:
-            pass
-        return text
+        return read_rest(connection, timeout)
 
 
 def status(text):

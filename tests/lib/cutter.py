@@ -1,61 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between a program and a PostgreSQL server, on a Unix socket: after so many messages every connection breaks."""
 import pathlib
-import select
 import socket
 import tempfile
 import threading
 
+from relay import Relay
 
-class Cutter:
+NAME = ".s.PGSQL.5432"
+
+
+def reach(path):
+    called = socket.socket(socket.AF_UNIX)
+    called.connect(path)
+    return called
+
+
+class Cutter(Relay):
     """messages: pieces that the program sends, over all its connections; None: never."""
 
     def __init__(self, server, messages=None):
         self.folder = tempfile.mkdtemp(prefix="cut-")
-        self.target, self.left = str(pathlib.Path(server.folder, ".s.PGSQL.5432")), messages
+        self.left, self.lock = messages, threading.Lock()
         self.conninfo = server.conninfo.replace(server.folder, self.folder)
-        self.lock, self.pairs = threading.Lock(), []
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(pathlib.Path(self.folder, ".s.PGSQL.5432")))
-        self.server.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(pathlib.Path(self.folder, NAME)))
+        listener.listen()
+        super().__init__(listener, lambda: reach(str(pathlib.Path(server.folder, NAME))))
 
-    def _accept(self):
-        try:
-            while True:
-                pair = [self.server.accept()[0], socket.socket(socket.AF_UNIX)]
-                pair[1].connect(self.target)
-                self.pairs.append(pair)
-                threading.Thread(target=self._move, args=pair, daemon=True).start()
-        except OSError:
-            pass  # stopped
-
-    def _take(self):
+    def passes(self, length, from_caller):
         with self.lock:
-            if self.left is not None:
+            if from_caller and self.left is not None:
                 self.left -= 1
-            return self.left is None or self.left >= 0
-
-    def _move(self, caller, called):
-        try:
-            while True:
-                for source in select.select([caller, called], [], [])[0]:
-                    data = source.recv(65536)
-                    if not data or (source is caller and not self._take()):
-                        return
-                    (called if source is caller else caller).sendall(data)
-        except OSError:
-            pass  # one of them has gone
-        finally:
-            caller.close()
-            called.close()
+            return self.left is None or not from_caller or self.left >= 0
 
     def stop(self):
-        self.server.close()
-        for one in sum(self.pairs, []):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # closed already
-        pathlib.Path(self.folder, ".s.PGSQL.5432").unlink()
+        super().stop()
+        pathlib.Path(self.folder, NAME).unlink()
         pathlib.Path(self.folder).rmdir()
