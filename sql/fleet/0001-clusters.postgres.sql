@@ -19,7 +19,9 @@ CREATE TABLE pesitwizard_clusters (
     pesit_port INTEGER GENERATED ALWAYS AS ((document ->> 'pesitPort')::integer) STORED,
     container_image TEXT GENERATED ALWAYS AS (document ->> 'containerImage') STORED,
     orchestrator_id TEXT GENERATED ALWAYS AS (document ->> 'orchestratorId') STORED,
-    registry_id TEXT GENERATED ALWAYS AS (document ->> 'registryId') STORED
+    registry_id TEXT GENERATED ALWAYS AS (document ->> 'registryId') STORED,
+    container_version TEXT GENERATED ALWAYS AS (document ->> 'containerVersion') STORED,
+    storage_host_path TEXT GENERATED ALWAYS AS (document ->> 'storageHostPath') STORED
 );
 CREATE TABLE container_registries (
     id TEXT COLLATE "C" PRIMARY KEY,
@@ -44,7 +46,11 @@ CREATE TABLE container_orchestrators (
     service_account_token TEXT GENERATED ALWAYS AS (document ->> 'serviceAccountToken') STORED,
     ca_cert TEXT GENERATED ALWAYS AS (document ->> 'caCert') STORED,
     supports_load_balancer BOOLEAN GENERATED ALWAYS AS ((document ->> 'supportsLoadBalancer')::boolean) STORED,
-    enabled BOOLEAN GENERATED ALWAYS AS ((document ->> 'enabled')::boolean) STORED
+    enabled BOOLEAN GENERATED ALWAYS AS ((document ->> 'enabled')::boolean) STORED,
+    client_cert TEXT GENERATED ALWAYS AS (document ->> 'clientCert') STORED,
+    client_key TEXT GENERATED ALWAYS AS (document ->> 'clientKey') STORED,
+    skip_tls_verify BOOLEAN GENERATED ALWAYS AS ((document ->> 'skipTlsVerify')::boolean) STORED,
+    metal_lb_ip_range TEXT GENERATED ALWAYS AS (document ->> 'metalLbIpRange') STORED
 );
 REVOKE ALL ON pesitwizard_clusters, container_registries, container_orchestrators FROM PUBLIC;
 
@@ -66,6 +72,11 @@ BEGIN
     IF has_database_privilege('public', current_database(), 'CREATE') THEN
         RAISE insufficient_privilege USING MESSAGE = format(
             'every role may make schemas: REVOKE CREATE ON DATABASE %I FROM PUBLIC', current_database());
+    END IF;
+    IF NOT has_database_privilege('public', current_database(), 'CONNECT') AND
+            NOT has_database_privilege(current_database(), 'CONNECT WITH GRANT OPTION') THEN
+        RAISE insufficient_privilege USING MESSAGE = format(
+            'clusters may not connect: GRANT CONNECT ON DATABASE %I TO %I WITH GRANT OPTION', current_database(), current_user);
     END IF;
 END $$;
 
@@ -96,10 +107,6 @@ BEGIN
     EXECUTE format('ALTER ROLE %I SET search_path = %I', whose, whose);
     IF NOT has_database_privilege(whose, current_database(), 'CONNECT') THEN
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I, %I', current_database(), whose, console);
-    END IF;
-    IF NOT has_database_privilege(whose, current_database(), 'CONNECT') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('clusters may not connect: GRANT CONNECT ON DATABASE %I TO %I '
-            'WITH GRANT OPTION', current_database(), current_user);
     END IF;
 END $$;
 
