@@ -432,7 +432,7 @@ void draft_add_etag(Request *request, int64_t version)
 bool draft_check_match(Request *request, int64_t version)
 {
     g_autofree char *etag =
-            version > 0 ? g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version) : g_strdup("\"\"");
+            version > 0 ? g_strdup_printf("\"%" G_GINT64_FORMAT "\"", version) : NULL;
 
     if (request->if_match == NULL || request_names_etag(request->if_match, etag))
         return true;

@@ -191,7 +191,7 @@ bool request_names_etag(const char *list, const char *etag)
     for (size_t i = 0; tags[i] != NULL; i++) {
         const char *tag = g_strstrip(tags[i]);
 
-        if (strcmp(tag, "*") == 0 || strcmp(tag, etag) == 0)
+        if (strcmp(tag, "*") == 0 || g_strcmp0(tag, etag) == 0)
             return true;
     }
     return false;

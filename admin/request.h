@@ -92,7 +92,7 @@ bool request_query_time(Request *self, const char *name, const char *alias, int6
 /* Body as an object; NULL: answered. names: of the fields allowed, ended by NULL; or NULL. Returns new. */
 Json *request_read_json(Request *self, const char *const *names);
 
-/* Whether a list of entity tags, or "*", names one. */
+/* Whether a list of entity tags names one, or is "*". etag: NULL: it has none. */
 bool request_names_etag(const char *list, const char *etag);
 
 /* answering */

@@ -142,6 +142,7 @@ def test_what_is_wrong_is_named(api, bank):
     assert field(api.post(F, {"partnerId": "BANK1", "pattern": "x", "direction": "BOTH"})) == (400, "direction")
     assert api.post(P, b'{"id": "X", "id": "Y"}').status == 400 and api.post(P, b"[]").status == 400
     assert api.post(P, {"id": "BANK1"}).status == 409  # of the file
+    assert api.ask("PUT", P + "/BANK1", {"enabled": False}, If_Match='""').status == 412  # it has no version, and this is none
     assert field(api.post(P, {"id": "BANK2", "serverId": "BANK1"})) == (409, "serverId")
     of_file = api.ask("PUT", P + "/BANK1", {"enabled": False})
     assert of_file.status == 409 and "configuration file" in of_file.json["detail"]
