@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "base/secret.h"
 #include "daemon/transfer/partner.h"
 
 #include <sodium.h>
@@ -57,8 +58,7 @@ static void run_hashing(gpointer data)
                                crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0)
         answer = made;
     reply_post(hashing->reply, g_strdup(answer));
-    sodium_memzero(hashing->password, strlen(hashing->password));
-    g_free(hashing->password);
+    secret_free_text(hashing->password);
     g_free(hashing->verifier);
     reply_unref(hashing->reply);
     g_free(hashing);
@@ -182,8 +182,7 @@ static bool identify_certificate(Request *request)
 /* A text with a secret in it is wiped when it goes. */
 static void wipe(char **text)
 {
-    sodium_memzero(*text, strlen(*text));
-    g_free(*text);
+    secret_free_text(*text);
 }
 
 static bool identify_user(Request *request, const char *encoded)

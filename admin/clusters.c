@@ -52,7 +52,7 @@ void clusters_create(Request *request)
         record_answer_new(request, made, made->document, password);
     else if (error != NULL)
         request_fail_fleet(request, error);
-    fleet_wipe(password);
+    secret_free_text(password);
 }
 
 /* What may be lost: a name that is confirmed is a clear word, force a clearer one. False: answered. */
@@ -131,7 +131,7 @@ void clusters_renew_password(Request *request)
         record_write(request_answer(request, 200), record, password);
     else
         request_fail_fleet(request, error);
-    fleet_wipe(password);
+    secret_free_text(password);
 }
 
 /* partners and virtual files */

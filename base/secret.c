@@ -405,3 +405,10 @@ Secret *secret_parse(const char *text, const SealKey *key, GError **error)
         return parse_file(text + strlen(FILE_PREFIX), error);
     return secret_new(text, strlen(text));
 }
+
+void secret_free_text(char *text)
+{
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+    g_free(text);
+}

@@ -57,3 +57,6 @@ char *secret_seal(const Secret *self, const SealKey *key, GError **error);
 char *secret_make_verifier(const Secret *self, GError **error);
 /* Reads any of the text forms. key: may be NULL when nothing is sealed. INVALID: cannot be read. */
 Secret *secret_parse(const char *text, const SealKey *key, GError **error);
+
+/* Frees a text with a secret in it, which is overwritten first. NULL: none. Any thread. */
+void secret_free_text(char *text);

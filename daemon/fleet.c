@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secret.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -36,19 +37,12 @@ Fleet *fleet_new(const char *conninfo, const char *password)
     return self;
 }
 
-void fleet_wipe(char *password)
-{
-    if (password != NULL)
-        explicit_bzero(password, strlen(password));
-    g_free(password);
-}
-
 void fleet_free(Fleet *self)
 {
     if (self == NULL)
         return;
     g_free(self->conninfo);
-    fleet_wipe(self->password);
+    secret_free_text(self->password);
     g_free(self);
 }
 
@@ -324,7 +318,7 @@ Db *fleet_enter(Fleet *self, Db *db, const char *schema, bool make, GError **err
         if (!fleet_call(db, FLEET_CLOSE_CONSOLE, schema, NULL, inside != NULL ? error : NULL))
             g_clear_pointer(&inside, db_close);
     }
-    fleet_wipe(password);
+    secret_free_text(password);
     return g_steal_pointer(&inside);
 }
 
@@ -363,7 +357,7 @@ static char *give_new_password(Db *db, const char *schema, GError **error)
 
     if (password != NULL && give_password(db, FLEET_GIVE_PASSWORD, schema, schema, password, error))
         return password;
-    fleet_wipe(password);
+    secret_free_text(password);
     return NULL;
 }
 
@@ -384,7 +378,7 @@ Record *fleet_create(Fleet *self, const Record *wanted, char **ret_password, GEr
     record = password != NULL ? get_record(db, wanted->kind, cluster.id, error) : NULL;
     if (record != NULL)
         *ret_password = g_steal_pointer(&password);
-    fleet_wipe(password);
+    secret_free_text(password);
     return record;
 }
 

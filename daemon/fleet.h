@@ -35,12 +35,11 @@ bool fleet_remove(Fleet *self, const char *kind, const char *id, GError **error)
 /* clusters */
 
 /* Makes schema, tables and role; or goes on with what an earlier call of that name began, under its id. ret_password: of the
- * role, new, kept nowhere; wipe it with fleet_wipe. EXISTS: "name: …". Returns new. */
+ * role, new, kept nowhere; wipe it with secret_free_text. EXISTS: "name: …". Returns new. */
 Record *fleet_create(Fleet *self, const Record *wanted, char **ret_password, GError **error);
 /* Gives the role another password; the one before holds no longer, sessions go on. CONFLICT: it is not ready. Returns
  * new, as fleet_create. */
 char *fleet_renew_password(Fleet *self, const char *id, GError **error);
-void fleet_wipe(char *password);
 
 /* Has a daemon of a cluster answer a request of its administration API. UNREACHABLE: none of them is there, nothing was done;
  * TIMEOUT: one took it and did not answer, and may have done it; CONFLICT: the cluster is not ready, or older than this.

@@ -6,6 +6,7 @@
 #include "admin/admin.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "daemon/backup.h"
 #include "daemon/fleet.h"
 #include "daemon/net/front.h"
@@ -217,7 +218,7 @@ static Fleet *new_fleet(const Config *config)
     Fleet *fleet =
             config->admin_conninfo != NULL ? fleet_new(config->admin_conninfo, password) : NULL;
 
-    fleet_wipe(password);
+    secret_free_text(password);
     return fleet;
 }
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/notify.h"
+#include "base/secret.h"
 #include "daemon/definitions.h"
 #include "daemon/backup-job.h"
 #include "daemon/entrances.h"
@@ -367,7 +368,7 @@ static void watch_files(Service *self)
 }
 
 /* What is open goes on as it began; partners, virtual files, listeners and certificates count for what comes. */
-/* Of the store's user; NULL: none is configured. Returns new, for free_password. */
+/* Of the store's user; NULL: none is configured. Returns new, for secret_free_text. */
 static char *dup_password(const Config *config)
 {
     size_t length = 0;
@@ -375,13 +376,6 @@ static char *dup_password(const Config *config)
             config->store_password != NULL ? secret_get(config->store_password, &length) : NULL;
 
     return secret != NULL ? g_strndup(secret, length) : NULL;
-}
-
-static void free_password(char *password)
-{
-    if (password != NULL)
-        explicit_bzero(password, strlen(password));
-    g_free(password);
 }
 
 /* The connection stays; the next one shows it. */
@@ -394,7 +388,7 @@ static void renew_password(const Service *self, const Config *loaded)
         return;
     password = dup_password(loaded);
     store_set_password(self->store, password != NULL ? password : "");
-    free_password(password);
+    secret_free_text(password);
 }
 
 static bool reload(gpointer data, GError **error)
@@ -706,7 +700,7 @@ static Store *open_store(const Config *config, GError **error)
         settings.conninfo = config->store_conninfo != NULL ? config->store_conninfo : "";
     settings.password = password;
     store = store_open(&settings, error);
-    free_password(password);
+    secret_free_text(password);
     return store;
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/metric.h"
+#include "base/secret.h"
 #include "base/file.h"
 
 #include <poll.h>
@@ -340,8 +341,7 @@ static void withdraw(Store *self, const GArray *doubtful)
 
 static void free_password(gpointer password)
 {
-    explicit_bzero(password, strlen(password));
-    g_free(password);
+    secret_free_text(password);
 }
 
 static void take_password(Store *self)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secret.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -618,9 +619,7 @@ static bool read_mark(PostgresDb *self, bool *ret_committed, GError **error)
 
 static void forget_password(PostgresDb *self)
 {
-    if (self->password != NULL)
-        explicit_bzero(self->password, strlen(self->password));
-    g_clear_pointer(&self->password, g_free);
+    g_clear_pointer(&self->password, secret_free_text);
 }
 
 static void postgres_set_password(Db *db, const char *password)
