@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol of sd_listen_fds(3) in a few lines, as the one of base/notify.c. Only TCP sockets that listen are of use;
- * any other, and one whose address no listener has, is kept and told as unused.
+ * Only TCP sockets that listen are of use; any other, and one whose address no listener has, is kept and told as
+ * unused.
  */
 #include "daemon/net/handed.h"
 
@@ -13,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
-
-#define FIRST_FD 3   /* SD_LISTEN_FDS_START */
-#define FDS_MAX  128 /* more than anybody lists in a unit */
 
 typedef struct {
     Fd fd;
@@ -55,8 +53,7 @@ static void take(Handed *self, int fd, const char *name)
     socket->fd = fd;
     socket->name = g_strdup(name);
     g_ptr_array_add(self->sockets, socket);
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || !is_listening(fd) ||
-        fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+    if (!is_listening(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
         return;
     socket->length = sizeof socket->address;
     if (getsockname(fd, (struct sockaddr *)&socket->address, &socket->length) != 0 ||
@@ -64,29 +61,19 @@ static void take(Handed *self, int fd, const char *name)
         socket->length = 0;
 }
 
-static unsigned count_announced(void)
-{
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-
-    if (pid == NULL || count == NULL ||
-        g_ascii_strtoull(pid, NULL, 10) != (unsigned long long)getpid())
-        return 0; /* meant for another process */
-    return (unsigned)MIN(g_ascii_strtoull(count, NULL, 10), FDS_MAX);
-}
-
 Handed *handed_take(void)
 {
     Handed *self = g_new0(Handed, 1);
-    const char *names = getenv("LISTEN_FDNAMES");
-    g_auto(GStrv) name = g_strsplit(names != NULL ? names : "", ":", -1);
-    unsigned count = count_announced(), named = g_strv_length(name);
+    char **names = NULL;
+    int count = sd_listen_fds_with_names(
+            true, &names); /* none: meant for another process, or nothing sensible */
 
     self->sockets = g_ptr_array_new_with_free_func(socket_free);
-    for (unsigned i = 0; i < count; i++)
-        take(self, FIRST_FD + (int)i, i < named && name[i][0] != '\0' ? name[i] : "unknown");
-    (void)unsetenv("LISTEN_PID"); /* the names are good */
-    (void)unsetenv("LISTEN_FDS");
-    (void)unsetenv("LISTEN_FDNAMES");
+    for (int i = 0; i < count; i++) {
+        take(self, SD_LISTEN_FDS_START + i, names[i]);
+        free(names[i]);
+    }
+    free(names);
     return self;
 }
 
