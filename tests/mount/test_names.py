@@ -131,6 +131,19 @@ def test_removing_by_state(mnt, source, bank):
     assert mnt.shell(": > out/version; rm out/version; test -e out/version").returncode == 1
 
 
+def test_what_is_tried_again_stands_there_again(mnt, company, source):
+    """Also when the daemon has come to know all names of the folder while it did not."""
+    assert mnt.shell("cp $S wrong/again", S=str(source)).returncode != 0
+    os.unlink(mnt.at("wrong/again"))
+    for number in range(200):
+        assert not os.path.exists(mnt.at("wrong/nothing-%d" % number))
+    assert not os.path.exists(mnt.at("wrong/again"))
+    transfer = [row for row in company.control("transfers") if row["path"] == "wrong/again"][0]
+    company.control("retry", transfer["id"])
+    wait_for(lambda: company.control("show", transfer["id"])["state"] == "failed")
+    wait_for(lambda: os.path.exists(mnt.at("wrong/again")), 5)  # the kernel remembers for a moment what was not there
+
+
 def test_removing_a_whole_folder_empties_it(mnt, source):
     assert mnt.shell("cp $S ../CLOSED/later/a; cp $S ../CLOSED/later/b; touch ../CLOSED/later/.c", S=str(source)).returncode == 0
     wait_for(lambda: mnt.attribute("CLOSED/later/b", "state") == "WAITING")
