@@ -41,7 +41,7 @@ static gboolean on_moment_over(gpointer data)
 
 void desk_emit_change(Desk *self, const char *partner, const char *path)
 {
-    desk_end_absence(self, partner, path);
+    desk_end_absence(self, partner, path); /* whatever made it visible */
     if (!g_hash_table_add(self->changes, g_strconcat(partner, "/", path, NULL)) ||
         self->moment != 0)
         return;

@@ -33,7 +33,7 @@
 #define GUESTS_OF_USER                                                                             \
     32 /* the oldest makes room for the next: who says nothing keeps nobody out */
 #define PATIENCE_MS    3000    /* with each of them */
-#define UNREAD_MAX     100000  /* messages that a peer does not read: it hangs */
+#define UNREAD_MAX     10000   /* messages that a peer does not read: it hangs */
 #define LAST_WORDS_US  1000000 /* what was answered before a stop still leaves */
 #define PAUSE_MS       100     /* without descriptors */
 #define USEC_IN_MS     1000
@@ -300,7 +300,8 @@ static void welcome(Door *self, int fd)
     peer->uid = uid;
     failure = start_bus(peer, fd);
     if (failure < 0) {
-        refuse(g_strerror(-failure));
+        if (failure != -ECONNRESET && failure != -EPIPE) /* it only looked whether we are here */
+            refuse(g_strerror(-failure));
         peer_free(peer);
         return;
     }

@@ -12,6 +12,7 @@
 #include <glib/gstdio.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-bus.h>
@@ -73,7 +74,7 @@ static void on_open(DoorCall *call, GVariant *parameters, gpointer data)
     door_call_return(call, g_variant_new("(h)", 3), NULL, 0); /* which it does not pass */
 }
 
-/* The code of the error that is asked for. */
+/* The code of the error that is asked for; its text names a file whose name is no UTF-8. */
 static void on_get(DoorCall *call, GVariant *parameters, gpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -81,7 +82,7 @@ static void on_get(DoorCall *call, GVariant *parameters, gpointer data)
 
     (void)data;
     g_variant_get(parameters, "(x)", &code);
-    error = g_error_new(BASE_ERROR, (int)code, "no %d", (int)code);
+    error = g_error_new(BASE_ERROR, (int)code, "no %d\xe9", (int)code);
     door_call_fail(call, error);
 }
 
@@ -224,7 +225,7 @@ static void check_errors(Client *client)
 {
     for (int code = 0; code < BASE_ERROR_COUNT; code++) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *text = g_strdup_printf("no %d", code);
+        g_autofree char *text = g_strdup_printf("no %d\xef\xbf\xbd", code);
 
         g_assert_null(client_get(client, code, CALL_MS, &error));
         g_assert_error(error, BASE_ERROR, code);
@@ -522,6 +523,83 @@ static void test_hanging(void)
     tear_down();
 }
 
+static gboolean on_tick(gpointer data)
+{
+    (void)data;
+    return G_SOURCE_CONTINUE;
+}
+
+/* A peer that is told and told and never reads is sent away; the others hear all. */
+static void test_deaf(void)
+{
+    static const char GREETING[] = "\0AUTH ANONYMOUS 6d65\r\nBEGIN\r\n";
+    g_autofree char *text = g_strnfill(1000, 'x');
+    int fd;
+
+    set_up();
+    fd = connect_raw(GREETING, sizeof GREETING - 1);
+    for (int told = 0; gone == 0; told++) {
+        g_assert_cmpint(told, <, 1000000);
+        door_emit(door, "EntriesChanged", g_variant_new_parsed("([(%s, 'out/a')],)", text));
+        if (told % 1000 == 0)
+            g_main_context_iteration(NULL, FALSE);
+    }
+    close(fd);
+    serve(check_status, 1);
+    tear_down();
+}
+
+/* A stop does not wait for who does not read his answer. */
+static void test_stop(void)
+{
+    static const char CALL[] = "\0AUTH ANONYMOUS 6d65\r\nBEGIN\r\n";
+    gint64 began;
+    int fd;
+
+    set_up();
+    fd = connect_raw(CALL, sizeof CALL - 1);
+    for (int i = 0; i < 20000; i++) { /* more than the socket takes */
+        g_autofree char *text = g_strnfill(1000, 'x');
+
+        door_emit(door, "EntriesChanged", g_variant_new_parsed("([(%s, 'out/a')],)", text));
+        if (i == 0)
+            g_main_context_iteration(NULL, FALSE);
+    }
+    began = g_get_monotonic_time();
+    door_close(g_steal_pointer(&door));
+    g_assert_cmpint(g_get_monotonic_time() - began, <, 5 * G_USEC_PER_SEC);
+    close(fd);
+    open_door();
+    tear_down();
+}
+
+/* Without descriptors the loop does not turn for nothing, and callers are let in when there are some again. */
+static void test_exhausted(void)
+{
+    struct rlimit limit, none;
+    unsigned turns = 0;
+    gint64 until;
+    int fd;
+
+    set_up();
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    fd = connect_raw("", 1);
+    none = (struct rlimit){(rlim_t)fd + 1, limit.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+    for (until = g_get_monotonic_time() + G_USEC_PER_SEC / 2; g_get_monotonic_time() < until;
+         turns++) {
+        guint tick = g_timeout_add(100, on_tick, NULL);
+
+        g_main_context_iteration(NULL, TRUE);
+        g_source_remove(tick);
+    }
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    g_assert_cmpuint(turns, <, 50);
+    close(fd);
+    serve(check_status, 1);
+    tear_down();
+}
+
 /* Says one thing as any program of D-Bus may. */
 static void ask_as_stranger(const char *object, const char *interface, const char *method,
                             const char *error_name, const char *text)
@@ -581,6 +659,9 @@ int main(int argc, char **argv)
     g_test_add_func("/door/pending", test_pending);
     g_test_add_func("/door/changes", test_changes);
     g_test_add_func("/door/hanging", test_hanging);
+    g_test_add_func("/door/deaf", test_deaf);
+    g_test_add_func("/door/stop", test_stop);
+    g_test_add_func("/door/exhausted", test_exhausted);
     g_test_add_func("/door/stranger", test_stranger);
     return g_test_run();
 }
