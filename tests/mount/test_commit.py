@@ -81,6 +81,8 @@ DESCRIPTORS = {
     "two": ("exec 3>out/D 4>out/E; echo a >&3; echo b >&4; echo c >&3; exec 3>&- 4>&-", b"a\nc\n"),
     "dup": ("python3 -c \"import os; f = os.open('out/D', os.O_WRONLY | os.O_CREAT); g = os.dup(f); os.write(f, b'a');"
             "os.close(f); os.write(g, b'b'); os.close(g)\"", b"ab"),
+    "dup-renamed": ("python3 -c \"import os; f = os.open('out/.t', os.O_WRONLY | os.O_CREAT); g = os.dup(f);"
+                    "os.rename('out/.t', 'out/D'); os.write(f, b'a'); os.close(f); os.write(g, b'b'); os.close(g)\"", b"ab"),
     "child-first": ("python3 -c \"import os, subprocess; f = os.open('out/D', os.O_WRONLY | os.O_CREAT); os.set_inheritable(f, True);"
                     "subprocess.run(['true'], close_fds=False); os.write(f, b'ab'); os.close(f)\"", b"ab"),
     "child-writes": ("python3 -c \"import os; f = os.open('out/D', os.O_WRONLY | os.O_CREAT); os.write(f, b'a'); p = os.fork()\n"
