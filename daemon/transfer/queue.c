@@ -878,13 +878,21 @@ const Transfer *queue_find(const Queue *self, int64_t id, uint64_t *ret_progress
     return entry->transfer;
 }
 
+/* What a connection has now; NULL: nothing, or what has ended while it says its last words. */
+static const Entry *find_moving(const Queue *self, guint link)
+{
+    const Link *of = g_ptr_array_index(self->links, link);
+
+    return of->id != 0 ? find_entry(self, of->id) : NULL;
+}
+
 /* Who moves has a link, who may move has a turn: all others wait. */
 QueueCounts queue_count(const Queue *self)
 {
     QueueCounts counts = {.queued = (unsigned)g_tree_nnodes(self->ready)};
 
     for (guint i = 0; i < self->links->len; i++)
-        counts.running += ((const Link *)g_ptr_array_index(self->links, i))->id != 0 ? 1 : 0;
+        counts.running += find_moving(self, i) != NULL ? 1 : 0;
     counts.waiting = (unsigned)g_tree_nnodes(self->entries) - counts.queued - counts.running;
     return counts;
 }
@@ -892,8 +900,7 @@ QueueCounts queue_count(const Queue *self)
 void queue_each_running(const Queue *self, QueueVisitor visit, gpointer data)
 {
     for (guint i = 0; i < self->links->len; i++) {
-        const Link *link = g_ptr_array_index(self->links, i);
-        const Entry *entry = link->id != 0 ? find_entry(self, link->id) : NULL;
+        const Entry *entry = find_moving(self, i);
 
         if (entry != NULL && entry->progress != NULL)
             visit(entry->transfer, atomic_load(&entry->progress->bytes), data);
