@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 {
     Arguments arguments = {.ready_fd = -1, .uid = (int)geteuid(), .gid = (int)getegid()};
     g_autoptr(GError) error = NULL;
-    g_autofree char *socket = NULL;
+    g_autofree char *socket = NULL, *mountpoint = NULL;
     Mount mount = {0};
     int code = EXIT_FAILURE;
 
@@ -176,11 +176,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "pesitfs: %s\nTry pesitfs --help.\n", error->message);
         return EXIT_USAGE;
     }
-    socket = arguments.socket != NULL ? arguments.socket : g_strdup(CLIENT_DEFAULT_SOCKET);
     if (arguments.version) {
         printf("pesitfs %s\n", PESITFS_VERSION);
         return EXIT_SUCCESS;
     }
+    /* the program leaves its folder when it is mounted */
+    socket = g_canonicalize_filename(
+            arguments.socket != NULL ? arguments.socket : CLIENT_DEFAULT_SOCKET, NULL);
+    mountpoint = g_canonicalize_filename(arguments.mountpoint, NULL);
+    arguments.mountpoint = mountpoint;
     (void)signal(SIGPIPE, SIG_IGN);
     mount.uid = (uid_t)arguments.uid;
     mount.gid = (gid_t)arguments.gid;
@@ -190,5 +194,6 @@ int main(int argc, char **argv)
     client_free(g_steal_pointer(&mount.client));
     mount_clear(&mount);
     g_free(arguments.options);
+    g_free(arguments.socket);
     return code;
 }

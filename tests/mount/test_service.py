@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import pytest
+from conftest import wait_for
 from node import BUILD, HAND_OVER
 
 
@@ -27,6 +28,16 @@ def test_the_manager_hears_when_the_mount_stands(company, tmp_path):
     assert os.path.ismount(mountpoint) and "BANK1" in os.listdir(mountpoint)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0 and not os.path.ismount(mountpoint)
+
+
+def test_its_paths_may_be_relative(company, tmp_path):
+    (tmp_path / "mnt").mkdir()
+    os.symlink(company.folder, tmp_path / "here")
+    process = subprocess.Popen([BUILD / "pesitfs/pesitfs", "--foreground", "--socket", "here/door", "mnt"], cwd=tmp_path)
+    wait_for(lambda: os.path.ismount(tmp_path / "mnt"))
+    assert "BANK1" in os.listdir(tmp_path / "mnt")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0 and not os.path.ismount(tmp_path / "mnt")
 
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
