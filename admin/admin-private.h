@@ -41,7 +41,8 @@ bool admin_push_health(Admin *self, void (*work)(gpointer data), gpointer data);
 /* routes.c */
 
 extern const Route ROUTES[]; /* ended by a NULL method */
-/* Sets route and parameters. False: answered (404, or 405 with Allow). */
+/* Sets route and parameters, those of the path that says most. False: answered (404, 405 with Allow, or what
+ * OPTIONS asks). */
 bool routes_match(Request *request);
 const char *role_name(Role role);
 bool role_parse(const char *text, Role *ret_role);

@@ -175,11 +175,11 @@ bool role_parse(const char *text, Role *ret_role)
     return false;
 }
 
-/* segments: decoded. parameters: of the path, new, filled only on a match. */
-static bool match(const Route *route, char **segments, char **ret_parameters)
+/* segments: decoded. */
+static bool match(const Route *route, char **segments)
 {
     const char *at = route->path;
-    size_t count = 0, i = 0;
+    size_t i = 0;
 
     for (; segments[i] != NULL; i++) {
         size_t length = strcspn(at, "/");
@@ -192,16 +192,20 @@ static bool match(const Route *route, char **segments, char **ret_parameters)
             break;
         at++;
     }
-    if (*at != '\0' || segments[i] == NULL || segments[i + 1] != NULL)
-        return false;
-    at = route->path;
-    for (i = 0; segments[i] != NULL; i++) {
-        if (at[0] == '{' && count < REQUEST_PARAMETERS_MAX)
+    return *at == '\0' && segments[i] != NULL && segments[i + 1] == NULL;
+}
+
+/* Of a path that matched. parameters: new. */
+static void take_parameters(const char *path, char **segments, char **ret_parameters)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; segments[i] != NULL; i++) {
+        if (path[0] == '{' && count < REQUEST_PARAMETERS_MAX)
             ret_parameters[count++] = g_strdup(segments[i]);
-        at += strcspn(at, "/");
-        at += *at == '/';
+        path += strcspn(path, "/");
+        path += *path == '/';
     }
-    return true;
 }
 
 /* Segments of a path, each decoded by itself, so that an escaped slash is a part of one. What is no UTF-8, or has an
@@ -222,34 +226,82 @@ static char **split(const char *path)
     return segments;
 }
 
+/* Whether a path that matched says more than another that did: the first segment of which one is a literal and the
+ * other a parameter decides. */
+static bool is_closer(const char *path, const char *other)
+{
+    while (*path != '\0' && *other != '\0') {
+        if ((*path == '{') != (*other == '{'))
+            return *other == '{';
+        path += strcspn(path, "/");
+        path += *path == '/';
+        other += strcspn(other, "/");
+        other += *other == '/';
+    }
+    return false;
+}
+
+/* The path of the table that is meant: "send" is no transfer's number, whatever the method. NULL: none. */
+static const char *find_path(const Request *request, char **segments)
+{
+    const char *found = NULL;
+
+    for (const Route *route = ROUTES; route->method != NULL; route++) {
+        if ((route->families & request->families) != 0 && match(route, segments) &&
+            (found == NULL || is_closer(route->path, found)))
+            found = route->path;
+    }
+    return found;
+}
+
+static const Route *find_route(const Request *request, const char *path)
+{
+    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+
+    for (const Route *route = ROUTES; route->method != NULL; route++) {
+        if ((route->families & request->families) != 0 && strcmp(route->path, path) == 0 &&
+            strcmp(route->method, method) == 0)
+            return route;
+    }
+    return NULL;
+}
+
+/* Each method is at most one row of a path. Returns new. */
+static GString *list_methods(const Request *request, const char *path)
+{
+    GString *methods = g_string_new(NULL);
+
+    for (const Route *route = ROUTES; route->method != NULL; route++) {
+        if ((route->families & request->families) == 0 || strcmp(route->path, path) != 0)
+            continue;
+        g_string_append_printf(methods, "%s, ", route->method);
+        if (strcmp(route->method, "GET") == 0)
+            g_string_append(methods, "HEAD, ");
+    }
+    return g_string_append(methods, "OPTIONS");
+}
+
 bool routes_match(Request *request)
 {
     g_auto(GStrv) segments = split(request->path);
-    g_autoptr(GString) allowed = g_string_new(NULL);
-    bool head = strcmp(request->method, "HEAD") == 0;
+    const char *path = find_path(request, segments);
+    g_autoptr(GString) methods = NULL;
 
-    for (const Route *route = ROUTES; route->method != NULL; route++) {
-        char *parameters[REQUEST_PARAMETERS_MAX] = {NULL};
-        bool wanted = strcmp(route->method, head ? "GET" : request->method) == 0;
-
-        if ((route->families & request->families) == 0 || !match(route, segments, parameters))
-            continue;
-        if (wanted) {
-            request->route = route;
-            memcpy(request->parameters, parameters, sizeof parameters);
-            return true;
-        }
-        for (size_t i = 0; i < REQUEST_PARAMETERS_MAX; i++)
-            g_free(parameters[i]);
-        if (strstr(allowed->str, route->method) == NULL) /* no method is a part of another */
-            g_string_append_printf(allowed, "%s%s", allowed->len > 0 ? ", " : "", route->method);
-    }
-    if (allowed->len == 0) {
+    if (path == NULL) {
         request_problem(request, 404, "not-found", NULL, "nothing at '%s'", request->path);
         return false;
     }
-    request_problem(request, 405, "method", NULL, "'%s' takes %s", request->path, allowed->str);
-    request_add_header(request, "Allow", allowed->str);
+    request->route = find_route(request, path);
+    if (request->route != NULL) {
+        take_parameters(path, segments, request->parameters);
+        return true;
+    }
+    methods = list_methods(request, path);
+    if (strcmp(request->method, "OPTIONS") == 0)
+        (void)request_answer(request, 204);
+    else
+        request_problem(request, 405, "method", NULL, "'%s' takes %s", request->path, methods->str);
+    request_add_header(request, "Allow", methods->str);
     return false;
 }
 

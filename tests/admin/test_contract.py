@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import postgres
+import pytest
 import yaml
 from admin import FIRST_KEY, LISTENER, Api
 from node import Bare
@@ -51,7 +52,32 @@ def test_answers_have_the_contract_s_fields(api):
     assert problem.headers["Content-Type"] == "application/problem+json"
     assert set(schemas["Problem"]["required"]) <= set(problem.json)
     wrong = api.ask("PATCH", "/api/v1/clusters")
-    assert wrong.status == 405 and wrong.headers["Allow"] == "GET, POST"
+    assert wrong.status == 405 and wrong.headers["Allow"] == "GET, HEAD, POST, OPTIONS"
+
+
+def test_a_path_takes_its_own_methods_and_no_sibling_s(api):
+    """A literal segment is none of the ids beside it: what is allowed, and what is done, is of the path that is meant."""
+    of_path = {}
+    for method, path, *_ in ROWS:
+        of_path.setdefault(path, {"OPTIONS"}).update({"GET", "HEAD"} if method == "GET" else {method})
+    for path, methods in of_path.items():
+        asked = re.sub(r"\{\w+\}", "777", path)
+        told, wrong = api.ask("OPTIONS", asked), api.ask("PATCH", asked)
+        assert (told.status, told.body, wrong.status) == (204, b"", 405), (path, told, wrong)
+        for answer in (told, wrong):
+            assert sorted(answer.headers["Allow"].split(", ")) == sorted(methods), (path, answer.headers["Allow"])
+    assert api.post("/api/v1/config/partners", {"id": "active", "host": "127.0.0.1", "port": 1}).status == 201
+    assert api.ask("DELETE", "/api/v1/partners/active").status == api.get("/api/v1/transfers/send").status == 405
+    assert api.get("/api/v1/config/partners/active").status == 200
+    assert api.ask("OPTIONS", "/nowhere").status == 404
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/api/v1/transfers", "/metrics", "/api/v1/events"])
+def test_head_is_get_without_its_body(api, path):
+    told = api.ask("HEAD", path)
+    assert (told.status, told.body) == (200, b"")
+    if not path.endswith("events"):
+        assert told.headers["Content-Type"] == api.get(path).headers["Content-Type"]
 
 
 def test_records_of_the_fleet(api):
