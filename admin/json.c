@@ -226,14 +226,18 @@ bool json_each(const Json *self, JsonVisitor visit, gpointer data, GError **erro
 
 /* writing */
 
+/* A history's page has 20,000 values: texts go in whole runs, numbers without a format. */
 static void begin(GString *out, const char *key)
 {
     char last = out->len > 0 ? out->str[out->len - 1] : '{';
 
-    if (strchr("{[,:", last) == NULL)
+    if (last != '{' && last != '[' && last != ',' && last != ':')
         g_string_append_c(out, ',');
-    if (key != NULL)
-        g_string_append_printf(out, "\"%s\":", key);
+    if (key == NULL)
+        return;
+    g_string_append_c(out, '"');
+    g_string_append(out, key);
+    g_string_append_len(out, "\":", 2);
 }
 
 void json_open(GString *out, const char *key, char bracket)
@@ -247,33 +251,64 @@ void json_close(GString *out, char bracket)
     g_string_append_c(out, bracket);
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+static void append_escaped(GString *out, const char *text)
+{
+    const char *run = text;
+
+    for (;;) {
+        const char *at = run;
+
+        while (is_plain((unsigned char)*at))
+            at++;
+        g_string_append_len(out, run, at - run);
+        if (*at == '\0')
+            return;
+        if ((unsigned char)*at < 0x20)
+            g_string_append_printf(out, "\\u%04x", (unsigned)*at);
+        else {
+            g_string_append_c(out, '\\');
+            g_string_append_c(out, *at);
+        }
+        run = at + 1;
+    }
+}
+
 void json_text(GString *out, const char *key, const char *value)
 {
-    g_autofree char *valid = value != NULL ? g_utf8_make_valid(value, -1) : NULL;
-
     begin(out, key);
-    if (valid == NULL) {
-        g_string_append(out, "null");
+    if (value == NULL) {
+        g_string_append_len(out, "null", 4);
         return;
     }
     g_string_append_c(out, '"');
-    for (const char *at = valid; *at != '\0'; at++) {
-        unsigned char c = (unsigned char)*at;
+    if (g_utf8_validate(value, -1, NULL)) {
+        append_escaped(out, value);
+    } else {
+        g_autofree char *valid = g_utf8_make_valid(value, -1);
 
-        if (c == '"' || c == '\\')
-            g_string_append_c(out, '\\');
-        if (c < 0x20)
-            g_string_append_printf(out, "\\u%04x", c);
-        else
-            g_string_append_c(out, (char)c);
+        append_escaped(out, valid);
     }
     g_string_append_c(out, '"');
 }
 
 void json_number(GString *out, const char *key, int64_t value)
 {
+    char digits[24]; /* of 64 bits, and a sign */
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (value < 0)
+        digits[--at] = '-';
     begin(out, key);
-    g_string_append_printf(out, "%" G_GINT64_FORMAT, value);
+    g_string_append_len(out, &digits[at], (gssize)(sizeof digits - at));
 }
 
 void json_bool(GString *out, const char *key, bool value)
@@ -284,9 +319,11 @@ void json_bool(GString *out, const char *key, bool value)
 
 void json_time(GString *out, const char *key, int64_t wall_us)
 {
-    g_autofree char *text = wall_us != 0 ? clock_format_iso(wall_us) : NULL;
+    char text[CLOCK_ISO_SIZE];
 
-    json_text(out, key, text);
+    if (wall_us != 0)
+        clock_write_iso(wall_us, text);
+    json_text(out, key, wall_us != 0 ? text : NULL);
 }
 
 static void write_items(GString *out, const char *key, GVariant *list)

@@ -59,8 +59,13 @@ static void test_clock(void)
 {
     g_autofree char *epoch = clock_format_iso(0);
     g_autofree char *later = clock_format_iso(INT64_C(1795608000123456));
+    g_autofree char *leap = clock_format_iso(INT64_C(1709251199000001));
+    g_autofree char *last = clock_format_iso(INT64_MAX), *before = clock_format_iso(-1);
     int64_t first = clock_now_us();
 
+    g_assert_cmpstr(leap, ==, "2024-02-29T23:59:59.000001Z");
+    g_assert_cmpstr(last, ==, "9999-12-31T23:59:59.999999Z");
+    g_assert_cmpstr(before, ==, epoch);
     g_assert_cmpstr(epoch, ==, "1970-01-01T00:00:00.000000Z");
     g_assert_cmpstr(later, ==, "2026-11-25T12:00:00.123456Z");
     g_assert_cmpint(clock_now_us(), >=, first);
