@@ -9,6 +9,7 @@ typedef struct Events Events;
 typedef struct Server Server;
 
 typedef struct Health Health;
+typedef struct Logins Logins;
 struct Admin {
     AdminHost host;
     GThreadPool *workers;
@@ -17,6 +18,7 @@ struct Admin {
     Audit *audit;
     Events *events;
     Health *health;
+    Logins *logins;
     Server *server;
     guint ping, expiry, progress, sweep; /* sources */
     GHashTable *moved;                   /* int64_t id → int64_t bytes that were told */
@@ -61,6 +63,16 @@ void auth_list_users(Request *request);
 void auth_create_user(Request *request);
 void auth_remove_user(Request *request);
 void auth_show_me(Request *request);
+
+/* logins.c: lock-outs */
+
+Logins *logins_new(void);
+void logins_free(Logins *self);
+/* Whether what a request shows is looked at. False: answered with 429. Any thread. */
+bool logins_admit(Request *request);
+/* What it showed is good, or not. False: answered; with 429 either way when others have meanwhile failed too often. Any
+ * thread. */
+bool logins_count(Request *request, bool good);
 
 /* audit.c */
 

@@ -66,6 +66,7 @@ static void free_parts(Admin *self)
     audit_free(self->audit);
     events_free(self->events);
     health_free(self->health);
+    logins_free(self->logins);
     g_hash_table_unref(self->moved);
     g_free(self);
 }
@@ -208,6 +209,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->doctors = g_thread_pool_new(run_job, self, DOCTORS, FALSE, NULL);
     self->events = events_new();
     self->health = health_new();
+    self->logins = logins_new();
     self->moved = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     self->audit = audit_new(host->store, error);
     self->server = self->audit != NULL ? server_new(self, host, error) : NULL;

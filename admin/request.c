@@ -71,11 +71,19 @@ void request_free(Request *self)
 
 /* running */
 
+/* Many may be under way at once: it is asked again when the turn of this one comes. */
+static bool identify(Request *self)
+{
+    bool good = logins_admit(self) && auth_identify(self);
+
+    return good || self->status == 401 ? logins_count(self, good) : false;
+}
+
 bool request_authorize(Request *self)
 {
     if (self->route->role == ROLE_PUBLIC || self->authenticated)
         return true;
-    if (self->identity.name == NULL && !auth_identify(self))
+    if (self->identity.name == NULL && !identify(self))
         return false;
     if (self->identity.role < self->route->role) {
         request_problem(self, 403, "forbidden", NULL, "'%s' is %s: this needs %s",

@@ -6,6 +6,7 @@
  */
 #include "admin/admin-private.h"
 
+#include "admin/lockout.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -23,9 +24,6 @@
 #define TIMEOUT_S             15
 #define URL_MAX               4096
 #define CALLERS_MAX           10000
-#define FAILURES_ALLOWED      10
-#define LOCK_US               (30 * USEC_PER_SEC)
-#define LOCK_DOUBLINGS        5
 #define BURST_S               2
 #define DISCARD_MAX           (16u << 20) /* so that a client in the middle of its body hears the answer */
 #define POST_BUFFER           4096
@@ -40,12 +38,10 @@ typedef struct {
     _Atomic int64_t since_us; /* monotonic: we wait for a request; 0: we do not */
 } Peer;
 
-/* What is remembered of an address or an account. */
+/* How much an address may ask now. */
 typedef struct {
     double tokens;
     int64_t filled_us;
-    unsigned failures;
-    int64_t locked_until_us;
 } Caller;
 
 struct Server {
@@ -57,6 +53,8 @@ struct Server {
     /* the thread's */
     GHashTable *peers;   /* fd → Peer, not yet met */
     GHashTable *callers; /* text → Caller */
+    Caller crowd;        /* of those that have none because there are too many */
+    int64_t swept_us;
     uint32_t requests_per_s;
 };
 
@@ -69,7 +67,6 @@ typedef struct {
     Request *request;
     struct MHD_PostProcessor *post;
     Phase phase;
-    char *account; /* for lock-outs */
     uint64_t discarded;
     _Atomic bool worked; /* what the worker wrote before it is seen after it */
 } Exchange;
@@ -81,14 +78,33 @@ typedef struct {
 
 /* callers */
 
+/* Has all it may have: nothing is lost when it goes. */
+static gboolean is_full(gpointer key, gpointer value, gpointer data)
+{
+    (void)key;
+    return *(const int64_t *)data - ((const Caller *)value)->filled_us >= BURST_S * USEC_PER_SEC;
+}
+
+static void sweep(Server *self)
+{
+    int64_t now_us = clock_now_us();
+
+    if (g_hash_table_size(self->callers) < CALLERS_MAX ||
+        now_us - self->swept_us < BURST_S * USEC_PER_SEC)
+        return;
+    self->swept_us = now_us;
+    (void)g_hash_table_foreach_remove(self->callers, is_full, &now_us);
+}
+
 static Caller *find_caller(Server *self, const char *key)
 {
     Caller *caller = g_hash_table_lookup(self->callers, key);
 
     if (caller != NULL)
         return caller;
+    sweep(self);
     if (g_hash_table_size(self->callers) >= CALLERS_MAX)
-        g_hash_table_remove_all(self->callers); /* an attack from everywhere */
+        return &self->crowd; /* an attack from everywhere */
     caller = g_new0(Caller, 1);
     caller->tokens = (double)self->requests_per_s * BURST_S;
     caller->filled_us = clock_now_us();
@@ -110,58 +126,13 @@ static bool take_token(Server *self, Caller *caller)
     return true;
 }
 
-static void note_login(Server *self, const char *key, bool good)
-{
-    Caller *caller = key != NULL ? find_caller(self, key) : NULL;
-    unsigned over;
-
-    if (caller == NULL)
-        return;
-    caller->failures = good ? 0 : caller->failures + 1;
-    if (caller->failures < FAILURES_ALLOWED)
-        return;
-    over = MIN(caller->failures - FAILURES_ALLOWED, LOCK_DOUBLINGS);
-    caller->locked_until_us = clock_now_us() + (LOCK_US << over);
-}
-
-/* "user:NAME" of Basic, NULL for others: a key that is guessed at has no account. Returns new. */
-static char *dup_account(const char *authorization)
-{
-    gsize length = 0;
-    g_autofree guchar *decoded = NULL;
-    const guchar *colon;
-
-    if (authorization == NULL || g_ascii_strncasecmp(authorization, "Basic ", 6) != 0)
-        return NULL;
-    decoded = g_base64_decode(authorization + 6, &length);
-    colon = length > 0 ? memchr(decoded, ':', length) : NULL;
-    return colon != NULL ? g_strdup_printf("user:%.*s", (int)MIN(colon - decoded, 64), decoded)
-                         : NULL;
-}
-
-static bool is_locked(Exchange *self, const char *key)
-{
-    const Caller *caller = key != NULL ? find_caller(self->server, key) : NULL;
-    int64_t left_us = caller != NULL ? caller->locked_until_us - clock_now_us() : 0;
-    char seconds[24];
-
-    if (left_us <= 0)
-        return false;
-    (void)snprintf(seconds, sizeof seconds, "%" G_GINT64_FORMAT,
-                   left_us / USEC_PER_SEC + 1); /* fits */
-    metric_add(METRIC_HTTP_REFUSED, 1);
-    request_problem(self->request, 429, "locked", NULL, "too many failed logins: wait %s s",
-                    seconds);
-    request_add_header(self->request, "Retry-After", seconds);
-    return true;
-}
-
 static bool is_too_fast(Exchange *self)
 {
     const Route *route = self->request->route;
+    g_autofree char *place = lockout_dup_place(self->request->address);
 
     if (route->role == ROLE_PUBLIC || route->handler == health_metrics ||
-        take_token(self->server, find_caller(self->server, self->request->address)))
+        take_token(self->server, find_caller(self->server, place)))
         return false;
     metric_add(METRIC_HTTP_REFUSED, 1);
     request_problem(self->request, 429, "rate", NULL, "more than %u requests per second",
@@ -292,10 +263,6 @@ static enum MHD_Result answer(Exchange *self, bool close)
     if (close)
         (void)MHD_add_response_header(response, "Connection", "close");
     metric_add(METRIC_HTTP_REQUESTS, 1);
-    if (request->status == 401 || request->authenticated) {
-        note_login(self->server, request->address, request->status != 401);
-        note_login(self->server, self->account, request->status != 401);
-    }
     result = MHD_queue_response(self->connection, request->status, response);
     MHD_destroy_response(response);
     return result;
@@ -406,7 +373,6 @@ static void take_headers(Exchange *self)
     request->last_event_id = dup_header(connection, "Last-Event-ID");
     request->idempotency_key = dup_header(connection, "Idempotency-Key");
     (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_query, request->query);
-    self->account = dup_account(request->authorization);
 }
 
 /* What two readers could understand differently is refused. */
@@ -489,9 +455,8 @@ static void begin(Exchange *self, const Peer *peer)
     if (strlen(request->path) > URL_MAX || !g_utf8_validate(request->path, -1, NULL))
         request_problem(request, 414, "url", NULL, "the path is too long, or no UTF-8");
     else if (check_framing(self) && routes_match(request) && !is_too_fast(self) &&
-             (request->route->role == ROLE_PUBLIC ||
-              (!is_locked(self, request->address) && !is_locked(self, self->account))) &&
-             check_length(self) && request->route->body == BODY_UPLOAD)
+             (request->route->role == ROLE_PUBLIC || logins_admit(request)) && check_length(self) &&
+             request->route->body == BODY_UPLOAD)
         begin_upload(self);
 }
 
@@ -604,7 +569,6 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
                 self->post); /* unfinished forms are told by missing fields */
     atomic_store(&self->peer->since_us, clock_now_us());
     request_free(self->request);
-    g_free(self->account);
     g_free(self);
     *state = NULL;
 }
@@ -687,6 +651,7 @@ Server *server_new(Admin *admin, const AdminHost *limits, GError **error)
     self->requests_per_s = limits->requests_per_s;
     self->arrivals = mailbox_new(peer_free);
     self->peers = g_hash_table_new_full(NULL, NULL, NULL, peer_free);
+    self->crowd.filled_us = clock_now_us();
     self->callers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail */
     self->met = g_hash_table_new(NULL, NULL);

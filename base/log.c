@@ -31,6 +31,7 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
     [LOG_ADMIN_LISTENING]        = { "admin-listening",        LOG_LEVEL_NOTICE,  "listening for the administration" },
     [LOG_ADMIN_REFUSED]          = { "admin-refused",          LOG_LEVEL_WARNING, "administration refused" },
     [LOG_ADMIN_CHANGE]           = { "admin-change",           LOG_LEVEL_NOTICE,  "changed by the administration" },
+    [LOG_LOGIN_LOCKED]           = { "login-locked",           LOG_LEVEL_WARNING, "too many failed logins, no more of them for a while" },
     [LOG_LISTEN_FAILED]          = { "listen-failed",          LOG_LEVEL_ERROR,   "cannot listen" },
     [LOG_SOCKET_UNUSED]          = { "socket-unused",          LOG_LEVEL_WARNING, "nobody serves a socket of the service manager" },
     [LOG_CONNECTION_OPENED]      = { "connection-opened",      LOG_LEVEL_INFO,    "connection opened" },

@@ -52,13 +52,10 @@ def test_every_route_for_a_role(api, role):
 
 
 def test_nothing_is_anonymous_but_health(bank):
-    """Each on a daemon's own address counts against the lock-out, so the routes are asked in small groups."""
-    api = Api(bank)
-    closed = [row for row in ROWS if row[2] != "PUBLIC"]
-    for i, (method, path, _, operation) in enumerate(closed):
-        assert try_route(api.as_key(None), method, path, operation) == 401, (method, path)
-        if i % 5 == 4:  # a good login ends the row of failures
-            assert api.get("/api/v1/me").status == 200
+    """Who shows nothing guesses nothing: it is not counted against the address."""
+    anybody = Api(bank).as_key(None)
+    for method, path, _, operation in (row for row in ROWS if row[2] != "PUBLIC"):
+        assert try_route(anybody, method, path, operation) == 401, (method, path)
 
 
 def test_keys_are_shown_once_and_end(api, company):
@@ -97,6 +94,52 @@ def test_failures_lock_out(api):
     locked = api.get("/api/v1/me")
     assert locked.status == 429 and int(locked.headers["Retry-After"]) > 0
     assert api.as_key(None).get("/health/live").status == 200
+
+
+def login(api, name, password):
+    return api.as_key(None).get("/api/v1/me", Authorization="Basic " + base64.b64encode((name + ":" + password).encode()).decode())
+
+
+def test_one_who_has_an_account_cannot_guess_at_others(api, company):
+    """His good logins end no row of failures but his own account's: neither his address's nor his victim's."""
+    for name in ("anne", "mallory"):
+        assert api.post("/api/v1/users", {"name": name, "password": name + " has a password", "role": "viewer"}).status == 201
+    crook, elsewhere = api.from_address("127.0.0.2"), api.from_address("127.0.0.3")
+    crook_key = crook.as_key(key_of(api, "viewer"))
+    seen = []
+    for i in range(5):
+        seen += [login(crook, "anne", "guess %d" % i).status, login(crook, "user%d" % i, "guess").status]
+        if i < 4:
+            assert login(crook, "mallory", "mallory has a password").status == crook_key.get("/api/v1/me").status == 200
+    assert seen == [401] * 10
+    assert login(crook, "mallory", "mallory has a password").status == login(crook, "anne", "x").status == 429  # the address
+    assert crook_key.get("/api/v1/me").status == 200  # a key cannot be guessed: one that was good there goes on
+    assert crook.as_key("pk_wrong").get("/api/v1/me").status == 429
+    seen = [login(elsewhere, "anne", "guess").status for _ in range(5)]
+    assert seen == [401] * 5
+    assert login(api, "anne", "anne has a password").status == 429  # the account, from wherever
+    assert login(elsewhere, "mallory", "mallory has a password").status == 200
+    locked = [line for line in company.log().splitlines() if "too many failed logins" in line]
+    assert ["ADDRESS=127.0.0.2 SECONDS=30" in locked[0], "ACCOUNT=anne SECONDS=30" in locked[1]] == [True] * 2, locked
+
+
+def test_a_good_login_clears_its_own_account(api):
+    assert api.post("/api/v1/users", {"name": "anne", "password": "anne has a password", "role": "viewer"}).status == 201
+    seen = []
+    for i in range(2):
+        other = api.from_address("127.0.0.%d" % (2 + i))
+        seen += [login(other, "anne", "guess").status for _ in range(6)] + [login(other, "anne", "anne has a password").status]
+    assert seen == ([401] * 6 + [200]) * 2
+
+
+def test_many_guesses_at_once_tell_no_more(api):
+    """All are under way before one has failed; what comes after the tenth failure is told neither good nor bad."""
+    assert api.post("/api/v1/users", {"name": "anne", "password": "anne has a password", "role": "viewer"}).status == 201
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        asked = [pool.submit(login, api.from_address("127.0.0.%d" % (2 + i % 5)), "anne", "guess") for i in range(24)]
+        statuses = [one.result().status for one in asked]
+    assert (statuses.count(401), statuses.count(429)) == (10, 14), statuses
+    assert login(api.from_address("127.0.0.9"), "anne", "anne has a password").status == 429
 
 
 def test_partner_sees_its_own_only(bank):

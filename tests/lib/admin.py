@@ -25,11 +25,11 @@ class Api:
     """One address of the administration of a node."""
 
     def __init__(self, node, key=FIRST_KEY, index=0):
-        self.node, self.key = node, key
+        self.node, self.key, self.source = node, key, None
         self.port = int(re.findall(r"HTTP=(\d+)", node.log())[index])
 
     def connect(self, timeout=30):
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=self.source)
 
     def ask(self, method, path, body=None, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -51,5 +51,11 @@ class Api:
 
     def as_key(self, key):
         other = Api.__new__(Api)
-        other.node, other.port, other.key = self.node, self.port, key
+        other.node, other.port, other.source, other.key = self.node, self.port, self.source, key
+        return other
+
+    def from_address(self, address):
+        """The same, by one who calls from another address of this machine: 127.0.0.2."""
+        other = self.as_key(self.key)
+        other.source = (address, 0)
         return other
