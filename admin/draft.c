@@ -31,11 +31,24 @@ static bool complain(const char *field, const char *wanted, GError **error)
     return false;
 }
 
+/* What the daemon calls by a name of its own: a problem of it names what was written. */
+static void note_name(Draft *self, const char *name, const char *field)
+{
+    g_hash_table_replace(self->fields, g_strdup(name), g_strdup(field));
+}
+
+static const char *field_of(const Draft *self, const char *name, const char *otherwise)
+{
+    const char *field = g_hash_table_lookup(self->fields, name);
+
+    return field != NULL ? field : otherwise;
+}
+
 /* value: of json.h, borrowed. */
 static void set(Draft *self, const char *key, const char *field, GVariant *value)
 {
     g_variant_dict_insert_value(&self->settings, key, value);
-    g_hash_table_replace(self->fields, g_strdup(key), g_strdup(field));
+    note_name(self, key, field);
 }
 
 static bool take_text(char **target, const char *field, GVariant *value, GError **error)
@@ -55,6 +68,7 @@ static bool read_partner_name(Draft *self, const char *field, GVariant *value, G
         return false;
     if (self->partner != NULL && strcmp(self->partner, name) != 0)
         return complain(field, "a name does not change: make a new one", error);
+    note_name(self, self->kind == DRAFT_PARTNER ? "name" : "partner", field);
     g_free(self->partner);
     self->partner = g_steal_pointer(&name);
     return true;
@@ -87,6 +101,8 @@ static bool take_file_name(Draft *self, const char *field, const char *name, GEr
         (self->partner == NULL || (strncmp(name, self->partner, (size_t)(slash - name)) == 0 &&
                                    self->partner[slash - name] == '\0'))) {
         partner = g_strndup(name, (gsize)(slash - name));
+        if (self->partner == NULL)
+            note_name(self, "partner", field);
         g_free(self->partner);
         self->partner = g_steal_pointer(&partner);
         slash++;
@@ -95,6 +111,7 @@ static bool take_file_name(Draft *self, const char *field, const char *name, GEr
     }
     if (self->pattern != NULL && strcmp(self->pattern, slash) != 0)
         return complain(field, "a pattern does not change: make a new one", error);
+    note_name(self, "pattern", field);
     g_free(self->pattern);
     self->pattern = g_strdup(slash);
     return true;
@@ -108,6 +125,7 @@ static bool read_listener_name(Draft *self, const char *field, GVariant *value, 
         return false;
     if (self->pattern != NULL && strcmp(self->pattern, name) != 0)
         return complain(field, "a name does not change: make a new one", error);
+    note_name(self, "name", field);
     g_free(self->pattern);
     self->pattern = g_steal_pointer(&name);
     return true;
@@ -123,12 +141,15 @@ static bool read_access(Draft *self, const char *field, GVariant *value, GError 
     else if (value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE_STRING_ARRAY))
         words = g_variant_dup_strv(value, NULL);
     else
-        return complain(field, "it must be READ, WRITE or BOTH", error);
+        return complain(field, "it must be READ, WRITE, BOTH or NONE", error);
+    if (words[0] == NULL)
+        return complain(field, "it must be READ, WRITE, BOTH or NONE", error);
     for (size_t i = 0; words[i] != NULL; i++) {
         bool both = strcmp(words[i], "BOTH") == 0;
 
-        if (!both && strcmp(words[i], "READ") != 0 && strcmp(words[i], "WRITE") != 0)
-            return complain(field, "it must be READ, WRITE or BOTH", error);
+        if (!both && strcmp(words[i], "READ") != 0 && strcmp(words[i], "WRITE") != 0 &&
+            strcmp(words[i], "NONE") != 0)
+            return complain(field, "it must be READ, WRITE, BOTH or NONE", error);
         writes = writes || both || words[i][0] == 'W';
         reads = reads || both || words[i][0] == 'R';
     }
@@ -292,6 +313,8 @@ static bool settle_partner(Draft *self, bool is_new, GError **error)
         self->partner = g_steal_pointer(&self->title);
     if (self->partner == NULL)
         return complain("id", "it is missing", error);
+    if (self->partner[0] == '\0')
+        return complain(field_of(self, "name", "id"), "it is empty", error);
     if (self->title != NULL && strcmp(self->title, self->partner) != 0 &&
         !g_variant_dict_contains(&self->settings, "description"))
         set(self, "description", "name", g_variant_new_string(self->title));
@@ -309,8 +332,10 @@ static bool settle_file(Draft *self, GError **error)
     }
     if (self->partner == NULL)
         return complain("partnerId", "it is missing: a virtual file belongs to a partner", error);
-    if (self->pattern == NULL)
-        return complain("pattern", "it is missing", error);
+    if (self->partner[0] == '\0')
+        return complain(field_of(self, "partner", "partnerId"), "it is empty", error);
+    if (self->pattern == NULL || self->pattern[0] == '\0')
+        return complain(field_of(self, "pattern", "pattern"), "it is missing", error);
     if (self->title != NULL && !g_variant_dict_contains(&self->settings, "description"))
         set(self, "description", "name", g_variant_new_string(self->title));
     return true;

@@ -212,12 +212,6 @@ void partners_list_enabled(Request *request)
     list(request, list_partner);
 }
 
-void files_list_of_partner(Request *request)
-{
-    set_query(request, "partner", request->parameters[0]);
-    list(request, list_files);
-}
-
 static void write_milliseconds(GString *out, const char *key, int64_t us)
 {
     char text[32];
@@ -338,6 +332,17 @@ static bool get_one(Request *request, const char *name, const char *pattern, GSt
     return false;
 }
 
+void files_list_of_partner(Request *request)
+{
+    g_autoptr(GString) partner = g_string_new(NULL);
+    int64_t version;
+
+    if (!get_one(request, request->parameters[0], NULL, partner, &version))
+        return;
+    set_query(request, "partner", request->parameters[0]);
+    list(request, list_files);
+}
+
 /* What the path names: a partner, or "PARTNER/PATTERN". ret_pattern: NULL for a partner. False: answered. */
 static bool read_target(Request *request, bool is_file, char **ret_name, char **ret_pattern)
 {
@@ -346,7 +351,7 @@ static bool read_target(Request *request, bool is_file, char **ret_name, char **
 
     *ret_name = slash != NULL ? g_strndup(id, (gsize)(slash - id)) : g_strdup(id);
     *ret_pattern = slash != NULL ? g_strdup(slash + 1) : NULL;
-    if (!is_file || slash != NULL)
+    if (!is_file || (slash != NULL && slash > id && slash[1] != '\0'))
         return true;
     request_problem(request, 404, "not-found", "id",
                     "no virtual file '%s': write PARTNER%%2FPATTERN", id);
@@ -415,7 +420,11 @@ void files_create(Request *request)
 
 void files_create_of_partner(Request *request)
 {
-    create(request, DRAFT_FILE, request->parameters[0]);
+    g_autoptr(GString) partner = g_string_new(NULL);
+    int64_t version;
+
+    if (get_one(request, request->parameters[0], NULL, partner, &version))
+        create(request, DRAFT_FILE, request->parameters[0]);
 }
 
 static void update(Request *request, DraftKind kind)

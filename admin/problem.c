@@ -51,6 +51,17 @@ void request_problem(Request *self, unsigned status, const char *type, const cha
     json_close(self->answer, '}');
 }
 
+/* What is not there is what the path names, when it names one thing. Returns new, or NULL. */
+static char *dup_path_field(const Request *self)
+{
+    const char *path = self->route != NULL ? self->route->path : "";
+    const char *open = strchr(path, '{');
+
+    return open != NULL && strchr(open + 1, '{') == NULL
+                   ? g_strndup(open + 1, strcspn(open + 1, "}"))
+                   : NULL;
+}
+
 void request_fail(Request *self, const GError *error)
 {
     unsigned code =
@@ -65,6 +76,8 @@ void request_fail(Request *self, const GError *error)
     if ((code == BASE_ERROR_INVALID || code == BASE_ERROR_EXISTS) && length > 0 &&
         strcspn(error->message, " '\"") > length)
         field = g_strndup(error->message, length);
+    else if (code == BASE_ERROR_NOT_FOUND)
+        field = dup_path_field(self);
     written =
             field != NULL && self->fields != NULL ? g_hash_table_lookup(self->fields, field) : NULL;
     request_problem(self, CODES[code].status, CODES[code].type, written != NULL ? written : field,

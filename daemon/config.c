@@ -394,9 +394,18 @@ static bool check_tls(const Reader *self, const config_setting_t *group, const T
            check_readable(self, group, "tls.authorities", tls->authorities, error);
 }
 
+char *config_name_listener(const ListenerConfig *listener)
+{
+    return listener->name != NULL ? g_strdup(listener->name)
+           : listener->port != 0  ? g_strdup_printf("%s:%u", listener->address, listener->port)
+                                  : NULL;
+}
+
 static bool check_listener(const Reader *self, const Config *config, const config_setting_t *group,
                            const ListenerConfig *listener, GError **error)
 {
+    g_autofree char *id = config_name_listener(listener);
+
     if (listener->name != NULL &&
         strspn(listener->name,
                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:[]-") !=
@@ -406,13 +415,14 @@ static bool check_listener(const Reader *self, const Config *config, const confi
                         listener->name);
     for (guint i = 0; i + 1 < config->listeners->len; i++) {
         const ListenerConfig *other = g_ptr_array_index(config->listeners, i);
+        g_autofree char *other_id = config_name_listener(other);
 
-        if (listener->name != NULL && g_strcmp0(other->name, listener->name) == 0)
-            return complain(self, group, error, "'name': two listeners are \"%s\"", listener->name);
         if (listener->port != 0 && other->port == listener->port &&
             strcmp(other->address, listener->address) == 0)
             return complain(self, group, error, "'port': two listeners have %s port %u",
                             listener->address, listener->port);
+        if (id != NULL && g_strcmp0(other_id, id) == 0)
+            return complain(self, group, error, "'name': two listeners are \"%s\"", id);
     }
     return check_tls(self, group, &listener->tls, error);
 }
@@ -461,10 +471,26 @@ static bool read_admin_listener(const Reader *self, Config *config, const config
     return check_tls(self, group, &listener->tls, error);
 }
 
+/* text: NULL: there is none. */
+static bool check_template(const Reader *self, const config_setting_t *group, const char *key,
+                           const char *text, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    return text == NULL || rule_check_template(text, &failure) ||
+           complain(self, group, error, "'%s': %s", key, failure->message);
+}
+
+static bool has_control_character(const char *text)
+{
+    while (*text != '\0' && !g_ascii_iscntrl(*text))
+        text++;
+    return *text != '\0';
+}
+
 static bool check_file(const Reader *self, const config_setting_t *group, const VirtualFile *file,
                        GError **error)
 {
-    g_autoptr(GError) failure = NULL;
     bool fixed = file->format == RECORD_BINARY_FIXED || file->format == RECORD_TEXT_FIXED;
 
     if (config_setting_get_member(group, "mode") == NULL)
@@ -478,13 +504,13 @@ static bool check_file(const Reader *self, const config_setting_t *group, const 
         return complain(self, group, error,
                         "'pattern' is \"%s\": it is a path below the partner's folder",
                         file->pattern);
+    if (has_control_character(file->pattern))
+        return complain(self, group, error, "'pattern' has a control character");
     if (fixed && file->record_length == 0)
         return complain(self, group, error, "a fixed 'format' needs 'record_length'");
-    if (!rule_check_template(file->file_name, &failure) ||
-        (file->label != NULL && !rule_check_template(file->label, &failure)) ||
-        (file->free_text != NULL && !rule_check_template(file->free_text, &failure)))
-        return complain(self, group, error, "%s", failure->message);
-    return true;
+    return check_template(self, group, "file_name", file->file_name, error) &&
+           check_template(self, group, "label", file->label, error) &&
+           check_template(self, group, "free_text", file->free_text, error);
 }
 
 static bool read_file(const Reader *self, Partner *partner, const config_setting_t *group,

@@ -111,6 +111,8 @@ typedef enum { SETTINGS_PARTNER, SETTINGS_FILE, SETTINGS_LISTENER } SettingsKind
 /* "partner 'X'", for complaints: those of config_load_with about a definition begin with "store, " and this. Returns
  * new. */
 char *config_name_definition(const char *partner, const char *pattern);
+/* What a listener is called: its name, else address and port; NULL: neither is known. Returns new. */
+char *config_name_listener(const ListenerConfig *listener);
 /* Lays changes over the settings of a definition. changes: a dictionary of paths of keys ("tls.enabled") and values:
  * s, b, x, as, ax, a text of any of them, or () to remove the key. Clear passwords are sealed, or become verifiers
  * where they are only compared. INVALID: "KEY: …". Values are not looked at: see config_load_with. Returns new. */

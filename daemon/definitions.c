@@ -284,7 +284,9 @@ static bool is_listener_in_file(const Config *config, const char *name)
     for (guint i = 0; i < config->listeners->len; i++) {
         const ListenerConfig *listener = g_ptr_array_index(config->listeners, i);
 
-        if (g_strcmp0(listener->name, name) == 0)
+        g_autofree char *id = config_name_listener(listener);
+
+        if (g_strcmp0(id, name) == 0)
             return true;
     }
     return false;
@@ -331,8 +333,13 @@ static bool check_present(const Definitions *self, const Change *change, const D
     const Partner *namesake = find_namesake(self, change);
 
     if (change->version == 0 && (found != NULL || in_file))
-        g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "%s is there already%s", name,
+        g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "%s: %s is there already%s",
+                    kind_of(change) == SETTINGS_FILE ? "pattern" : "name", name,
                     in_file ? ", in the configuration file" : "");
+    else if (change->version == 0 && kind_of(change) == SETTINGS_FILE &&
+             config_find_partner(self->host.config(self->host.data), change->partner) == NULL)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "partner: there is no partner '%s'",
+                    change->partner);
     else if (change->version != 0 && in_file)
         g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT,
                     "%s is defined in the configuration file: change it there, then reload", name);

@@ -167,12 +167,8 @@ static bool add_entrance(const Entrances *self, GPtrArray *list, Config *config,
     entrance->config = config_ref(config);
     entrance->settings = settings;
     entrance->stopped = former != NULL ? former->stopped : !settings->auto_start;
-    if (settings->name != NULL)
-        entrance->id = g_strdup(settings->name);
-    else if (former != NULL)
-        entrance->id = g_strdup(former->id);
-    else if (settings->port != 0)
-        entrance->id = g_strdup_printf("%s:%u", settings->address, settings->port);
+    entrance->id = settings->name == NULL && former != NULL ? g_strdup(former->id)
+                                                            : config_name_listener(settings);
     if (former != NULL)
         entrance->port = former->port;
     return entrance->stopped || make_tls(entrance, error) || forgive(entrance, error);

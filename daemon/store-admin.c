@@ -210,7 +210,7 @@ static void finish_written(const StoreRequest *self, Db *db, StoreResult *result
     else if (step == DB_FAILED && result->error->code == BASE_ERROR_EXISTS &&
              self->record != NULL) {
         g_clear_error(&result->error);
-        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_EXISTS, "%s '%s' is there already",
+        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_EXISTS, "name: %s '%s' is there already",
                     self->record->kind, self->record->name);
     }
 }

@@ -159,6 +159,20 @@ static bool check_argument(const Part *part, GError **error)
     return false;
 }
 
+static bool check_literal(const Part *part, GError **error)
+{
+    for (size_t i = 0; i < part->length; i++) {
+        if (part->literal[i] < 0x20 || part->literal[i] > 0x7E) {
+            g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                        "'%.*s' in a template has a character outside of PeSIT's alphabet (plain "
+                        "ASCII)",
+                        (int)part->length, part->literal);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool rule_check_template(const char *text, GError **error)
 {
     g_autoptr(GError) failure = NULL;
@@ -167,7 +181,8 @@ bool rule_check_template(const char *text, GError **error)
     bool valid = true;
 
     while (valid && next_part(&at, &part, &failure)) {
-        valid = part.literal != NULL || check_argument(&part, &failure);
+        valid = part.literal != NULL ? check_literal(&part, &failure)
+                                     : check_argument(&part, &failure);
         if (part.literal == NULL)
             g_free(part.argument);
     }

@@ -101,6 +101,26 @@ def test_what_is_wrong_is_told(node):
     assert api.ask("PUT", L + "/INTEGRATION-TEST-SERVER", {}, If_Match='"7"').status == 412
 
 
+def test_no_two_are_called_the_same(tmp_path):
+    """One of the file without a name is called by its address and port."""
+    place = "127.0.0.1:%d" % free_port()
+    node = Bare(tmp_path / "n", "N", LISTENER % FIRST_KEY +
+                'listeners = ( { address = "127.0.0.1"; port = %s; } );' % place.rpartition(":")[2]).start()
+    api = Api(node)
+    for name in ("serverId", "id", "name"):
+        made = make(api, **{"serverId": place, name: place})
+        assert made.status == 409 and "configuration file" in made.json["detail"], made
+    assert made.json["field"] in ("serverId", "name") and [one["serverId"] for one in api.get(L).json] == [place]
+    assert make(api, serverId="OTHER").status == 201
+    assert make(api, serverId="OTHER").json["field"] == "serverId"
+    assert make(api, serverId="A B").json["field"] == make(api, serverId="").json["field"] == "serverId"
+    text = node.config.read_text(encoding="utf-8").replace('listeners = ( { address', 'listeners = ( { name = "OTHER"; address')
+    node.config.write_text(text.replace('first_key', '/* */ first_key'), encoding="utf-8")
+    answer = api.post("/api/v1/reload")
+    assert answer.status == 400 and "two listeners" in answer.json["detail"], answer
+    node.stop()
+
+
 def test_the_limit_of_a_listener_holds(node):
     second = [x for x in Api(node).get(L).json if x["serverId"] == "SECOND"][0]["port"]
     with socket.create_connection(("127.0.0.1", second)):

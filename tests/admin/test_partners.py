@@ -132,7 +132,17 @@ def test_what_is_wrong_is_named(api, bank):
     assert field(api.post(P, {"id": "X", "maxConnections": 0})) == (400, "maxConnections")
     assert field(api.post(P, {"id": "X", "port": "high"})) == (400, "port")
     assert field(api.post(P, {"id": "X", "colour": "red"})) == (400, "colour")
-    assert field(api.post(P, {"id": "X/Y"})) == (400, "name")
+    assert field(api.post(P, {"id": "X/Y"})) == field(api.post(P, {"id": ""})) == (400, "id")
+    assert field(api.post(P, {"partnerId": "X" * 65})) == (400, "partnerId")
+    assert field(api.post(P, {"id": "X", "accessType": ""})) == field(api.post(P, {"id": "X", "accessType": []})) == (400, "accessType")
+    assert field(api.post(F, {"partnerId": "NOBODY", "pattern": "x", "mode": "send"})) == (400, "partnerId")
+    assert field(api.post(F, {"id": "NOBODY/x", "mode": "send"})) == (400, "id")
+    assert field(api.post(F, {"partnerId": "", "pattern": "x", "mode": "send"})) == (400, "partnerId")
+    assert field(api.post(F, {"partnerId": "NEW", "pattern": "", "identifier": "NEW"})) == (400, "pattern")
+    assert field(api.post("/api/v1/partners/NOBODY/files", {"pattern": "x", "mode": "send"})) == (404, "id")
+    assert field(api.get("/api/v1/partners/NOBODY/files")) == (404, "id") and api.get(F + "/%2Fout%2F%2A").status == 404
+    for key, wrong in (("file_name", "{nobody}"), ("label", "{"), ("fileName", "\u00e9"), ("freeText", "}"), ("pattern", "a\n")):
+        assert field(api.post(F, {"partnerId": "BANK1", "pattern": "x", "mode": "send", key: wrong})) == (400, key)
     assert field(api.post(P, {"id": "X", "accessType": "ALL"})) == (400, "accessType")
     assert field(api.post(P, {"id": "X", "allowedFiles": "A*,B"})) == (400, "allowedFiles")
     assert field(api.post(P, {"id": "X", "password_sent": "p"})) == (400, "password_sent")  # no key to seal it with
@@ -141,7 +151,8 @@ def test_what_is_wrong_is_named(api, bank):
     assert field(api.post(F, {"partnerId": "BANK1", "pattern": "/x", "mode": "send"})) == (400, "pattern")
     assert field(api.post(F, {"partnerId": "BANK1", "pattern": "x", "direction": "BOTH"})) == (400, "direction")
     assert api.post(P, b'{"id": "X", "id": "Y"}').status == 400 and api.post(P, b"[]").status == 400
-    assert api.post(P, {"id": "BANK1"}).status == 409  # of the file
+    assert field(api.post(P, {"id": "BANK1"})) == (409, "id")  # of the file
+    assert field(api.post(F, {"partnerId": "BANK1", "virtualName": "out/*", "mode": "send"})) == (409, "virtualName")
     assert api.ask("PUT", P + "/BANK1", {"enabled": False}, If_Match='""').status == 412  # it has no version, and this is none
     assert field(api.post(P, {"id": "BANK2", "serverId": "BANK1"})) == (409, "serverId")
     of_file = api.ask("PUT", P + "/BANK1", {"enabled": False})
