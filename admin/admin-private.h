@@ -46,6 +46,8 @@ extern const Route ROUTES[]; /* ended by a NULL method */
 /* Sets route and parameters, those of the path that says most. False: answered (404, 405 with Allow, or what
  * OPTIONS asks). */
 bool routes_match(Request *request);
+/* Names of the query parameters that an operation knows, with a blank between them. */
+const char *routes_query(const char *operation);
 const char *role_name(Role role);
 bool role_parse(const char *text, Role *ret_role);
 

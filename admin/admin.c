@@ -340,12 +340,11 @@ static void split_query(Request *request)
         *question = '\0';
     for (size_t i = 0; pairs != NULL && pairs[i] != NULL; i++) {
         char *equals = strchr(pairs[i], '=');
-        char *value = equals != NULL ? g_uri_unescape_string(equals + 1, NULL) : NULL;
 
-        if (value == NULL)
-            continue;
-        *equals = '\0';
-        g_hash_table_replace(request->query, g_strdup(pairs[i]), value);
+        if (equals != NULL)
+            *equals = '\0';
+        if (pairs[i][0] != '\0' || equals != NULL)
+            request_take_query(request, pairs[i], equals != NULL ? equals + 1 : NULL);
     }
 }
 

@@ -325,6 +325,8 @@ static bool read_filter(Request *request, Filter *filter)
     filter->actor = request_query(request, "username");
     filter->address = request_query(request, "clientIp");
     filter->action = request_query(request, "action");
+    if (filter->action == NULL)
+        filter->action = request_query(request, "eventType");
     filter->object = request_query(request, "object");
     return request_query_time(request, "from", "startTime", &filter->from_us) &&
            request_query_time(request, "to", "endTime", &filter->to_us);
@@ -363,6 +365,7 @@ void audit_list(Request *request)
     GString *out;
 
     if (!request_query_number(request, "after", 0, INT64_MAX, &after) ||
+        !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
         !request_query_number(request, "limit", 1, PAGE_MAX, &limit) ||
         !read_filter(request, &filter))
         return;
@@ -407,6 +410,11 @@ void audit_verify(Request *request)
 
     if (!request_query_number(request, "seq", 1, INT64_MAX, &wanted_seq))
         return;
+    if ((wanted_seq != 0) != (wanted != NULL)) {
+        request_problem(request, 400, "invalid", wanted == NULL ? "hash" : "seq",
+                        "seq and hash of a head that was noted go together");
+        return;
+    }
     while (more && wrong == NULL) {
         g_autoptr(StoreResult) page = request_store(request, store_request_audit_list(seq, PAGE));
 

@@ -66,10 +66,52 @@ void request_free(Request *self)
     g_free(self->address);
     g_free(self->certificate);
     g_free(self->change);
+    g_free(self->query_fault);
     g_free(self);
 }
 
 /* running */
+
+static gint compare_texts(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A filter that is misspelt would be no filter, and show everything. False: answered. */
+static bool check_query(Request *self)
+{
+    g_auto(GStrv) known = g_strsplit(routes_query(self->route->operation), " ", -1);
+    g_autofree const char **names =
+            (const char **)g_hash_table_get_keys_as_array(self->query, NULL);
+    guint count = g_hash_table_size(self->query);
+
+    if (self->query_fault != NULL) {
+        request_problem(self, 400, "invalid", self->query_fault,
+                        "%s: it is there twice, or no UTF-8", self->query_fault);
+        return false;
+    }
+    qsort(names, count, sizeof *names, compare_texts);
+    for (guint i = 0; i < count; i++) {
+        if (g_strv_contains((const char *const *)known, names[i]))
+            continue;
+        request_problem(self, 400, "invalid", names[i], "%s: no such parameter here%s%s", names[i],
+                        known[0] != NULL ? ": " : "", routes_query(self->route->operation));
+        return false;
+    }
+    return true;
+}
+
+void request_take_query(Request *self, const char *name, const char *value)
+{
+    g_autofree char *key = g_uri_unescape_string(name, NULL);
+    g_autofree char *text = g_uri_unescape_string(value != NULL ? value : "", NULL);
+
+    if (key != NULL && g_utf8_validate(key, -1, NULL) && text != NULL &&
+        g_utf8_validate(text, -1, NULL) && !g_hash_table_contains(self->query, key))
+        g_hash_table_insert(self->query, g_steal_pointer(&key), g_steal_pointer(&text));
+    else if (self->query_fault == NULL)
+        self->query_fault = g_utf8_make_valid(key != NULL ? key : name, -1);
+}
 
 /* Many may be under way at once: it is asked again when the turn of this one comes. */
 static bool identify(Request *self)
@@ -92,7 +134,7 @@ bool request_authorize(Request *self)
         return false;
     }
     self->authenticated = true;
-    return true;
+    return check_query(self);
 }
 
 static bool changes(const Request *self)
@@ -136,13 +178,11 @@ const char *request_query(const Request *self, const char *name)
 bool request_query_number(Request *self, const char *name, int64_t min, int64_t max, int64_t *value)
 {
     const char *text = request_query(self, name);
-    char *end = NULL;
-    int64_t number;
+    gint64 number;
 
     if (text == NULL)
         return true;
-    number = g_ascii_strtoll(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || number < min || number > max) {
+    if (!g_ascii_string_to_signed(text, 10, min, max, &number, NULL)) {
         request_problem(self, 400, "invalid", name,
                         "%s is '%s': it must be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, name,
                         text, min, max);
@@ -154,8 +194,8 @@ bool request_query_number(Request *self, const char *name, int64_t min, int64_t 
 
 bool request_query_time(Request *self, const char *name, const char *alias, int64_t *ret_us)
 {
-    const char *text = request_query(self, name) != NULL ? request_query(self, name)
-                                                         : request_query(self, alias);
+    const char *asked = request_query(self, name) != NULL ? name : alias;
+    const char *text = request_query(self, asked);
     g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
     g_autofree char *whole = NULL;
     g_autoptr(GDateTime) time = NULL;
@@ -165,8 +205,8 @@ bool request_query_time(Request *self, const char *name, const char *alias, int6
     whole = strlen(text) == DAY_LENGTH ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
     time = g_date_time_new_from_iso8601(whole, utc);
     if (time == NULL) {
-        request_problem(self, 400, "invalid", name,
-                        "%s is '%s': it must be a day or a time as 2027-01-31T00:00:00Z", name,
+        request_problem(self, 400, "invalid", asked,
+                        "%s is '%s': it must be a day or a time as 2027-01-31T00:00:00Z", asked,
                         text);
         return false;
     }

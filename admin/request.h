@@ -50,6 +50,7 @@ struct Request {
     char *method, *path;
     char *parameters[REQUEST_PARAMETERS_MAX]; /* of the path, decoded */
     GHashTable *query;                        /* char * → char * */
+    char *query_fault;                        /* a parameter that cannot be taken, or NULL */
     char *authorization, *content_type, *range, *if_match, *if_none_match, *if_range;
     char *last_event_id, *idempotency_key;
     char *address, *certificate;
@@ -82,6 +83,8 @@ bool request_authorize(Request *self);
 
 /* reading */
 
+/* Adds a query parameter as it came. value: NULL: it has none. */
+void request_take_query(Request *self, const char *name, const char *value);
 /* Value of a query parameter, NULL when missing. Borrowed. */
 const char *request_query(const Request *self, const char *name);
 /* A number in a range, fallback when missing; false: answered. */

@@ -155,7 +155,36 @@ const Route ROUTES[] = {
     { "DELETE", "/api/v1/orchestrators/{id}", FLEET, ROLE_ADMIN, BODY_NONE, records_remove, "removeOrchestrator", "Removes the record" },
     { NULL },
 };
+
+#define PAGE       "before size limit sortBy sortDir page"
+#define WHICH      "direction text filename from startDate to endDate"
+#define OF_PARTNER "partner partnerId"
+#define OF_STATUS  "status state"
+
+/* What may stand behind the question mark, by operation; of the others nothing. */
+static const struct { const char *operation, *names; } QUERIES[] = {
+    { "keys", "after limit" }, { "users", "after limit" },
+    { "audit", "after limit size username clientIp action eventType object from startTime to endTime" }, { "verifyAudit", "seq hash" },
+    { "partners", "partner after limit enabled" }, { "enabledPartners", "partner after limit" },
+    { "servers", "partner after limit enabled" }, { "enabledServers", "partner after limit" },
+    { "files", "partner after limit enabled" }, { "filesOfPartner", "" }, { "testPartner", "timeout" },
+    { "transfers", OF_PARTNER " " OF_STATUS " " WHICH " " PAGE }, { "transfersOfPartner", OF_STATUS " " WHICH " " PAGE },
+    { "activeTransfers", OF_PARTNER " " WHICH " " PAGE }, { "retryableTransfers", OF_PARTNER " " WHICH " " PAGE },
+    { "transfersOfStatus", OF_PARTNER " " WHICH " " PAGE },
+    { "statistics", "partner partnerId from startDate" },
+    { "send", "partner server serverId partnerId path virtualFile remoteFilename" },
+    { "clusters", "after limit" }, { "removeCluster", "confirm force" }, { "registries", "after limit" }, { "orchestrators", "after limit" },
+};
 /* clang-format on */
+
+const char *routes_query(const char *operation)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(QUERIES); i++) {
+        if (strcmp(QUERIES[i].operation, operation) == 0)
+            return QUERIES[i].names;
+    }
+    return "";
+}
 
 static const char *const ROLES[] = {"public", "partner", "viewer", "operator", "admin"};
 

@@ -342,13 +342,8 @@ static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const c
 static enum MHD_Result take_query(void *data, enum MHD_ValueKind kind, const char *name,
                                   const char *value)
 {
-    g_autofree char *key = g_uri_unescape_string(name, NULL);
-    g_autofree char *text = value != NULL ? g_uri_unescape_string(value, NULL) : NULL;
-
     (void)kind;
-    if (key != NULL && text != NULL && g_utf8_validate(key, -1, NULL) &&
-        g_utf8_validate(text, -1, NULL))
-        g_hash_table_replace(data, g_steal_pointer(&key), g_steal_pointer(&text));
+    request_take_query(data, name, value);
     return MHD_YES;
 }
 
@@ -372,7 +367,7 @@ static void take_headers(Exchange *self)
     request->if_none_match = dup_header(connection, "If-None-Match");
     request->last_event_id = dup_header(connection, "Last-Event-ID");
     request->idempotency_key = dup_header(connection, "Idempotency-Key");
-    (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_query, request->query);
+    (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_query, request);
 }
 
 /* What two readers could understand differently is refused. */

@@ -200,14 +200,19 @@ static bool is_retryable(const Transfer *t)
 }
 
 /* The words of a status; PAUSED are some of those that wait. */
-static bool query_status(Request *request, const char *text, Listing *listing)
+static bool take_status(Request *request, const char *name, const char *text, Listing *listing)
 {
     if (g_strcmp0(text, STATUS_HELD) == 0) {
         listing->states = 1u << TRANSFER_WAITING;
         listing->is_wanted = is_paused;
         return true;
     }
-    return text == NULL || query_mask(request, "status", text, parse_state, &listing->states);
+    return text == NULL || query_mask(request, name, text, parse_state, &listing->states);
+}
+
+static bool query_status(Request *request, const char *name, Listing *listing)
+{
+    return take_status(request, name, request_query(request, name), listing);
 }
 
 /* False: answered. */
@@ -221,7 +226,8 @@ static bool read_search(Request *request, Listing *listing, StoreSearch *search)
                                                  : query_either(request, "partner", "partnerId"),
                         &search->partner) ||
         (listing->states == 0 &&
-         !query_status(request, query_either(request, "status", "state"), listing)) ||
+         !query_status(request, request_query(request, "status") != NULL ? "status" : "state",
+                       listing)) ||
         !query_mask(request, "direction", request_query(request, "direction"), parse_direction,
                     &search->directions) ||
         !request_query_time(request, "from", "startDate", &search->from_us) ||
@@ -345,7 +351,7 @@ void transfers_list_status(Request *request)
 {
     Listing listing = {0};
 
-    if (query_status(request, request->parameters[0], &listing))
+    if (take_status(request, "status", request->parameters[0], &listing))
         list(request, listing);
 }
 
@@ -365,10 +371,8 @@ void transfers_list_retryable(Request *request)
 static bool read_id(Request *request, int64_t *ret_id)
 {
     const char *text = request->parameters[0];
-    char *end = NULL;
 
-    *ret_id = g_ascii_strtoll(text, &end, 10);
-    if (*text != '\0' && *end == '\0' && *ret_id > 0)
+    if (g_ascii_string_to_signed(text, 10, 1, G_MAXINT64, ret_id, NULL))
         return true;
     request_problem(request, 404, "not-found", "id", "no transfer '%s'", text);
     return false;

@@ -181,3 +181,44 @@ def test_the_stopping_daemon_ends_streams(api, company):
     company.stop()
     assert time.monotonic() - began < 5
     connection.close()
+
+
+def read_queries():
+    """The names of the query parameters of each operation, as the table of routes has them."""
+    source = (ROOT / "admin/routes.c").read_text(encoding="utf-8")
+    parts = dict(re.findall(r'#define ([A-Z_]+) +"([^"]*)"', source))
+    rows = re.findall(r'\{ "(\w+)", ((?:"[^"]*"|[A-Z_]+| )+) \}', source[source.index("QUERIES[]"):])
+    return {operation: " ".join(parts.get(word, word).strip('"') for word in re.findall(r'"[^"]*"|[A-Z_]+', names)).split()
+            for operation, names in rows}
+
+
+def test_what_a_list_takes_is_in_the_contract(api):
+    """And nothing else is taken: a filter that is misspelt would show everything."""
+    contract, table = read_contract(api), read_queries()
+    shared = contract["components"]["parameters"]
+    for path, methods in contract["paths"].items():
+        for method, told in methods.items():
+            if method == "parameters":
+                continue
+            named = [shared[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in told.get("parameters", [])]
+            names = {one["name"] for one in named if one["in"] == "query"}
+            operation = told["operationId"].rstrip("0123456789")
+            assert names == set(table.get(operation, [])), (method, path)
+            if told["x-role"] == "public":
+                continue
+            answer = api.ask(method.upper(), re.sub(r"\{\w+\}", "1", path) + "?colour=red")
+            assert (answer.status, answer.json["field"]) == (400, "colour"), (method, path, answer)
+
+
+def test_what_is_wrong_in_a_query_is_named(api):
+    transfers = "/api/v1/transfers?"
+    for query, field in (("text=%ff", "text"), ("text=a%00", "text"), ("status=DONE&status=FAILED", "status"), ("limit", "limit"),
+                         ("size=+5", "size"), ("size=5x", "size"), ("before=99999999999999999999", "before"), ("state=X", "state"),
+                         ("startDate=2027-02-30", "startDate"), ("direction=UP", "direction"), ("sortBy=", "sortBy")):
+        answer = api.get(transfers + query)
+        assert (answer.status, answer.json["field"]) == (400, field), (query, answer)
+    assert api.get("/health/live?colour=red").status == 200
+    assert api.get("/api/v1/transfers/%201").json["field"] == "id" and api.get("/api/v1/transfers/99999999999999999999").status == 404
+    assert api.get("/api/v1/audit/verify?hash=00").json["field"] == "seq" and api.get("/api/v1/audit/verify?seq=1").json["field"] == "hash"
+    told = api.get("/api/v1/audit?eventType=createCluster&size=5")
+    assert told.status == 200 and told.json["content"] == []
