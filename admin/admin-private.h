@@ -89,6 +89,13 @@ typedef void (*AuditDone)(gpointer data);
 bool audit_append(Audit *self, const AuditAct *act, GError **error);
 /* on_done, or NULL: as of admin_take_act. Any thread. */
 void audit_post(Audit *self, const AuditAct *act, AuditDone on_done, gpointer data);
+/* A transfer has ended, and the store says that its row is due: it is written soon, together with others. Any thread. */
+void audit_note_end(Audit *self);
+/* Of a row's number, fields and the hash before it. Returns new. Any thread. */
+char *audit_dup_hash(const AuditEntry *entry);
+
+/* audit-trail.c */
+
 void audit_list(Request *request);
 void audit_verify(Request *request);
 

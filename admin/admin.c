@@ -259,22 +259,6 @@ void admin_take_connection(Admin *self, int fd, unsigned families, const char *a
     server_add(self->server, fd, families, address, certificate);
 }
 
-/* A row for each transfer that has ended: who had it made, and how it is now. */
-static void audit_end(Admin *self, const Transfer *transfer)
-{
-    g_autofree char *action = g_strconcat("transfer ", transfer_state_name(transfer->state), NULL);
-    g_autofree char *object = g_strdup_printf("/api/v1/transfers/%" G_GINT64_FORMAT, transfer->id);
-    g_autoptr(GString) detail = g_string_new(NULL);
-    AuditAct act = {transfer->actor, transfer->origin, action, object, NULL};
-
-    json_open(detail, NULL, '{');
-    json_raw(detail, "before", "null");
-    transfer_write_stored(detail, "after", transfer);
-    json_close(detail, '}');
-    act.detail = detail->str;
-    audit_post(self->audit, &act, NULL, NULL);
-}
-
 void admin_take_act(Admin *self, const AdminAct *done, void (*on_done)(gpointer data),
                     gpointer data)
 {
@@ -304,7 +288,7 @@ void admin_take_change(Admin *self, const Transfer *transfer)
     json_close(data, '}');
     events_publish(self->events, transfer->partner, "transfer", data->str);
     if (transfer_state_is_final(transfer->state))
-        audit_end(self, transfer);
+        audit_note_end(self->audit);
 }
 
 /* requests without HTTP */

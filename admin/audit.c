@@ -4,30 +4,34 @@
  * fields, each with its length before it. A row that is changed, removed or put in breaks the chain; one that is
  * cut off at the end is found by comparing with a head that was noted elsewhere. What waits goes to the store together,
  * each row only behind the one that it follows, and waits for a store that is away; who asked does not, for long.
+ * Which transfers have ended and lack their row the store knows (audit_due), also after a stop.
  */
 #include "admin/admin-private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-#define PAGE          500
-#define PAGE_MAX      1000
 #define BATCH         128
 #define SLICE_US      (100 * 1000)
-#define PATIENCE_US   (5 * USEC_PER_SEC) /* of who asked */
-#define ATTEMPTS_MAX  5                  /* when somebody else writes the same numbers */
-#define LAST_WORDS_US (2 * USEC_PER_SEC) /* for the store, when the daemon ends */
+#define PATIENCE_US   (5 * USEC_PER_SEC)  /* of who asked */
+#define ATTEMPTS_MAX  5                   /* when somebody else writes the same numbers */
+#define LAST_WORDS_US (2 * USEC_PER_SEC)  /* for the store, when the daemon ends */
+#define GATHER_US     (100 * 1000)        /* rows of transfers that end wait so long for others */
+#define PAUSE_US      (60 * USEC_PER_SEC) /* after an error, before what is due is looked at again */
 
 struct Audit {
     Store *store;
-    Mailbox *entries; /* Pending * */
+    Mailbox *entries;  /* Pending *; without an entry: something is due */
+    atomic_bool noted; /* such a one is in it */
     GThread *thread;
     /* the thread's */
     GQueue waiting; /* Pending *: not yet stored, the oldest first */
     int64_t seq;
     char *hash;
+    int64_t due_us;     /* monotonic: when to look at what is due; INT64_MAX: nothing is */
     int64_t closing_us; /* monotonic; 0: not yet */
 };
 
@@ -58,7 +62,7 @@ static void pending_free(gpointer message)
             g_error_new(BASE_ERROR, BASE_ERROR_CANCELLED, "the audit trail has ended");
 
     tell(pending, error);
-    audit_entry_free(pending->entry);
+    g_clear_pointer(&pending->entry, audit_entry_free);
     g_free(pending);
 }
 
@@ -68,7 +72,7 @@ static void free_error(gpointer error)
         g_error_free(error);
 }
 
-static char *dup_hash(const AuditEntry *entry)
+char *audit_dup_hash(const AuditEntry *entry)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     const char *const fields[] = {entry->previous, entry->actor,  entry->address,
@@ -96,6 +100,16 @@ static bool take_head(Audit *self, StoreResult *last, GError **error)
     return true;
 }
 
+static void take(Audit *self, Pending *pending)
+{
+    if (pending->entry != NULL) {
+        g_queue_push_tail(&self->waiting, pending);
+        return;
+    }
+    pending_free(pending);
+    self->due_us = MIN(self->due_us, clock_now_us() + GATHER_US);
+}
+
 /* Who waited too long hears so; what he did is stored all the same, later. */
 static void take_more(Audit *self)
 {
@@ -104,7 +118,7 @@ static void take_more(Audit *self)
     Pending *pending;
 
     while ((pending = mailbox_take(self->entries)) != NULL)
-        g_queue_push_tail(&self->waiting, pending);
+        take(self, pending);
     for (GList *link = self->waiting.head; link != NULL; link = link->next) {
         pending = link->data;
         if (pending->until_us <= now_us)
@@ -120,7 +134,7 @@ static Reply *begin(Audit *self, AuditEntry *entry)
     g_free(entry->previous);
     g_free(entry->hash);
     entry->previous = g_strdup(self->hash);
-    entry->hash = dup_hash(entry);
+    entry->hash = audit_dup_hash(entry);
     self->seq = entry->seq;
     g_free(self->hash);
     self->hash = g_strdup(entry->hash);
@@ -182,6 +196,8 @@ static void give_up(Audit *self, guint count, const char *why)
         Pending *pending = g_queue_pop_head(&self->waiting);
 
         log_event(LOG_STORE_FAILED, "REASON", why, NULL);
+        if (pending->entry->transfer_id != 0)
+            self->due_us = clock_now_us() + PAUSE_US;
         tell(pending, error);
         pending_free(pending);
     }
@@ -222,21 +238,95 @@ static void store_some(Audit *self)
     }
 }
 
+static char *dup_valid(const char *text)
+{
+    return g_utf8_make_valid(text != NULL ? text : "", -1);
+}
+
+static Pending *pending_new(const AuditAct *act)
+{
+    Pending *pending = g_new0(Pending, 1);
+    AuditEntry *entry = g_new0(AuditEntry, 1);
+
+    entry->time_us = clock_wall_us();
+    entry->actor = dup_valid(act->actor);
+    entry->address = dup_valid(act->address);
+    entry->action = dup_valid(act->action);
+    entry->object = dup_valid(act->object);
+    entry->detail = dup_valid(act->detail);
+    pending->entry = entry;
+    pending->until_us = clock_now_us() + PATIENCE_US;
+    return pending;
+}
+
+static Pending *pending_of_end(const Transfer *transfer)
+{
+    g_autofree char *action = g_strconcat("transfer ", transfer_state_name(transfer->state), NULL);
+    g_autofree char *object = g_strdup_printf("/api/v1/transfers/%" G_GINT64_FORMAT, transfer->id);
+    g_autoptr(GString) detail = g_string_new(NULL);
+    AuditAct act = {transfer->actor, transfer->origin, action, object, NULL};
+    Pending *pending;
+
+    json_open(detail, NULL, '{');
+    json_raw(detail, "before", "null");
+    transfer_write_stored(detail, "after", transfer);
+    json_close(detail, '}');
+    act.detail = detail->str;
+    pending = pending_new(&act);
+    pending->entry->time_us = transfer->finished_us;
+    pending->entry->transfer_id = transfer->id;
+    return pending;
+}
+
+/* Some of what is due joins those that wait, none of which is one of them. */
+static void take_due(Audit *self)
+{
+    g_autoptr(Reply) reply = NULL;
+    g_autoptr(StoreResult) due = NULL;
+
+    self->due_us = INT64_MAX;
+    atomic_store(&self->noted, false); /* who notes one now is looked at again */
+    reply = store_begin(self->store, store_request_set_patient(store_request_audit_due(BATCH)));
+    due = await(self, reply);
+    if (due == NULL)
+        return;
+    if (due->error != NULL) {
+        log_event(LOG_STORE_FAILED, "REASON", due->error->message, NULL);
+        self->due_us = clock_now_us() + PAUSE_US;
+        return;
+    }
+    for (guint i = 0; i < due->transfers->len; i++)
+        g_queue_push_tail(&self->waiting, pending_of_end(g_ptr_array_index(due->transfers, i)));
+    if (due->transfers->len == BATCH)
+        self->due_us = 0;
+}
+
+static void store_all(Audit *self)
+{
+    do {
+        take_more(self);
+        store_some(self);
+    } while (!g_queue_is_empty(&self->waiting));
+}
+
+/* At the end what is due is looked at once more. */
 static gpointer audit_main(gpointer data)
 {
     Audit *self = data;
+    bool open = true;
 
-    for (;;) {
-        Pending *pending = mailbox_wait(self->entries, INT64_MAX);
+    while (open) {
+        Pending *pending = mailbox_wait(self->entries, self->due_us);
 
-        if (pending == NULL)
-            return NULL;
-        g_queue_push_tail(&self->waiting, pending);
-        do {
-            take_more(self);
-            store_some(self);
-        } while (!g_queue_is_empty(&self->waiting));
+        if (pending != NULL)
+            take(self, pending);
+        open = pending != NULL || !mailbox_is_closed(self->entries);
+        store_all(self);
+        if (!open || clock_now_us() >= self->due_us)
+            take_due(self);
+        store_all(self);
     }
+    return NULL;
 }
 
 Audit *audit_new(Store *store, GError **error)
@@ -245,6 +335,7 @@ Audit *audit_new(Store *store, GError **error)
     g_autoptr(StoreResult) last = NULL;
 
     self->store = store;
+    self->due_us = 0; /* what the last stop left */
     g_queue_init(&self->waiting);
     last = store_execute(store, store_request_audit_last());
     if (!take_head(self, last, error)) {
@@ -265,27 +356,6 @@ void audit_free(Audit *self)
     mailbox_unref(self->entries);
     g_free(self->hash);
     g_free(self);
-}
-
-static char *dup_valid(const char *text)
-{
-    return g_utf8_make_valid(text != NULL ? text : "", -1);
-}
-
-static Pending *pending_new(const AuditAct *act)
-{
-    Pending *pending = g_new0(Pending, 1);
-    AuditEntry *entry = g_new0(AuditEntry, 1);
-
-    entry->time_us = clock_wall_us();
-    entry->actor = dup_valid(act->actor);
-    entry->address = dup_valid(act->address);
-    entry->action = dup_valid(act->action);
-    entry->object = dup_valid(act->object);
-    entry->detail = dup_valid(act->detail);
-    pending->entry = entry;
-    pending->until_us = clock_now_us() + PATIENCE_US;
-    return pending;
 }
 
 bool audit_append(Audit *self, const AuditAct *act, GError **error)
@@ -312,132 +382,8 @@ void audit_post(Audit *self, const AuditAct *act, AuditDone on_done, gpointer da
     (void)mailbox_post(self->entries, pending); /* closed: told too */
 }
 
-/* routes */
-
-/* What the query asks for; texts: NULL for all. */
-typedef struct {
-    const char *actor, *address, *action, *object;
-    int64_t from_us, to_us; /* 0: open */
-} Filter;
-
-static bool read_filter(Request *request, Filter *filter)
+void audit_note_end(Audit *self)
 {
-    filter->actor = request_query(request, "username");
-    filter->address = request_query(request, "clientIp");
-    filter->action = request_query(request, "action");
-    if (filter->action == NULL)
-        filter->action = request_query(request, "eventType");
-    filter->object = request_query(request, "object");
-    return request_query_time(request, "from", "startTime", &filter->from_us) &&
-           request_query_time(request, "to", "endTime", &filter->to_us);
-}
-
-static bool is_wanted(const Filter *filter, const AuditEntry *entry)
-{
-    return (filter->actor == NULL || strcmp(entry->actor, filter->actor) == 0) &&
-           (filter->address == NULL || strcmp(entry->address, filter->address) == 0) &&
-           (filter->action == NULL || strstr(entry->action, filter->action) != NULL) &&
-           (filter->object == NULL || strstr(entry->object, filter->object) != NULL) &&
-           entry->time_us >= filter->from_us &&
-           (filter->to_us == 0 || entry->time_us < filter->to_us);
-}
-
-static void write_entry(GString *out, const AuditEntry *entry)
-{
-    json_open(out, NULL, '{');
-    json_number(out, "seq", entry->seq);
-    json_time(out, "timestamp", entry->time_us);
-    json_text(out, "username", entry->actor);
-    json_text(out, "clientIp", entry->address);
-    json_text(out, "action", entry->action);
-    json_text(out, "object", entry->object);
-    json_text(out, "details", entry->detail);
-    json_text(out, "hash", entry->hash);
-    json_close(out, '}');
-}
-
-/* A page is of so many rows of the trail: with a filter it may show fewer. */
-void audit_list(Request *request)
-{
-    g_autoptr(StoreResult) result = NULL;
-    int64_t after = 0, limit = 100;
-    Filter filter = {NULL};
-    GString *out;
-
-    if (!request_query_number(request, "after", 0, INT64_MAX, &after) ||
-        !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
-        !request_query_number(request, "limit", 1, PAGE_MAX, &limit) ||
-        !read_filter(request, &filter))
-        return;
-    result = request_store(request, store_request_audit_list(after, (uint32_t)limit));
-    if (result == NULL)
-        return;
-    out = request_answer(request, 200);
-    json_open(out, NULL, '{');
-    json_open(out, "content", '[');
-    for (guint i = 0; i < result->audits->len; i++) {
-        const AuditEntry *entry = g_ptr_array_index(result->audits, i);
-
-        after = entry->seq;
-        if (is_wanted(&filter, entry))
-            write_entry(out, entry);
-    }
-    json_close(out, ']');
-    if (result->audits->len == (guint)limit)
-        json_number(out, "next", after);
-    json_close(out, '}');
-}
-
-/* NULL: the row follows. Else what is wrong. */
-static const char *check(const AuditEntry *entry, int64_t seq, const char *hash)
-{
-    g_autofree char *computed = dup_hash(entry);
-
-    if (entry->seq != seq + 1)
-        return "a row before it is missing";
-    if (strcmp(entry->previous, hash) != 0)
-        return "it does not follow the row before it";
-    return strcmp(entry->hash, computed) != 0 ? "it was changed" : NULL;
-}
-
-void audit_verify(Request *request)
-{
-    g_autofree char *hash = g_strdup("");
-    const char *wrong = NULL, *wanted = request_query(request, "hash");
-    int64_t seq = 0, wanted_seq = 0;
-    bool more = true, met = false;
-    GString *out;
-
-    if (!request_query_number(request, "seq", 1, INT64_MAX, &wanted_seq))
-        return;
-    if ((wanted_seq != 0) != (wanted != NULL)) {
-        request_problem(request, 400, "invalid", wanted == NULL ? "hash" : "seq",
-                        "seq and hash of a head that was noted go together");
-        return;
-    }
-    while (more && wrong == NULL) {
-        g_autoptr(StoreResult) page = request_store(request, store_request_audit_list(seq, PAGE));
-
-        if (page == NULL)
-            return;
-        more = page->audits->len == PAGE;
-        for (guint i = 0; i < page->audits->len && wrong == NULL; i++) {
-            const AuditEntry *entry = g_ptr_array_index(page->audits, i);
-
-            wrong = check(entry, seq, hash);
-            seq = entry->seq;
-            g_free(hash);
-            hash = g_strdup(entry->hash);
-            met = met || (seq == wanted_seq && g_strcmp0(wanted, hash) == 0);
-        }
-    }
-    if (wrong == NULL && wanted_seq != 0 && !met)
-        wrong = "the head that was noted is not in the trail: rows were cut off or written anew";
-    out = request_answer(request, 200);
-    json_open(out, NULL, '{');
-    json_bool(out, "valid", wrong == NULL);
-    json_number(out, "seq", seq);
-    json_text(out, "hash", hash);
-    json_text(out, "reason", wrong);
-    json_close(out, '}');
+    if (!atomic_exchange(&self->noted, true))
+        (void)mailbox_post(self->entries, g_new0(Pending, 1)); /* closed: the next start looks */
 }

@@ -53,6 +53,7 @@ AuditEntry *audit_entry_copy(const AuditEntry *entry)
 
     copy->seq = entry->seq;
     copy->time_us = entry->time_us;
+    copy->transfer_id = entry->transfer_id;
     copy->actor = g_strdup(entry->actor);
     copy->address = g_strdup(entry->address);
     copy->action = g_strdup(entry->action);
@@ -366,6 +367,7 @@ static bool start_audit_append(const StoreRequest *self, Db *db, GError **error)
     db_bind_number(db, 3, entry->time_us);
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         db_bind_text(db, 4 + i, texts[i]);
+    db_bind_number(db, 4 + G_N_ELEMENTS(texts), entry->transfer_id);
     return true;
 }
 

@@ -453,6 +453,23 @@ StoreRequest *store_request_served(void)
     return store_request_new(start_served, finish_all);
 }
 
+static bool start_audit_due(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_AUDIT_DUE, error))
+        return false;
+    db_bind_text(db, 1, self->owner);
+    db_bind_number(db, 2, self->limit);
+    return true;
+}
+
+StoreRequest *store_request_audit_due(uint32_t limit)
+{
+    StoreRequest *self = store_request_new(start_audit_due, finish_all);
+
+    self->limit = limit;
+    return self;
+}
+
 static bool start_expired(const StoreRequest *self, Db *db, GError **error)
 {
     if (!db_start(db, SQL_TRANSFER_EXPIRED, error))

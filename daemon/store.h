@@ -96,6 +96,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Record, record_free)
 /* Who did what. Rows of a writer are numbered from 1 without gaps; hash: see admin/audit.c. */
 typedef struct {
     int64_t seq, time_us;
+    int64_t transfer_id; /* whose end it tells; 0: of nothing that was due */
     char *actor, *address, *action, *object, *detail, *previous, *hash;
 } AuditEntry;
 
@@ -271,6 +272,9 @@ StoreRequest *store_request_record_expire(const char *kind, int64_t before_us);
 StoreRequest *store_request_audit_append(const AuditEntry *entry);
 StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit);
 StoreRequest *store_request_audit_last(void);
+/* This daemon's transfers that have ended and have no row of the audit trail yet: the append of a row with their number
+ * settles it in one transaction. Result: transfers, by number. */
+StoreRequest *store_request_audit_due(uint32_t limit);
 
 /* partners, virtual files and listeners; check a change with config_load before it is made */
 

@@ -23,6 +23,7 @@ static const Table TABLES[] = {
         {"pesitwizard_server_configs", "server_id"},
         {"admin_records", "kind, id"},
         {"audit_events", "writer, seq"},
+        {"audit_due", "owner, transfer_id"}, /* after the rows that settle it */
 };
 
 static const Table *find_table(const char *name)
@@ -156,13 +157,19 @@ bool dump_check_empty(Db *db, GError **error)
     return true;
 }
 
+/* Nobody hears of each row, and what is due is in the dump. */
 bool dump_begin_write(Db *db, GError **error)
 {
-    return db_run_text(db, "BEGIN", error) &&
-           /* nobody hears of each row */
-           (db->kind != DB_POSTGRES ||
-            db_run_text(db, "ALTER TABLE transfer_history DISABLE TRIGGER transfer_inserted",
-                        error));
+    static const char *const TEXTS[][2] = {
+            [DB_SQLITE] = {"CREATE TEMPORARY TABLE put_away AS SELECT sql FROM sqlite_master "
+                           "WHERE name = 'audit_due_inserted'",
+                           "DROP TRIGGER audit_due_inserted"},
+            [DB_POSTGRES] = {"ALTER TABLE transfer_history DISABLE TRIGGER transfer_inserted",
+                             "ALTER TABLE transfer_history DISABLE TRIGGER audit_due_inserted"},
+    };
+
+    return db_run_text(db, "BEGIN", error) && db_run_text(db, TEXTS[db->kind][0], error) &&
+           db_run_text(db, TEXTS[db->kind][1], error);
 }
 
 static bool is_name(const char *text)
@@ -222,11 +229,25 @@ static bool set_next_id(Db *db, int64_t next_id, GError **error)
     return step == DB_DONE;
 }
 
+static bool put_back(Db *db, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (db->kind == DB_POSTGRES)
+        return db_run_text(db, "ALTER TABLE transfer_history ENABLE TRIGGER transfer_inserted",
+                           error) &&
+               db_run_text(db, "ALTER TABLE transfer_history ENABLE TRIGGER audit_due_inserted",
+                           error);
+    if (!db_start_text(db, "SELECT sql FROM put_away", error))
+        return false;
+    while (db_step(db, error) == DB_ROW) /* to its end: the table is dropped then */
+        text = g_strdup(db_text(db, 0));
+    return text != NULL && db_run_text(db, text, error) &&
+           db_run_text(db, "DROP TABLE put_away", error);
+}
+
 bool dump_end_write(Db *db, int64_t next_id, GError **error)
 {
-    return set_next_id(db, next_id, error) &&
-           (db->kind != DB_POSTGRES ||
-            db_run_text(db, "ALTER TABLE transfer_history ENABLE TRIGGER transfer_inserted",
-                        error)) &&
+    return set_next_id(db, next_id, error) && put_back(db, error) &&
            db_run_text(db, "COMMIT", error);
 }

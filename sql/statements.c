@@ -131,7 +131,8 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_TRANSFER_REMOVE] =
         "DELETE FROM transfer_history WHERE id = $1 AND owner = $2 AND state >= 4 AND data_kept = 0 AND NOT EXISTS "
         "(SELECT 1 FROM transfer_history AS offer WHERE offer.id = transfer_history.offer_id AND "
-        "(offer.state < 4 OR offer.data_kept = 1)) RETURNING id",
+        "(offer.state < 4 OR offer.data_kept = 1)) AND NOT EXISTS (SELECT 1 FROM audit_due WHERE audit_due.owner = $2 AND "
+        "audit_due.transfer_id = $1) RETURNING id",
     /* the sums of all partners, and the rows that are not final */
     [SQL_TRANSFER_TALLY] =
         "SELECT coalesce(sum(transfers), 0) FROM (SELECT transfers FROM transfer_sums WHERE partner = '' AND "
@@ -162,9 +163,9 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_RECORD_EXPIRE] = "DELETE FROM admin_records WHERE kind = $1 AND updated_us < $2",
     [SQL_AUDIT_INSERT] =
         /* only behind the row that it was made to follow */
-        "INSERT INTO audit_events (writer, seq, time_us, actor, address, action, object, detail, previous, hash) "
+        "INSERT INTO audit_events (writer, seq, time_us, actor, address, action, object, detail, previous, hash, transfer_id) "
         "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS TEXT), "
-        "CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT) "
+        "CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS BIGINT) "
         "WHERE $2 = 1 OR EXISTS (SELECT 1 FROM audit_events WHERE writer = $1 AND seq = $2 - 1 AND hash = $9) RETURNING seq",
     [SQL_AUDIT_LIST] =
         "SELECT writer, seq, time_us, actor, address, action, object, detail, previous, hash FROM audit_events WHERE "
@@ -172,6 +173,10 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_AUDIT_LAST] =
         "SELECT writer, seq, time_us, actor, address, action, object, detail, previous, hash FROM audit_events WHERE "
         "writer = $1 ORDER BY seq DESC LIMIT $2",
+    /* one that was made to go on meanwhile is due when it has ended again */
+    [SQL_AUDIT_DUE] =
+        "WITH due AS MATERIALIZED (SELECT transfer_id AS due_id FROM audit_due WHERE owner = $1 ORDER BY transfer_id LIMIT $2) "
+        "SELECT " COLUMNS " FROM due CROSS JOIN transfer_history WHERE id = due_id AND state >= 4 ORDER BY id",
     [SQL_COUNTER_NEXT] =
         "INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET "
         "value = counters.value + 1 RETURNING value",

@@ -11,6 +11,7 @@ import pytest
 from mounted import Mounted
 from node import Bare
 from postgres import Postgres
+from trail import check_trail
 from waiting import eventually
 
 FILES = int(os.environ.get("STORE_LOSS_FILES", "200"))
@@ -128,3 +129,4 @@ def test_killed_under_transfers(server, bank, company, mount):
     for node, folder in ((company, "out/"), (bank, "in/")):
         assert sorted(row["path"] for row in all_of(node) if row["state"] == "done") == [folder + name for name in names]
     print("%d files, %d kills, %d writes refused for a while" % (FILES, KILLS, refused))
+    check_trail(bank, company)

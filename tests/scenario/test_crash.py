@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from node import BUILD, Bare
 from strace import Strace
+from trail import ENDED, check_trail
 from waiting import eventually
 
 BANK = '''listeners = ( { address = "127.0.0.1"; port = %d; } ); timers: { release_ms = 300; };
@@ -19,7 +20,6 @@ partners = ( { name = "BANK1"; identifier = "BANK1"; password_sent = "secret"; a
   sync_interval_kb = 64; sync_window = 1; retry_delays_s = [ 1 ]; retry_attempts = 1000; idle_s = 1;
   files = ( { pattern = "out/*"; mode = "send"; }, { pattern = "releves/*"; mode = "fetch"; file_name = "{name}"; } ); } );'''
 CONTENT = bytes(range(256)) * 600  # three points
-ENDED = ("done", "failed", "cancelled")
 
 
 @pytest.fixture
@@ -141,6 +141,7 @@ def test_killed_while_a_file_is_sent(tmp_path, bank, company, side, call):
             break
         kills += 1
     assert not killed, "killed at every try"
+    check_trail(company, bank)
     assert list((company.folder / "spool/staging").iterdir()) == []
 
 
@@ -174,3 +175,4 @@ def test_killed_while_a_file_is_fetched(tmp_path, bank, company, side, call):
         if not killed:
             break
     assert not killed, "killed at every try"
+    check_trail(company, bank)
