@@ -72,7 +72,7 @@ static const ConfigKey ROOT_KEYS[] = {
     { "admin.listeners", KEY_GROUPS, 0, 16, NULL, "", false, C(admin_listeners), NULL, "addresses of the administration API, docs/api.md; none: off" },
     { "admin.first_key", KEY_SECRET, 0, 0, NULL, "", false, C(admin_first_key), NULL, "API key of an administrator, stored when there is none yet" },
     { "admin.database.conninfo", KEY_TEXT, 1, 2000, NULL, "", false, C(admin_conninfo), NULL, "PostgreSQL, as libpq takes it: where the API makes and drops clusters, docs/store.md; none: clusters are records" },
-    { "admin.database.password", KEY_SECRET, 0, 0, NULL, "", false, C(admin_password), NULL, "of its user, who has CREATEROLE and CREATE on the database; else libpq looks where it always does" },
+    { "admin.database.password", KEY_SECRET, 0, 0, NULL, "", true, C(admin_password), NULL, "of its user, who has CREATEROLE and CREATE on the database; else libpq looks where it always does" },
     { "admin.requests_per_s", KEY_U32, 1, 1000000, "100", "", false, C(admin_rate_per_s), NULL, "requests of one address, health and metrics apart" },
     { "admin.connections", KEY_U32, 1, 10000, "1024", "", false, C(admin_connections), NULL, "of the administration, in all; a stream of events is one" },
     { "admin.connections_per_address", KEY_U32, 1, 10000, "640", "", false, C(admin_connections_per_address), NULL, "of them, from one address" },

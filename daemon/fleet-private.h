@@ -6,10 +6,14 @@
 #include "sql/db.h"
 #include "sql/fleet.h"
 
+#include <pthread.h>
+
 #define STATE_CREATING "CREATING"
 
 struct Fleet {
-    char *conninfo, *password;
+    char *conninfo;
+    pthread_mutex_t lock; /* of password, which another thread renews */
+    char *password;
     _Atomic unsigned visits;
 };
 

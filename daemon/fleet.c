@@ -33,6 +33,7 @@ Fleet *fleet_new(const char *conninfo, const char *password)
     Fleet *self = g_new0(Fleet, 1);
 
     self->conninfo = g_strdup(conninfo);
+    (void)pthread_mutex_init(&self->lock, NULL); /* no attributes: cannot fail */
     self->password = g_strdup(password);
     return self;
 }
@@ -43,7 +44,30 @@ void fleet_free(Fleet *self)
         return;
     g_free(self->conninfo);
     secret_free_text(self->password);
+    (void)pthread_mutex_destroy(&self->lock); /* nobody has it */
     g_free(self);
+}
+
+void fleet_set_password(Fleet *self, const char *password)
+{
+    char *fresh = g_strdup(password), *old;
+
+    (void)pthread_mutex_lock(&self->lock);
+    old = self->password;
+    self->password = fresh;
+    (void)pthread_mutex_unlock(&self->lock);
+    secret_free_text(old);
+}
+
+/* Returns new, for secret_free_text. */
+static char *dup_password(Fleet *self)
+{
+    char *password;
+
+    (void)pthread_mutex_lock(&self->lock);
+    password = g_strdup(self->password);
+    (void)pthread_mutex_unlock(&self->lock);
+    return password;
 }
 
 void fleet_visit_clear(FleetVisit *visit)
@@ -55,16 +79,18 @@ void fleet_visit_clear(FleetVisit *visit)
 
 /* statements */
 
-static Db *open_admin(const Fleet *self, GError **error)
+static Db *open_admin(Fleet *self, GError **error)
 {
+    char *password = dup_password(self);
     DbTarget target = {.kind = DB_POSTGRES,
                        .conninfo = self->conninfo,
-                       .password = self->password,
+                       .password = password,
                        .schema = ADMIN_SCHEMA,
                        .migrations = SQL_FLEET_MIGRATIONS};
     GError *failure = NULL;
     Db *db = db_open(&target, &failure);
 
+    secret_free_text(password);
     if (db == NULL && failure->code == BASE_ERROR_REFUSED)
         g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED,
                     "%s: the user of admin.database needs GRANT CREATE ON DATABASE, and what is in "

@@ -17,6 +17,8 @@ typedef struct Fleet Fleet;
  * nowhere. Returns new. */
 Fleet *fleet_new(const char *conninfo, const char *password);
 void fleet_free(Fleet *self);
+/* Of the next connections; what is under way goes on. NULL: as of fleet_new. Copied. Also the main loop's thread. */
+void fleet_set_password(Fleet *self, const char *password);
 
 /* records of kind "cluster", "registry", "orchestrator"; a cluster's document has the field "database" too */
 

@@ -209,12 +209,29 @@ static char *dup_first_key(const Config *config)
     return key != NULL ? g_strndup(key, length) : g_strdup(variable);
 }
 
-static Fleet *new_fleet(const Config *config)
+/* Returns new, for secret_free_text. */
+static char *dup_fleet_password(const Config *config)
 {
     size_t length = 0;
     const char *secret =
             config->admin_password != NULL ? secret_get(config->admin_password, &length) : NULL;
-    char *password = secret != NULL ? g_strndup(secret, length) : NULL;
+
+    return secret != NULL ? g_strndup(secret, length) : NULL;
+}
+
+static void reloaded(const Config *config, gpointer data)
+{
+    const Daemon *self = data;
+    char *password = dup_fleet_password(config);
+
+    if (self->fleet != NULL)
+        fleet_set_password(self->fleet, password);
+    secret_free_text(password);
+}
+
+static Fleet *new_fleet(const Config *config)
+{
+    char *password = dup_fleet_password(config);
     Fleet *fleet =
             config->admin_conninfo != NULL ? fleet_new(config->admin_conninfo, password) : NULL;
 
@@ -227,7 +244,7 @@ static bool start_admin(Daemon *self, GError **error)
     Config *config = service_config(self->service);
     g_autofree char *first_key = dup_first_key(config);
     AdminHost host;
-    ServiceHooks hooks = {on_change, administer, renew, inquire, audit, self};
+    ServiceHooks hooks = {on_change, administer, renew, reloaded, inquire, audit, self};
 
     self->fleet = new_fleet(config);
     host = (AdminHost){.store = service_store(self->service),

@@ -411,6 +411,8 @@ static bool reload(gpointer data, GError **error)
     desk_set_config(self->desk, loaded);
     retention_set_config(self->retention, loaded);
     watch_files(self);
+    if (self->hooks.reloaded != NULL)
+        self->hooks.reloaded(loaded, self->hooks.data);
     log_event(LOG_CONFIG_LOADED, "PATH", self->path, NULL);
     if (loaded->restart_keys != NULL)
         log_event(LOG_CONFIG_NEEDS_RESTART, "KEYS", loaded->restart_keys, NULL);

@@ -18,6 +18,8 @@ typedef struct {
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     /* The configuration is read again: its certificates too. False: one of them is wrong, all stays as it was. */
     bool (*renew)(GError **error, gpointer data);
+    /* A configuration that was read again is in force. */
+    void (*reloaded)(const Config *config, gpointer data);
     /* A console asks something of the cluster: to be ended by service_answer. */
     void (*inquire)(const Inquiry *inquiry, gpointer data);
     /* What a caller of the door changed: to be ended by service_complete. */

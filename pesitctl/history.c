@@ -94,10 +94,19 @@ int run_cancel(const Verb *verb, Options *options, char **arguments, GError **er
 
 int run_reload(const Verb *verb, Options *options, char **arguments, GError **error)
 {
+    g_autoptr(GVariant) status = NULL;
+    const char *restart = "";
+
     (void)verb, (void)arguments;
     if (!client_reload(options->client, CALL_MS, error))
         return EXIT_LOCAL;
+    status = client_status(options->client, CALL_MS, error);
+    if (status == NULL)
+        return EXIT_LOCAL;
+    g_variant_lookup(status, "needs_restart", "&s", &restart);
     if (options->json)
-        print_json(stdout, json_pack("{sb}", "reloaded", 1));
+        print_json(stdout, json_pack("{sbss}", "reloaded", 1, "needs_restart", restart));
+    else if (restart[0] != '\0')
+        printf("needs a restart: %s\n", restart);
     return EXIT_DONE;
 }

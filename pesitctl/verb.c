@@ -72,7 +72,7 @@ const Verb VERBS[] = {
     { "replay", "ID", "", "send the bytes of a transfer again, as a new one", NULL, 1, 1, false, run_admin,
       { "POST", "/api/v1/transfers/{}/replay", { NULL }, { NULL } } },
     { "reload", "", "", "read the configuration and certificates again",
-      "When the new one is wrong, says why, and the old one stays in force.\n", 0, 0, false, run_reload, { NULL } },
+      "When the new one is wrong, says why, and the old one stays in force. Names the keys that wait for a restart.\n", 0, 0, false, run_reload, { NULL } },
     { "key create", "NAME ROLE [PARTNER]", "", "make an API key; it is shown once",
       "Roles: admin, operator, viewer, partner (of one PARTNER).\n", 2, 3, false, run_admin,
       { "POST", "/api/v1/apikeys", { "name", "role", "partner" }, { NULL } } },

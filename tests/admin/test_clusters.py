@@ -170,6 +170,25 @@ def test_the_password_is_shown_once_and_renewed(tmp_path, database, fleet, conso
     assert b"give_password" in told[3] and CONSOLE_PASSWORD not in console.log()
 
 
+def test_the_console_takes_its_new_password_while_it_runs(tmp_path, database, fleet, console):
+    """That of its own user, by a reload; what another reload cannot take is named."""
+    cluster, secret = make(fleet, "paris"), tmp_path / "password"
+    fresh = "another-console-password"
+    database.execute("ALTER ROLE console PASSWORD '%s'" % fresh)
+    try:
+        assert fleet.get(where(cluster)).status == 503
+        secret.write_text(fresh, encoding="utf-8")
+        console.configure("CONSOLE", HTTP % (FIRST_KEY, database.console, "file:%s" % secret))
+        assert console.control("reload") == {"reloaded": True, "needs_restart": ""}
+        assert fleet.get(where(cluster)).json["name"] == "paris" and fresh not in console.log()
+    finally:
+        database.execute("ALTER ROLE console PASSWORD '%s'" % CONSOLE_PASSWORD)
+    console.configure("CONSOLE", HTTP % (FIRST_KEY, database.console + " connect_timeout=9", CONSOLE_PASSWORD))
+    assert console.control("reload") == {"reloaded": True, "needs_restart": "admin.database.conninfo"}
+    assert "needs a restart: KEYS=admin.database.conninfo" in console.log()
+    assert fleet.get(where(cluster)).json["name"] == "paris"
+
+
 def test_a_daemon_takes_its_new_password_while_it_runs(tmp_path, database, fleet):
     cluster, secret = make(fleet, "paris"), tmp_path / "password"
     secret.write_text(cluster["databasePassword"] + "\n", encoding="utf-8")

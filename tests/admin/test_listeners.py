@@ -91,7 +91,7 @@ def test_what_is_wrong_is_told(node):
         assert made.status == 201 and made.json["status"] == "ERROR" and "in use" in made.json["error"]
         refused = api.post(L + "/INTEGRATION-TEST-SERVER/start")
         assert refused.status == 409 and "in use" in refused.json["detail"]
-        assert node.control("reload") == {"reloaded": True}  # it keeps nothing else from being in force
+        assert node.control("reload") == {"reloaded": True, "needs_restart": ""}  # it keeps nothing else from being in force
     assert api.post(L + "/INTEGRATION-TEST-SERVER/start").json["running"]
     for body, field in (({}, "serverId"), ({"port": 70000}, "port"), ({"bindAddress": 7}, "bindAddress"), ({"colour": 1}, "colour"),
                         ({"port": busy}, "port"), ({"tls": {"certificate": "/nowhere"}}, "tls.certificate")):

@@ -202,7 +202,7 @@ def test_two_that_do_not_go_together(api):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda i: api.post(P, {"id": "P%d" % i, "identifier": "SAME"}).status, range(8)))
     assert statuses.count(201) == 1, statuses
-    assert api.node.control("reload") == {"reloaded": True}
+    assert api.node.control("reload") == {"reloaded": True, "needs_restart": ""}
 
 
 def test_lists_have_pages(api):

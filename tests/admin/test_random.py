@@ -118,7 +118,7 @@ def test_no_request_breaks_it(node, seed):
             check(chance, operation, answer, (seed, method, target, body, headers, answer))
         rounds += 1
     assert api.get("/health/ready").status == 200
-    assert node.control("reload") == {"reloaded": True} and api.get("/api/v1/audit/verify").json["valid"]
+    assert node.control("reload") == {"reloaded": True, "needs_restart": ""} and api.get("/api/v1/audit/verify").json["valid"]
 
 
 @pytest.mark.parametrize("shown", [b"\xff\xfe:x", b"\xff:", b"a\0b:x", b":", b"", b"\xc3\xa9:x", b"x" * 3000 + b":y", b"a:" + b"y" * 300])

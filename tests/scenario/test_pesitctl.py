@@ -129,7 +129,7 @@ def test_json_has_the_documented_fields(company, small, tmp_path):
     document = (ROOT / "docs/pesitctl.md").read_text(encoding="utf-8")
     for transfer in (sent, fetched, company.control("show", sent["id"]), *company.control("transfers"), company.control("wait", sent["id"])):
         assert set(transfer) == set(sent) and all(f"| `{field}` |" in document for field in transfer)
-    assert (tmp_path / "j").read_bytes() == small.read_bytes() and company.control("reload") == {"reloaded": True}
+    assert (tmp_path / "j").read_bytes() == small.read_bytes() and company.control("reload") == {"reloaded": True, "needs_restart": ""}
     status = company.control("status")
     assert status["state"] == "running" and all(f"| `{field}` |" in document for field in status)
     assert [row["name"] for row in company.control("partner", "list")] == ["AWAY", "BANK1", "LOST", "STRANGER"]
