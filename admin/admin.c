@@ -274,7 +274,39 @@ void admin_take_act(Admin *self, const AdminAct *done, void (*on_done)(gpointer 
     audit_post(self->audit, &act, on_done, data);
 }
 
-void admin_take_change(Admin *self, const Transfer *transfer)
+static void tell_removal(Admin *self, const GPtrArray *transfers, guint first)
+{
+    const Transfer *one = g_ptr_array_index(transfers, first);
+    g_autoptr(GString) data = g_string_new(NULL);
+
+    json_open(data, NULL, '{');
+    json_text(data, "partnerId", one->partner);
+    json_open(data, "transferIds", '[');
+    for (guint i = first; i < transfers->len; i++) {
+        const Transfer *transfer = g_ptr_array_index(transfers, i);
+
+        if (strcmp(transfer->partner, one->partner) == 0)
+            json_number(data, NULL, transfer->id);
+    }
+    json_close(data, ']');
+    json_close(data, '}');
+    events_publish(self->events, one->partner, "removed", data->str);
+}
+
+/* One event for each partner: they hear of their own. */
+void admin_take_removal(Admin *self, const GPtrArray *transfers)
+{
+    g_autoptr(GHashTable) told = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; i < transfers->len; i++) {
+        const Transfer *transfer = g_ptr_array_index(transfers, i);
+
+        if (g_hash_table_add(told, transfer->partner))
+            tell_removal(self, transfers, i);
+    }
+}
+
+void admin_take_change(Admin *self, const Transfer *transfer, bool ours)
 {
     g_autoptr(GString) data = g_string_new(NULL);
 
@@ -287,7 +319,7 @@ void admin_take_change(Admin *self, const Transfer *transfer)
     json_number(data, "fileSize", (int64_t)transfer->size_bytes);
     json_close(data, '}');
     events_publish(self->events, transfer->partner, "transfer", data->str);
-    if (transfer_state_is_final(transfer->state))
+    if (ours && transfer_state_is_final(transfer->state))
         audit_note_end(self->audit);
 }
 

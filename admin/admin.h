@@ -50,8 +50,11 @@ void admin_stop(Admin *self);
  * certificate in hex, or NULL. Any thread. */
 void admin_take_connection(Admin *self, int fd, unsigned families, const char *address,
                            const char *certificate);
-/* A transfer changed. transfer: borrowed. Any thread. */
-void admin_take_change(Admin *self, const Transfer *transfer);
+/* A transfer changed. transfer: borrowed. ours: in this daemon, which then has its end in its audit trail; else in another on the
+ * schema. Any thread. */
+void admin_take_change(Admin *self, const Transfer *transfer, bool ours);
+/* Rows that are gone. Transfer *, borrowed. Any thread. */
+void admin_take_removal(Admin *self, const GPtrArray *transfers);
 /* What a local caller did without asking the administration. error: NULL: it was done. on_done is called once, by another
  * thread, when the audit trail has it, or cannot have it for now. Any thread. */
 typedef struct {

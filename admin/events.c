@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RING      1024
+#define RING      4096
 #define FEEDS_MAX 600
 
 typedef struct {

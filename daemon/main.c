@@ -103,9 +103,14 @@ static void each_running(AdminVisitor visit, gpointer visitor, gpointer data)
     service_each_running(((Daemon *)data)->service, visit, visitor);
 }
 
-static void on_change(const Transfer *transfer, gpointer data)
+static void on_change(const Transfer *transfer, bool ours, gpointer data)
 {
-    admin_take_change(((Daemon *)data)->admin, transfer);
+    admin_take_change(((Daemon *)data)->admin, transfer, ours);
+}
+
+static void on_removed(const GPtrArray *transfers, gpointer data)
+{
+    admin_take_removal(((Daemon *)data)->admin, transfers);
 }
 
 static void on_admin_connection(int fd, const FrontCaller *caller, gpointer data)
@@ -244,7 +249,7 @@ static bool start_admin(Daemon *self, GError **error)
     Config *config = service_config(self->service);
     g_autofree char *first_key = dup_first_key(config);
     AdminHost host;
-    ServiceHooks hooks = {on_change, administer, renew, reloaded, inquire, audit, self};
+    ServiceHooks hooks = {on_change, on_removed, administer, renew, reloaded, inquire, audit, self};
 
     self->fleet = new_fleet(config);
     host = (AdminHost){.store = service_store(self->service),

@@ -28,7 +28,16 @@ struct Retention {
     int64_t excess;    /* rows beyond retention.rows */
     unsigned removing; /* asked for, not yet answered */
     bool at_end;
+    GPtrArray *removed; /* Transfer *, in this step */
+    RetentionObserver observer;
+    gpointer data;
 };
+
+/* A row of which the store was asked. */
+typedef struct {
+    Retention *retention;
+    Transfer *transfer;
+} Removal;
 
 static void on_marked(StoreResult *result, gpointer data)
 {
@@ -87,6 +96,9 @@ static gboolean on_pause_over(gpointer data)
 
 static void end_step(Retention *self)
 {
+    if (self->removed->len > 0 && self->observer != NULL)
+        self->observer(self->removed, self->data);
+    g_ptr_array_set_size(self->removed, 0);
     self->passing = !self->at_end;
     if (self->passing)
         self->pause = g_timeout_add(PAUSE_MS, on_pause_over, self);
@@ -94,13 +106,18 @@ static void end_step(Retention *self)
 
 static void on_removed(StoreResult *result, gpointer data)
 {
-    Retention *self = data;
+    Removal *removal = data;
+    Retention *self = removal->retention;
 
-    if (result->error != NULL && result->error->code != BASE_ERROR_NOT_FOUND) {
+    if (result->error == NULL)
+        g_ptr_array_add(self->removed, g_steal_pointer(&removal->transfer));
+    else if (result->error->code != BASE_ERROR_NOT_FOUND) {
         log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
         self->at_end = true;
     }
     store_result_free(result); /* not found: another daemon's, or its offer is still there */
+    transfer_free(removal->transfer);
+    g_free(removal);
     self->removing--;
     if (self->removing == 0)
         end_step(self);
@@ -115,6 +132,7 @@ static void on_oldest(StoreResult *result, gpointer data)
     self->removing = 1; /* this step itself */
     for (guint i = 0; result->error == NULL && i < result->transfers->len; i++) {
         const Transfer *transfer = g_ptr_array_index(result->transfers, i);
+        Removal *removal;
 
         self->after_id = transfer->id;
         old = old || is_old(self, transfer->created_us, now_us);
@@ -123,7 +141,10 @@ static void on_oldest(StoreResult *result, gpointer data)
             continue;
         self->excess--;
         self->removing++;
-        store_submit(self->store, store_request_remove(transfer->id), on_removed, self);
+        removal = g_new0(Removal, 1);
+        removal->retention = self;
+        removal->transfer = transfer_copy(transfer);
+        store_submit(self->store, store_request_remove(transfer->id), on_removed, removal);
     }
     self->at_end = result->error != NULL || result->transfers->len < STEP_ROWS ||
                    (!old && self->excess <= 0);
@@ -169,6 +190,17 @@ static gboolean on_turn(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+static void free_transfer(gpointer transfer)
+{
+    transfer_free(transfer);
+}
+
+void retention_set_observer(Retention *self, RetentionObserver observer, gpointer data)
+{
+    self->observer = observer;
+    self->data = data;
+}
+
 Retention *retention_new(Store *store, Spool *spool, Config *config)
 {
     Retention *self = g_new0(Retention, 1);
@@ -176,6 +208,7 @@ Retention *retention_new(Store *store, Spool *spool, Config *config)
     self->store = store;
     self->spool = spool;
     self->config = config_ref(config);
+    self->removed = g_ptr_array_new_with_free_func(free_transfer);
     self->timer = g_timeout_add_seconds(TURN_S, on_turn, self);
     begin_pass(self);
     return self;
@@ -189,6 +222,7 @@ void retention_free(Retention *self)
     if (self->pause != 0)
         g_source_remove(self->pause);
     config_unref(self->config);
+    g_ptr_array_unref(self->removed);
     g_free(self);
 }
 

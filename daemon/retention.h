@@ -14,4 +14,7 @@ typedef struct Retention Retention;
 /* store, spool: borrowed, longer-lived. config: referenced. Runs by itself from now on. */
 Retention *retention_new(Store *store, Spool *spool, Config *config);
 void retention_free(Retention *self);
+/* Told of rows that are gone, some hundred at a time. transfers: Transfer *, borrowed. */
+typedef void (*RetentionObserver)(const GPtrArray *transfers, gpointer data);
+void retention_set_observer(Retention *self, RetentionObserver observer, gpointer data);
 void retention_set_config(Retention *self, Config *config);

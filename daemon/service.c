@@ -136,10 +136,40 @@ static void close_connection(Service *self, Connection *connection)
     queue_take_room(self->queue);
 }
 
+static void count_change(const Transfer *transfer)
+{
+    if (transfer->state == TRANSFER_DONE)
+        metric_add(METRIC_TRANSFERS_DONE, 1);
+    else if (transfer->state == TRANSFER_FAILED)
+        metric_add(METRIC_TRANSFERS_FAILED, 1);
+    else if (transfer->state == TRANSFER_CANCELLED)
+        metric_add(METRIC_TRANSFERS_CANCELLED, 1);
+    else if (transfer->state == TRANSFER_WAITING)
+        metric_add(METRIC_TRANSFERS_RETRIED, 1);
+}
+
+static void tell(const Transfer *transfer, gpointer data)
+{
+    const Service *self = data;
+
+    if (self->hooks.on_change != NULL)
+        self->hooks.on_change(transfer, true, self->hooks.data);
+}
+
+/* An offer: the transfer that serves it is what is counted. */
+static void on_offer_change(const Transfer *transfer, gpointer data)
+{
+    const Service *self = data;
+
+    tell(transfer, data);
+    desk_take_change(self->desk, transfer);
+}
+
 static void on_offer_marked(StoreResult *result, gpointer data)
 {
-    (void)data;
-    if (result->error != NULL && result->error->code != BASE_ERROR_CONFLICT)
+    if (result->error == NULL)
+        on_offer_change(result->transfer, data);
+    else if (result->error->code != BASE_ERROR_CONFLICT)
         log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
     store_result_free(result); /* a conflict: marked before, or removed meanwhile */
 }
@@ -161,28 +191,17 @@ static void on_offer_found(StoreResult *result, gpointer data)
     store_result_free(result);
 }
 
-static void count_change(const Transfer *transfer)
-{
-    if (transfer->state == TRANSFER_DONE)
-        metric_add(METRIC_TRANSFERS_DONE, 1);
-    else if (transfer->state == TRANSFER_FAILED)
-        metric_add(METRIC_TRANSFERS_FAILED, 1);
-    else if (transfer->state == TRANSFER_CANCELLED)
-        metric_add(METRIC_TRANSFERS_CANCELLED, 1);
-    else if (transfer->state == TRANSFER_WAITING)
-        metric_add(METRIC_TRANSFERS_RETRIED, 1);
-}
-
+/* A small file has no row before it ends. */
 static void take_incoming(Service *self, const Notice *notice)
 {
     const Transfer *transfer = notice->transfer;
 
     running_take(self->incoming, notice);
+    if (notice->progress == NULL || transfer->id != 0)
+        tell(transfer, self);
     if (notice->progress != NULL)
         return;
     count_change(transfer);
-    if (self->hooks.on_change != NULL)
-        self->hooks.on_change(transfer, self->hooks.data);
     if (transfer->direction != DIRECTION_SERVE)
         desk_take_change(self->desk, transfer);
     else if (transfer->state == TRANSFER_DONE)
@@ -493,9 +512,16 @@ static void on_queue_change(const Transfer *transfer, gpointer data)
     if (transfer->diag_code != 0 &&
         (transfer->state == TRANSFER_WAITING || transfer->state == TRANSFER_FAILED))
         metric_refusal(transfer->diag_type, transfer->diag_code);
-    if (self->hooks.on_change != NULL)
-        self->hooks.on_change(transfer, self->hooks.data);
+    tell(transfer, data);
     desk_take_change(self->desk, transfer);
+}
+
+static void on_removed(const GPtrArray *transfers, gpointer data)
+{
+    const Service *self = data;
+
+    if (self->hooks.on_removed != NULL)
+        self->hooks.on_removed(transfers, self->hooks.data);
 }
 
 /* errands of other threads */
@@ -734,8 +760,11 @@ static void on_other_transfer(StoreResult *result, gpointer data)
 {
     const Service *self = data;
 
-    if (result->error == NULL)
+    if (result->error == NULL) {
         desk_take_change(self->desk, result->transfer);
+        if (self->hooks.on_change != NULL)
+            self->hooks.on_change(result->transfer, false, self->hooks.data);
+    }
     store_result_free(result); /* not found: gone meanwhile */
 }
 
@@ -797,6 +826,7 @@ static bool open_parts(Service *self, GError **error)
                            .describe = describe,
                            .cancel_incoming = cancel_incoming,
                            .find_incoming = find_incoming,
+                           .take_change = on_offer_change,
                            .administer = administer,
                            .backup = back_up,
                            .describe_seals = describe_seals,
@@ -825,6 +855,7 @@ static bool open_parts(Service *self, GError **error)
     self->notices_source = mailbox_attach(self->notices, NULL, on_notice, self);
     self->services = (ConnectionServices){self->store, self->spool, self->notices};
     self->queue = queue_new(&self->services, self->config, on_queue_change, self);
+    queue_set_step(self->queue, tell);
     queue_set_counter(self->queue, count_incoming, self);
     self->desk = desk_open(&self->services, self->config, self->queue, &host, error);
     self->watch = self->desk != NULL ? watch_new(reload_by_itself, self, error) : NULL;
@@ -833,6 +864,7 @@ static bool open_parts(Service *self, GError **error)
     watch_files(self);
     store_watch(self->store, on_store_news, self);
     self->retention = retention_new(self->store, self->spool, self->config);
+    retention_set_observer(self->retention, on_removed, self);
     return entrances_apply(self->entrances, self->config, error);
 }
 

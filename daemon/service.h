@@ -12,8 +12,10 @@ typedef struct Service Service;
 
 /* What the administration hears of. Called in the main loop. */
 typedef struct {
-    /* A transfer changed, and the change is in the store. */
-    void (*on_change)(const Transfer *transfer, gpointer data);
+    /* A transfer changed; once it has ended, the change is in the store. ours: in this daemon, else in another on the schema. */
+    void (*on_change)(const Transfer *transfer, bool ours, gpointer data);
+    /* Rows that are not in the store any more. Transfers, borrowed. */
+    void (*on_removed)(const GPtrArray *transfers, gpointer data);
     /* pesitctl asks the administration: to be ended by service_return. */
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     /* The configuration is read again: its certificates too. False: one of them is wrong, all stays as it was. */

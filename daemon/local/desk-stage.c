@@ -6,6 +6,7 @@
 #include "daemon/local/desk-private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "daemon/net/attributes.h"
 
 #include <fcntl.h>
@@ -318,12 +319,29 @@ static void fail_commit(Committing *committing, const GError *error)
     committing_free(committing);
 }
 
+static void tell(const Desk *self, const Transfer *transfer)
+{
+    self->host.take_change(transfer, self->host.data);
+}
+
+static void on_retired(StoreResult *result, gpointer data)
+{
+    if (result->error == NULL)
+        tell(data, result->transfer);
+    else if (result->error->code != BASE_ERROR_CONFLICT)
+        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+    store_result_free(result); /* a conflict: a partner has taken it meanwhile */
+}
+
 /* What was offered before is not given to anybody any more, and its bytes go with its time. */
-static void retire(const Desk *self, Transfer *offer)
+static void retire(Desk *self, Transfer *offer)
 {
     offer->state = TRANSFER_CANCELLED;
     offer->finished_us = clock_wall_us();
-    store_post(self->store, store_request_update(offer, 1u << TRANSFER_QUEUED, NULL, 0));
+    store_submit(
+            self->store,
+            store_request_set_patient(store_request_update(offer, 1u << TRANSFER_QUEUED, NULL, 0)),
+            on_retired, self);
 }
 
 static void on_committed(StoreResult *result, gpointer data)
@@ -338,9 +356,12 @@ static void on_committed(StoreResult *result, gpointer data)
     } else {
         if (committing->replaced != NULL)
             retire(self, committing->replaced);
-        desk_emit_change(self, result->transfer->partner, result->transfer->path);
-        if (result->transfer->direction == DIRECTION_SEND)
+        if (result->transfer->direction == DIRECTION_SEND) {
+            desk_emit_change(self, result->transfer->partner, result->transfer->path);
             queue_add(self->queue, transfer_copy(result->transfer));
+        } else {
+            tell(self, result->transfer);
+        }
         door_call_return(committing->call, desk_describe_tuple(self, result->transfer), NULL, 0);
         committing_free(committing);
     }
@@ -539,6 +560,7 @@ void desk_commit(DoorCall *call, GVariant *parameters, gpointer data)
 typedef struct {
     Desk *desk;
     DoorCall *call;
+    bool cancelled; /* an offer, by this */
     bool has_mode, has_mtime;
     uint32_t mode;
     int64_t mtime_us;
@@ -551,7 +573,10 @@ static void on_changed(StoreResult *result, gpointer data)
     if (result->error != NULL) {
         door_call_fail(change->call, result->error);
     } else {
-        desk_emit_change(change->desk, result->transfer->partner, result->transfer->path);
+        if (change->cancelled)
+            tell(change->desk, result->transfer);
+        else
+            desk_emit_change(change->desk, result->transfer->partner, result->transfer->path);
         door_call_return(change->call, NULL, NULL, 0);
     }
     store_result_free(result);
@@ -585,6 +610,7 @@ static void on_remove_found(StoreResult *result, gpointer data)
         (void)queue_cancel(self->queue, transfer->id, NULL); /* it was there a line ago */
         before = 1u << TRANSFER_CANCELLED;
     }
+    change->cancelled = newest == NULL && transfer->state == TRANSFER_QUEUED;
     if (newest != NULL || transfer->state == TRANSFER_QUEUED) {
         transfer->state = TRANSFER_CANCELLED;
         transfer->finished_us = clock_wall_us();

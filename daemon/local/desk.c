@@ -447,7 +447,7 @@ static void answer_cancelled(StoreResult *result, gpointer data)
 
     if (answer_error(question, result))
         return;
-    desk_take_change(question->desk, result->transfer);
+    question->desk->host.take_change(result->transfer, question->desk->host.data);
     door_call_return(question->call, NULL, NULL, 0);
     store_result_free(result);
     g_free(question);

@@ -20,6 +20,8 @@ typedef struct {
     void (*cancel_incoming)(int64_t id, gpointer data);
     /* Bytes so far of what a partner that called in moves; false: it does not. */
     bool (*find_incoming)(int64_t id, uint64_t *ret_bytes, gpointer data);
+    /* A transfer changed that is none of the queue's, and the change is in the store. Calls desk_take_change. */
+    void (*take_change)(const Transfer *transfer, gpointer data);
     /* Answers a question to the administration, as pesitctl asks it. Must end the call, now or later. */
     void (*administer)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Makes a backup. Must end the call, now or later. */

@@ -58,7 +58,7 @@ typedef struct {
 struct Queue {
     const ConnectionServices *services;
     Config *config;
-    QueueCallback on_change;
+    QueueCallback on_change, on_step;
     gpointer data;
     GTree *entries; /* id → Entry, in order */
     GTree *ready;   /* Turn → Entry: those that a connection may take */
@@ -279,6 +279,12 @@ static void record(Queue *self, const Transfer *transfer)
                  on_recorded, recording);
 }
 
+static void tell_step(const Queue *self, const Transfer *transfer)
+{
+    if (self->on_step != NULL)
+        self->on_step(transfer, self->data);
+}
+
 static void log_transfer(LogEvent event, const Transfer *transfer)
 {
     char id[24], bytes[24], attempts[12], diag[12];
@@ -317,6 +323,7 @@ static void try_now(Entry *entry)
     entry->transfer->state = TRANSFER_QUEUED;
     entry->transfer->next_retry_us = 0;
     place(entry);
+    tell_step(entry->queue, entry->transfer);
     pump_for(entry);
 }
 
@@ -538,6 +545,7 @@ static void give(Queue *self, Link *link, Entry *entry, const Partner *partner,
     entry->transfer->state = TRANSFER_RUNNING;
     place(entry);
     log_transfer(LOG_TRANSFER_STARTED, entry->transfer);
+    tell_step(self, entry->transfer);
     if (link == NULL) {
         link = g_new0(Link, 1);
         link->partner = g_strdup(partner->name);
@@ -787,6 +795,11 @@ void queue_set_config(Queue *self, Config *config)
     pump_all(self);
 }
 
+void queue_set_step(Queue *self, QueueCallback on_step)
+{
+    self->on_step = on_step;
+}
+
 void queue_set_counter(Queue *self, QueueCounter count_incoming, gpointer data)
 {
     self->count_incoming = count_incoming;
@@ -832,6 +845,7 @@ void queue_add(Queue *self, Transfer *transfer)
     g_hash_table_replace(self->by_path, g_strdup(entry->key), entry);
     place(entry);
     log_transfer(LOG_TRANSFER_QUEUED, transfer);
+    tell_step(self, transfer);
     pump_for(entry);
 }
 

@@ -19,6 +19,9 @@ typedef unsigned (*QueueCounter)(const char *partner, gpointer data);
 Queue *queue_new(const ConnectionServices *services, Config *config, QueueCallback on_change,
                  gpointer data);
 /* Only when no connection is left. */
+/* on_step, with the data of queue_new, is told too of a transfer that is queued or starts to move, which the store may hear of
+ * later. It must not call the queue. */
+void queue_set_step(Queue *self, QueueCallback on_step);
 void queue_free(Queue *self);
 /* New partners and rules for the jobs that start from now on. What waits for a partner whose settings changed is
  * tried at once; what a partner that is gone was to get fails. */

@@ -183,7 +183,7 @@ def test_events_are_told_and_resumed(api):
     response = connection.getresponse()
     for name in "de":
         wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/" + name, b"x").json["transferId"])
-    first = read_events(response, 2)
+    first = read_events(response, 6)
     assert '"state":"done"' in first and '"path":"out/e"' in first
     ids = re.findall(r"^id: (\d+)$", first, re.M)
     connection.close()

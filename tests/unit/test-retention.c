@@ -24,6 +24,7 @@ typedef struct {
     GMainLoop *loop;
     unsigned answered; /* questions of somebody else meanwhile */
     uint64_t wanted;   /* as many rows, and it is over */
+    uint64_t told;     /* rows that are gone */
     gint64 deadline_us;
 } Fixture;
 
@@ -151,13 +152,25 @@ static void write_trail(Fixture *fixture)
     }
 }
 
+static void on_told(const GPtrArray *transfers, gpointer data)
+{
+    Fixture *fixture = data;
+
+    for (guint i = 0; i < transfers->len; i++)
+        g_assert_cmpstr(((const Transfer *)g_ptr_array_index(transfers, i))->partner, ==, "BANK1");
+    fixture->told += transfers->len;
+}
+
 /* Until so many rows are left, and a little longer: no more may go. */
 static void retain(Fixture *fixture, const char *text, uint64_t wanted)
 {
     Config *config = make_config(fixture, text);
     Retention *retention = retention_new(fixture->store, fixture->spool, config);
+    g_autoptr(StoreResult) before = store_execute(fixture->store, store_request_tally(0, 0));
     g_autoptr(StoreResult) after = NULL;
 
+    retention_set_observer(retention, on_told, fixture);
+    fixture->told = 0;
     fixture->answered = 0;
     fixture->wanted = wanted;
     fixture->deadline_us = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
@@ -167,6 +180,7 @@ static void retain(Fixture *fixture, const char *text, uint64_t wanted)
     g_main_loop_run(fixture->loop);
     after = store_execute(fixture->store, store_request_tally(0, 0));
     g_assert_cmpuint(after->number, ==, wanted);
+    g_assert_cmpuint(fixture->told, ==, before->number - wanted);
     retention_free(retention);
     config_unref(config);
 }
