@@ -62,6 +62,19 @@ static char *dup_path_field(const Request *self)
                    : NULL;
 }
 
+/* What is wrong with the daemon itself is no fault of a field. NULL: none is suspected. */
+static const char *find_suspect(const Request *self, unsigned code, const char *message)
+{
+    const Suspect *suspect = self->suspects;
+
+    if (suspect == NULL || (code != BASE_ERROR_NOT_FOUND && code != BASE_ERROR_REFUSED &&
+                            code != BASE_ERROR_INVALID && code != BASE_ERROR_EXISTS))
+        return NULL;
+    while (!g_str_has_prefix(message, suspect->begin))
+        suspect++;
+    return suspect->field;
+}
+
 void request_fail(Request *self, const GError *error)
 {
     unsigned code =
@@ -71,10 +84,13 @@ void request_fail(Request *self, const GError *error)
     const char *colon = strchr(error->message, ':');
     size_t length = colon != NULL ? (size_t)(colon - error->message) : 0;
     g_autofree char *field = NULL;
+    const char *suspect = find_suspect(self, code, error->message);
     const char *written;
 
-    if ((code == BASE_ERROR_INVALID || code == BASE_ERROR_EXISTS) && length > 0 &&
-        strcspn(error->message, " '\"") > length)
+    if (suspect != NULL)
+        field = g_strdup(suspect);
+    else if ((code == BASE_ERROR_INVALID || code == BASE_ERROR_EXISTS) && length > 0 &&
+             strcspn(error->message, " '\"") > length)
         field = g_strndup(error->message, length);
     else if (code == BASE_ERROR_NOT_FOUND)
         field = dup_path_field(self);

@@ -232,6 +232,23 @@ Json *request_read_json(Request *self, const char *const *names)
     return NULL;
 }
 
+bool request_read_text(Request *self, const Json *json, const char *const *names,
+                       const char **ret_name, const char **ret_text)
+{
+    g_autoptr(GError) error = NULL;
+
+    *ret_name = names[0];
+    for (size_t i = 0; *ret_text == NULL && names[i] != NULL; i++) {
+        if (!json_get_text(json, names[i], ret_text, &error)) {
+            request_fail(self, error);
+            return false;
+        }
+        if (*ret_text != NULL)
+            *ret_name = names[i];
+    }
+    return true;
+}
+
 bool request_names_etag(const char *list, const char *etag)
 {
     g_auto(GStrv) tags = g_strsplit(list, ",", 16);

@@ -44,6 +44,12 @@ typedef struct {
                     request); /* public routes only: answers when nothing has to be waited for; or NULL */
 } Route;
 
+/* Which field the daemon means, by how its complaint begins; the last one begins with "". */
+typedef struct {
+    const char *begin;
+    const char *field;
+} Suspect;
+
 struct Request {
     Admin *admin;
     const Route *route;
@@ -60,8 +66,9 @@ struct Request {
     Identity identity;
     bool authenticated;
     GHashTable *fields; /* what problems name → what the caller wrote; borrowed, NULL: the same */
-    char *change;       /* for the audit: an object of JSON without its end, or NULL */
-    bool doubtful;      /* the daemon was asked, and nobody knows whether it did it */
+    const Suspect *suspects; /* borrowed, or NULL */
+    char *change;            /* for the audit: an object of JSON without its end, or NULL */
+    bool doubtful;           /* the daemon was asked, and nobody knows whether it did it */
     /* the answer */
     unsigned status;
     GString *answer;
@@ -94,6 +101,10 @@ bool request_query_number(Request *self, const char *name, int64_t min, int64_t 
 bool request_query_time(Request *self, const char *name, const char *alias, int64_t *ret_us);
 /* Body as an object; NULL: answered. names: of the fields allowed, ended by NULL; or NULL. Returns new. */
 Json *request_read_json(Request *self, const char *const *names);
+/* The text of the first of the names that has one, borrowed from json; ret_name: which, or the first. None: ret_text stays.
+ * False: answered. */
+bool request_read_text(Request *self, const Json *json, const char *const *names,
+                       const char **ret_name, const char **ret_text);
 
 /* Whether a list of entity tags names one, or is "*". etag: NULL: it has none. */
 bool request_names_etag(const char *list, const char *etag);

@@ -17,6 +17,7 @@
 #define ANSWER_US    (7 * 86400 * USEC_PER_SEC)
 #define COPY_BYTES   (1u << 30)
 #define SEARCHES_MAX 20
+#define ONCE_KEY_MAX 255
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
 
@@ -687,6 +688,17 @@ static bool answer_again(Request *request, const Once *once)
     return true;
 }
 
+static bool is_key(const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < length; i++) {
+        if (!g_ascii_isprint(text[i]))
+            return false;
+    }
+    return length > 0 && length <= ONCE_KEY_MAX;
+}
+
 /* Reserves the caller's Idempotency-Key. what: is asked. False: answered. */
 static bool reserve(Request *request, const char *what, Once *ret_once)
 {
@@ -696,6 +708,11 @@ static bool reserve(Request *request, const char *what, Once *ret_once)
 
     if (request->idempotency_key == NULL)
         return true;
+    if (!is_key(request->idempotency_key)) {
+        request_problem(request, 400, "invalid", "Idempotency-Key",
+                        "Idempotency-Key: it must have 1 to %d characters of ASCII", ONCE_KEY_MAX);
+        return false;
+    }
     whole = g_strjoin("\n", request->identity.name, request->route->operation,
                       request->idempotency_key, NULL);
     ret_once->id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
@@ -838,16 +855,31 @@ void transfers_replay(Request *request)
     settle(request, &once);
 }
 
+/* What has to be there. False: answered. */
+static bool read_needed(Request *request, const Json *json, const char *const *names,
+                        const char **ret_name, const char **ret_text)
+{
+    if (!request_read_text(request, json, names, ret_name, ret_text))
+        return false;
+    if (*ret_text != NULL)
+        return true;
+    request_problem(request, 400, "invalid", names[0], "%s: it is missing", names[0]);
+    return false;
+}
+
 void transfers_receive(Request *request)
 {
-    static const char *const NAMES[] = {"partner",  "partnerId",   "server",   "serverId", "path",
-                                        "filename", "virtualFile", "password", NULL};
+    /* of PeSIT Wizard's fields filename is where the bytes go: here only when nothing else says what they are */
+    static const char *const NAMES[] = {"partner",  "server",      "serverId",       "partnerId",
+                                        "path",     "virtualFile", "remoteFilename", "filename",
+                                        "password", NULL};
+    static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
+    static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", "filename", NULL};
     g_autoptr(Json) json = request_read_json(request, NAMES);
     g_autofree char *what = NULL;
     g_auto(Once) once = {NULL};
     g_autoptr(DoorAnswer) answer = NULL;
-    g_autoptr(GError) error = NULL;
-    const char *partner = NULL, *path = NULL;
+    const char *partner_name, *path_name, *partner = NULL, *path = NULL;
 
     if (json == NULL)
         return;
@@ -856,23 +888,16 @@ void transfers_receive(Request *request)
                         "password: it belongs to the partner's configuration, not to a request");
         return;
     }
-    for (size_t i = 0; i < 4 && partner == NULL && error == NULL; i++)
-        (void)json_get_text(json, NAMES[i], &partner, &error);
-    for (size_t i = 4; i < 7 && path == NULL && error == NULL; i++)
-        (void)json_get_text(json, NAMES[i], &path, &error);
-    if (error != NULL) {
-        request_fail(request, error);
+    if (!read_needed(request, json, PARTNER, &partner_name, &partner) ||
+        !read_needed(request, json, PATH, &path_name, &path))
         return;
-    }
-    if (partner == NULL || path == NULL) {
-        request_problem(request, 400, "invalid", partner == NULL ? "partner" : "path",
-                        "%s: it is missing", partner == NULL ? "partner" : "path");
-        return;
-    }
     what = g_strconcat(partner, "\n", path, NULL);
     if (!reserve(request, what, &once))
         return;
+    request->suspects = (const Suspect[]){
+            {"no partner", partner_name}, {"partner ", partner_name}, {"", path_name}};
     answer = request_ask(request, "Fetch", g_variant_new("(ssu)", partner, path, 1u));
+    request->suspects = NULL;
     if (answer != NULL)
         answer_new(request, answer);
     settle(request, &once);

@@ -24,6 +24,8 @@ struct Upload {
     char *wrong;        /* what is wrong with the form, or NULL */
     GByteArray *gathered;
     uint64_t written;
+    GChecksum *
+            digest; /* of what is written, when a repeat has to be told from something else; or NULL */
     int64_t staging_id; /* 0: not yet staged */
     Fd fd;
 };
@@ -40,6 +42,8 @@ Upload *upload_new(Request *request)
     self->request = request;
     self->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_string);
     self->gathered = g_byte_array_new();
+    if (request->idempotency_key != NULL)
+        self->digest = g_checksum_new(G_CHECKSUM_SHA256);
     self->fd = -1;
     return self;
 }
@@ -63,6 +67,8 @@ void upload_free(Upload *self)
     g_hash_table_unref(self->fields);
     g_free(self->wrong);
     g_byte_array_unref(self->gathered);
+    if (self->digest != NULL)
+        g_checksum_free(self->digest);
     g_free(self);
 }
 
@@ -143,17 +149,40 @@ const char *upload_field(const Upload *self, const char *name)
     return value != NULL ? value->str : request_query(self->request, name);
 }
 
-static const char *first_field(const Upload *self, const char *const *names)
+/* The first of the names that is there, or the first of all. */
+static const char *first_name(const Upload *self, const char *const *names)
 {
-    const char *value = NULL;
-
-    for (size_t i = 0; value == NULL && names[i] != NULL; i++)
-        value = upload_field(self, names[i]);
-    return value;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (upload_field(self, names[i]) != NULL)
+            return names[i];
+    }
+    return names[0];
 }
 
-static const char *const PARTNER[] = {"partner", "partnerId", "server", "serverId", NULL};
+static const char *first_field(const Upload *self, const char *const *names)
+{
+    return upload_field(self, first_name(self, names));
+}
+
+/* Of PeSIT Wizard's fields server says who is called, and partnerId who calls: us, beside a server. */
+static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
 static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
+
+/* Asks the daemon; what it complains about is told as the field. quoted: of a complaint that begins with a quote. */
+static DoorAnswer *ask(Upload *self, const char *method, GVariant *parameters, const char *quoted)
+{
+    const char *partner = first_name(self, PARTNER), *path = first_name(self, PATH);
+    const Suspect suspects[] = {{"no partner", partner},
+                                {"partner ", partner},
+                                {"'", quoted != NULL ? quoted : path},
+                                {"", path}};
+    DoorAnswer *answer;
+
+    self->request->suspects = suspects;
+    answer = request_ask(self->request, method, parameters);
+    self->request->suspects = NULL;
+    return answer;
+}
 
 static bool find_target(Upload *self, const char **ret_partner, const char **ret_path)
 {
@@ -179,7 +208,7 @@ static bool stage(Upload *self)
         return true;
     if (!find_target(self, &partner, &path))
         return false;
-    answer = request_ask(self->request, "Stage", g_variant_new("(ssb)", partner, path, FALSE));
+    answer = ask(self, "Stage", g_variant_new("(ssb)", partner, path, FALSE), NULL);
     if (answer == NULL)
         return false;
     g_variant_get(answer->value, "(xh)", &id, NULL);
@@ -202,6 +231,8 @@ bool upload_flush(Upload *self)
     }
     (void)sync_file_range(self->fd, (off_t)self->written, (off_t)self->gathered->len,
                           SYNC_FILE_RANGE_WRITE); /* a hint: the sync that comes finds less to do */
+    if (self->digest != NULL)
+        g_checksum_update(self->digest, self->gathered->data, (gssize)self->gathered->len);
     self->written += self->gathered->len;
     g_byte_array_set_size(self->gathered, 0);
     return true;
@@ -210,9 +241,17 @@ bool upload_flush(Upload *self)
 char *upload_describe(const Upload *self)
 {
     const char *partner = first_field(self, PARTNER), *path = first_field(self, PATH);
+    GChecksum *whole = self->digest != NULL ? g_checksum_copy(self->digest) : NULL;
+    char *text;
 
-    return g_strdup_printf("%s\n%s\n%" G_GUINT64_FORMAT, partner != NULL ? partner : "",
-                           path != NULL ? path : "", self->written + self->gathered->len);
+    if (whole != NULL)
+        g_checksum_update(whole, self->gathered->data, (gssize)self->gathered->len);
+    text = g_strdup_printf("%s\n%s\n%" G_GUINT64_FORMAT "\n%s", partner != NULL ? partner : "",
+                           path != NULL ? path : "", self->written + self->gathered->len,
+                           whole != NULL ? g_checksum_get_string(whole) : "");
+    if (whole != NULL)
+        g_checksum_free(whole);
+    return text;
 }
 
 DoorAnswer *upload_commit(Upload *self)
@@ -232,8 +271,8 @@ DoorAnswer *upload_commit(Upload *self)
     g_variant_builder_init(&attributes, G_VARIANT_TYPE("a{sv}"));
     g_variant_builder_add(&attributes, "{sv}", "mode", g_variant_new_uint32(0640));
     g_variant_builder_add(&attributes, "{sv}", "mtime_us", g_variant_new_int64(clock_wall_us()));
-    answer = request_ask(self->request, "Commit",
-                         g_variant_new("(xssa{sv})", self->staging_id, partner, path, &attributes));
+    answer = ask(self, "Commit",
+                 g_variant_new("(xssa{sv})", self->staging_id, partner, path, &attributes), "file");
     if (answer != NULL)
         self->staging_id = 0;
     return answer;

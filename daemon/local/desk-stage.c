@@ -497,7 +497,7 @@ static const VirtualFile *check_staged(const Desk *self, Committing *committing,
         return NULL;
     }
     if (file->max_bytes != 0 && transfer->size_bytes > file->max_bytes) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_NO_SPACE,
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
                     "'%s' has %" G_GUINT64_FORMAT " bytes, max_mb allows %" G_GUINT64_FORMAT,
                     transfer->path, transfer->size_bytes, file->max_bytes);
         return NULL;

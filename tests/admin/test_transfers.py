@@ -82,6 +82,9 @@ def test_same_idempotency_key_sends_once(api, bank):
     other = api.post(path + "2", b"x", Idempotency_Key="k1")
     assert other.status == 422 and other.json["type"] == "urn:pesitfs:problem:idempotency"
     assert api.post(path, b"xy", Idempotency_Key="k1").status == 422
+    assert api.post(path, b"y", Idempotency_Key="k1").status == 422  # as many bytes, but others
+    for key in ("", "k" * 256, "k\u00e9"):
+        assert api.post(path, b"x", Idempotency_Key=key).json["field"] == "Idempotency-Key"
     rows = [json.loads(row["details"]) for row in api.get("/api/v1/audit?action=POST+send").json["content"]]
     assert rows[0]["after"]["transferId"] == first.json["transferId"] and rows[0]["before"] is None and "after" not in rows[1]
 
@@ -100,6 +103,38 @@ def test_answers_are_kept_through_a_restart_and_for_a_week(api, company):
     assert repeated.headers["Idempotent-Replayed"] == "true" and repeated.json["transferId"] == first
     anew = again(lambda: company.sql("UPDATE admin_records SET updated_us = updated_us - 8 * 86400000000 WHERE kind = 'answer'"))
     assert anew.headers["Idempotent-Replayed"] is None, anew
+
+
+def test_what_is_wrong_with_a_file_is_named(api, bank):
+    """By the name under which the caller said it."""
+    def send(query, data=b"x"):
+        answer = api.post("/api/v1/transfers/send?" + query, data)
+        assert answer.status < 500, answer
+        return answer.json.get("field")
+
+    assert send("server=NOBODY&path=out/x") == "server" and send("partnerId=NOBODY&path=out/x") == "partnerId"
+    assert send("partner=BANK1&remoteFilename=nowhere/x") == "remoteFilename" and send("partner=BANK1&path=out/%C3%A9") == "path"
+    assert send("partner=BANK1&path=out/" + "y" * 300) == send("partner=BANK1&path=") == "path"
+    assert send("partner=BANK1&path=out/x", b"") == "file"
+    assert api.post("/api/v1/config/files", {"partnerId": "BANK1", "pattern": "small/*", "mode": "send", "maxFileSize": 1048576}).status == 201
+    assert send("partner=BANK1&path=small/x", bytes(1048577)) == "file"
+
+    def receive(**body):
+        answer = api.post("/api/v1/transfers/receive", body)
+        return answer.json.get("field")
+
+    assert receive(server="NOBODY", path="in/x") == "server" and receive(partnerId="BANK1", remoteFilename="out/x") == "remoteFilename"
+    assert receive(partner="BANK1") == "path" and receive(partner="BANK1", virtualFile=7) == "virtualFile"
+    assert [t["filename"] for t in api.get("/api/v1/transfers").json["content"]] == []
+
+
+def test_who_is_called_and_who_calls(api, bank):
+    """PeSIT Wizard's requests have both: server is who is called, partnerId is us."""
+    sent = api.post("/api/v1/transfers/send?server=BANK1&partnerId=COMPANY&remoteFilename=out/w", b"x")
+    assert sent.status == 202 and wait(api, sent.json["transferId"])["partnerId"] == "BANK1", sent
+    asked = api.post("/api/v1/transfers/receive", {"server": "BANK1", "partnerId": "COMPANY", "remoteFilename": "releves/w",
+                                                   "filename": "/var/lib/here"})
+    assert asked.status == 202 and (asked.json["partnerId"], asked.json["filename"]) == ("BANK1", "releves/w"), asked
 
 
 def test_unknown_partner_leaves_nothing(api, company):
