@@ -57,14 +57,29 @@ bool role_parse(const char *text, Role *ret_role);
 bool auth_start(Admin *self, GError **error);
 /* Fills the identity; false: answered with 401. */
 bool auth_identify(Request *request);
-void auth_list_keys(Request *request);
-void auth_create_key(Request *request);
-void auth_show_key(Request *request);
-void auth_remove_key(Request *request);
-void auth_list_users(Request *request);
-void auth_create_user(Request *request);
-void auth_remove_user(Request *request);
 void auth_show_me(Request *request);
+/* A new key, 256 random bits. Returns new. */
+char *auth_make_key(void);
+/* SHA-256 in hex: the verifier of a key. Returns new. */
+char *auth_dup_digest(const char *text);
+/* A verifier of a password: Argon2id; waits for its turn. NULL: no memory. Returns new. */
+char *auth_make_verifier(Admin *admin, const char *password);
+
+/* credentials.c: keys and users */
+
+#define CREDENTIAL_ID_LENGTH    16
+#define CREDENTIAL_PASSWORD_MAX 256
+
+void credentials_list_keys(Request *request);
+void credentials_create_key(Request *request);
+void credentials_show_key(Request *request);
+void credentials_update_key(Request *request);
+void credentials_remove_key(Request *request);
+void credentials_list_users(Request *request);
+void credentials_create_user(Request *request);
+void credentials_show_user(Request *request);
+void credentials_update_user(Request *request);
+void credentials_remove_user(Request *request);
 
 /* logins.c: lock-outs */
 
@@ -228,6 +243,9 @@ void records_remove(Request *request);
 void records_undeployable(Request *request);
 /* The body, checked field by field. NULL: answered. Returns new. */
 Json *record_read(Request *request);
+/* The ETag of what is written in a record; If-Match against it, false: answered. */
+void record_add_etag(Request *request, const Record *record);
+bool record_check_match(Request *request, const Record *record);
 /* Of a body that was checked. Returns new. */
 Record *record_new_of(const Request *request, const char *id, const Json *body);
 /* NULL: answered. Returns new. */

@@ -97,7 +97,8 @@ void clusters_remove(Request *request)
         return;
     }
     record = record_get(request, "cluster", request->parameters[0]);
-    if (record == NULL || !read_loss(request, record->name, &loss))
+    if (record == NULL || !record_check_match(request, record) ||
+        !read_loss(request, record->name, &loss))
         return;
     if (is_own(request, record->id)) {
         request_problem(request, 409, "cluster-in-use", "id", "this daemon is of cluster '%s'",

@@ -12,15 +12,62 @@ struct Json {
     json_t *root;
 };
 
+/* A value that no number of ours or text can hold: the path of the first. Returns new, or NULL. */
+static char *dup_unholdable(json_t *value, const char *path)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    char *found = NULL;
+
+    if (json_is_real(value) &&
+        (json_real_value(value) >= 0x1p63 || json_real_value(value) < -0x1p63))
+        return g_strdup(path);
+    if (json_is_string(value) && strlen(json_string_value(value)) != json_string_length(value))
+        return g_strdup(path);
+    json_object_foreach(value, key, member)
+    {
+        g_autofree char *below = g_strdup_printf("%s%s%s", path, *path != '\0' ? "." : "", key);
+
+        found = found != NULL ? found : dup_unholdable(member, below);
+    }
+    for (i = 0; found == NULL && i < json_array_size(value); i++)
+        found = dup_unholdable(json_array_get(value, i), path);
+    return found;
+}
+
+/* The field that keeps a text from being read, when it is one that JSON allows. Returns new, or NULL. */
+static char *dup_culprit(const char *text, size_t length, const json_error_t *failure)
+{
+    json_t *root = NULL;
+    char *culprit = NULL;
+
+    if (json_error_code(failure) == json_error_numeric_overflow ||
+        json_error_code(failure) == json_error_null_character)
+        root = json_loadb(text, length,
+                          JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+    if (root != NULL)
+        culprit = dup_unholdable(root, "");
+    json_decref(root);
+    return culprit;
+}
+
 Json *json_read(const char *text, size_t length, GError **error)
 {
     json_error_t failure;
     json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &failure);
+    g_autofree char *culprit = root == NULL ? dup_culprit(text, length, &failure) : NULL;
     Json *self;
 
     if (root == NULL || !json_is_object(root)) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "body: %s",
-                    root != NULL ? "it must be a JSON object" : failure.text);
+        if (culprit != NULL && strcspn(culprit, " '\":") == strlen(culprit) && *culprit != '\0')
+            g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: %s", culprit,
+                        json_error_code(&failure) == json_error_numeric_overflow
+                                ? "the number is too large"
+                                : "a text has no NUL");
+        else
+            g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "body: %s",
+                        root != NULL ? "it must be a JSON object" : failure.text);
         json_decref(root);
         return NULL;
     }
@@ -116,6 +163,13 @@ bool json_get_list(const Json *self, const char *field, char **ret_value, GError
 bool json_has(const Json *self, const char *field)
 {
     return get(self, field) != NULL;
+}
+
+bool json_has_null(const Json *self, const char *field)
+{
+    const json_t *value = json_object_get(self->root, field);
+
+    return value != NULL && json_is_null(value);
 }
 
 const char *json_find_unknown(const Json *self, const char *const *names)

@@ -25,6 +25,8 @@ bool json_get_bool(const Json *self, const char *field, bool *ret_value, GError 
 /* A list of texts, separated by commas, or one text. Returns new, NULL when missing. */
 bool json_get_list(const Json *self, const char *field, char **ret_value, GError **error);
 bool json_has(const Json *self, const char *field);
+/* Whether a field is there, and null. */
+bool json_has_null(const Json *self, const char *field);
 /* First field that is not in the list, NULL when there is none. names: ended by NULL. */
 const char *json_find_unknown(const Json *self, const char *const *names);
 void json_set_text(Json *self, const char *field, const char *value);

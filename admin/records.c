@@ -12,29 +12,42 @@
 #define NAME_MAX_LENGTH 64
 #define SECRET_PREFIX   "file:/"
 
-typedef enum { FIELD_TEXT, FIELD_NUMBER, FIELD_BOOL, FIELD_SECRET } FieldKind;
+typedef enum {
+    FIELD_TEXT,
+    FIELD_NUMBER, /* 0 to 65535 */
+    FIELD_PORT,
+    FIELD_BOOL,
+    FIELD_SECRET,
+    FIELD_CHOICE, /* of the words behind it */
+    FIELD_URL,
+    FIELD_RECORD, /* the id of one of the kind behind it */
+} FieldKind;
 
 typedef struct {
     const char *name;
     FieldKind kind;
+    const char *words;
 } Field;
 
 /* clang-format off */
 static const Field CLUSTER[] = {
-    { "name", FIELD_TEXT }, { "description", FIELD_TEXT }, { "namespace", FIELD_TEXT }, { "environment", FIELD_TEXT },
-    { "replicas", FIELD_NUMBER }, { "pesitPort", FIELD_NUMBER }, { "containerImage", FIELD_TEXT },
-    { "containerVersion", FIELD_TEXT }, { "storageHostPath", FIELD_TEXT }, { "orchestratorId", FIELD_TEXT }, { "registryId", FIELD_TEXT }, { NULL, FIELD_TEXT },
+    { "name", FIELD_TEXT, NULL }, { "description", FIELD_TEXT, NULL }, { "namespace", FIELD_TEXT, NULL },
+    { "environment", FIELD_CHOICE, "DEVELOPMENT STAGING PRODUCTION" },
+    { "replicas", FIELD_NUMBER, NULL }, { "pesitPort", FIELD_PORT, NULL }, { "containerImage", FIELD_TEXT, NULL },
+    { "containerVersion", FIELD_TEXT, NULL }, { "storageHostPath", FIELD_TEXT, NULL },
+    { "orchestratorId", FIELD_RECORD, "orchestrator" }, { "registryId", FIELD_RECORD, "registry" }, { NULL, FIELD_TEXT, NULL },
 };
 static const Field REGISTRY[] = {
-    { "name", FIELD_TEXT }, { "url", FIELD_TEXT }, { "username", FIELD_TEXT }, { "password", FIELD_SECRET },
-    { NULL, FIELD_TEXT },
+    { "name", FIELD_TEXT, NULL }, { "url", FIELD_TEXT, NULL }, { "username", FIELD_TEXT, NULL }, { "password", FIELD_SECRET, NULL },
+    { NULL, FIELD_TEXT, NULL },
 };
 static const Field ORCHESTRATOR[] = {
-    { "name", FIELD_TEXT }, { "type", FIELD_TEXT }, { "description", FIELD_TEXT }, { "authType", FIELD_TEXT },
-    { "apiUrl", FIELD_TEXT }, { "serviceAccountToken", FIELD_SECRET }, { "caCert", FIELD_TEXT },
-    { "clientCert", FIELD_TEXT }, { "clientKey", FIELD_SECRET }, { "skipTlsVerify", FIELD_BOOL },
-    { "metalLbIpRange", FIELD_TEXT },
-    { "supportsLoadBalancer", FIELD_BOOL }, { "enabled", FIELD_BOOL }, { NULL, FIELD_TEXT },
+    { "name", FIELD_TEXT, NULL }, { "type", FIELD_CHOICE, "K3S K8S EKS GKE AKS" }, { "description", FIELD_TEXT, NULL },
+    { "authType", FIELD_CHOICE, "IN_CLUSTER TOKEN CERTIFICATE" },
+    { "apiUrl", FIELD_URL, NULL }, { "serviceAccountToken", FIELD_SECRET, NULL }, { "caCert", FIELD_TEXT, NULL },
+    { "clientCert", FIELD_TEXT, NULL }, { "clientKey", FIELD_SECRET, NULL }, { "skipTlsVerify", FIELD_BOOL, NULL },
+    { "metalLbIpRange", FIELD_TEXT, NULL },
+    { "supportsLoadBalancer", FIELD_BOOL, NULL }, { "enabled", FIELD_BOOL, NULL }, { NULL, FIELD_TEXT, NULL },
 };
 static const struct { const char *kind, *path; const Field *fields; } KINDS[] = {
     { "cluster", "/api/v1/clusters", CLUSTER },
@@ -67,61 +80,154 @@ static size_t kind_of(const Request *request)
     return G_N_ELEMENTS(KINDS) - 1;
 }
 
+static bool complain(const Field *field, const char *why, const char *words, GError **error)
+{
+    g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: %s%s", field->name, why, words);
+    return false;
+}
+
+static bool check_number(const Json *json, const Field *field, GError **error)
+{
+    int64_t number = 1;
+
+    if (!json_get_number(json, field->name, &number, error))
+        return false;
+    if (field->kind == FIELD_PORT)
+        return (number >= 1 && number <= 65535) ||
+               complain(field, "it must be 1 to 65535", "", error);
+    return (number >= 0 && number <= 65535) || complain(field, "it must be 0 to 65535", "", error);
+}
+
+static bool check_text(const Json *json, const Field *field, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(field->words != NULL ? field->words : "", " ", -1);
+    const char *text = NULL;
+
+    if (!json_get_text(json, field->name, &text, error) || text == NULL)
+        return *error == NULL;
+    switch ((int)field->kind) {
+    case FIELD_SECRET:
+        return g_str_has_prefix(text, SECRET_PREFIX) ||
+               complain(field, "name the file that holds it, file:/path", "", error);
+    case FIELD_CHOICE:
+        return g_strv_contains((const char *const *)words, text) ||
+               complain(field, "it must be one of ", field->words, error);
+    case FIELD_URL:
+        return ((g_str_has_prefix(text, "https://") || g_str_has_prefix(text, "http://")) &&
+                strpbrk(text, " \t\r\n") == NULL) ||
+               complain(field, "it must be an address as https://host:6443", "", error);
+    default:
+        return true;
+    }
+}
+
 static bool check_field(const Json *json, const Field *field, GError **error)
 {
-    const char *text = NULL;
-    int64_t number = 0;
     bool flag = false;
 
-    switch (field->kind) {
+    switch ((int)field->kind) {
     case FIELD_NUMBER:
-        if (!json_get_number(json, field->name, &number, error))
-            return false;
-        if (number >= 0 && number <= 65535)
-            return true;
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: it must be 0 to 65535",
-                    field->name);
-        return false;
+    case FIELD_PORT:
+        return check_number(json, field, error);
     case FIELD_BOOL:
         return json_get_bool(json, field->name, &flag, error);
-    case FIELD_SECRET:
-        if (!json_get_text(json, field->name, &text, error))
-            return false;
-        if (text == NULL || g_str_has_prefix(text, SECRET_PREFIX))
-            return true;
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                    "%s: name the file that holds it, file:/path", field->name);
-        return false;
-    case FIELD_TEXT:
-        return json_get_text(json, field->name, &text, error);
+    default:
+        return check_text(json, field, error);
     }
-    return true;
+}
+
+static bool check_name(const Json *json, GError **error)
+{
+    const char *name = NULL;
+    bool good;
+
+    if (!json_get_text(json, "name", &name, error))
+        return false;
+    good = name != NULL && *name != '\0' && strlen(name) <= NAME_MAX_LENGTH && name[0] != ' ' &&
+           name[strlen(name) - 1] != ' ';
+    for (size_t i = 0; good && name[i] != '\0'; i++)
+        good = !g_ascii_iscntrl(name[i]);
+    if (!good)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "name: it must have 1 to %d characters, none of them a control character and "
+                    "no blank at an end",
+                    NAME_MAX_LENGTH);
+    return good;
+}
+
+/* False: answered. */
+static bool check_record(Request *request, const Json *json, const Field *field)
+{
+    const char *id = NULL;
+    g_autoptr(Record) record = NULL;
+
+    if (field->kind != FIELD_RECORD || !json_get_text(json, field->name, &id, NULL) || id == NULL)
+        return true;
+    record = record_get(request, field->words, id);
+    if (record == NULL && request->status == 404)
+        request_problem(request, 400, "invalid", field->name, "%s: there is no %s '%s'",
+                        field->name, field->words, id);
+    return record != NULL;
 }
 
 Json *record_read(Request *request)
 {
-    size_t kind = kind_of(request);
+    const Field *fields = KINDS[kind_of(request)].fields;
     const char *names[16] = {NULL};
     g_autoptr(GError) error = NULL;
-    const char *name = NULL;
-    Json *json;
+    g_autoptr(Json) json = NULL;
 
-    for (size_t i = 0; KINDS[kind].fields[i].name != NULL; i++)
-        names[i] = KINDS[kind].fields[i].name;
+    for (size_t i = 0; fields[i].name != NULL; i++)
+        names[i] = fields[i].name;
     json = request_read_json(request, names);
     if (json == NULL)
         return NULL;
-    for (size_t i = 0; KINDS[kind].fields[i].name != NULL && error == NULL; i++)
-        (void)check_field(json, &KINDS[kind].fields[i], &error); /* the error says */
-    if (error == NULL && json_get_text(json, "name", &name, &error) &&
-        (name == NULL || *name == '\0' || strlen(name) > NAME_MAX_LENGTH))
-        g_set_error(&error, BASE_ERROR, BASE_ERROR_INVALID, "name: it must have 1 to %d characters",
-                    NAME_MAX_LENGTH);
-    if (error == NULL)
-        return json;
-    request_fail(request, error);
-    json_free(json);
-    return NULL;
+    for (size_t i = 0; fields[i].name != NULL && error == NULL; i++)
+        (void)check_field(json, &fields[i], &error); /* the error says */
+    if (error != NULL || !check_name(json, &error)) {
+        request_fail(request, error);
+        return NULL;
+    }
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        if (!check_record(request, json, &fields[i]))
+            return NULL;
+        if (json_has_null(json, fields[i].name))
+            json_remove(json, fields[i].name);
+    }
+    return g_steal_pointer(&json);
+}
+
+/* versions */
+
+/* Of what was written: how a cluster's database is now is no part of it. Returns new. */
+static char *dup_etag(const Record *record)
+{
+    g_autoptr(Json) document = json_read(record->document, strlen(record->document), NULL);
+    g_autofree char *text = NULL, *digest = NULL;
+
+    if (document != NULL)
+        json_remove(document, "database");
+    text = document != NULL ? json_dup_text(document) : g_strdup(record->document);
+    digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+    return g_strdup_printf("\"%.16s\"", digest);
+}
+
+void record_add_etag(Request *request, const Record *record)
+{
+    g_autofree char *etag = dup_etag(record);
+
+    request_add_header(request, "ETag", etag);
+}
+
+bool record_check_match(Request *request, const Record *record)
+{
+    g_autofree char *etag = dup_etag(record);
+
+    if (request->if_match == NULL || request_names_etag(request->if_match, etag))
+        return true;
+    request_problem(request, 412, "precondition", "If-Match", "it was changed: its ETag is %s",
+                    etag);
+    return false;
 }
 
 /* Daemons of a cluster hold a connection each. */
@@ -294,6 +400,7 @@ void record_answer_new(Request *request, const Record *record, const char *docum
     request_add_header(request, "Location", where);
     request_note_change(request, NULL, document);
     record_write(request_answer(request, 201), record, password);
+    record_add_etag(request, record);
 }
 
 void records_create(Request *request)
@@ -315,14 +422,17 @@ void records_show(Request *request)
 {
     g_autoptr(Record) record = get(request);
 
-    if (record != NULL)
-        record_write(request_answer(request, 200), record, NULL);
+    if (record == NULL)
+        return;
+    record_write(request_answer(request, 200), record, NULL);
+    record_add_etag(request, record);
 }
 
 void records_update(Request *request)
 {
     g_autoptr(Record) record = get(request), fresh = NULL, after = NULL;
-    g_autoptr(Json) body = record != NULL ? record_read(request) : NULL;
+    g_autoptr(Json) body =
+            record != NULL && record_check_match(request, record) ? record_read(request) : NULL;
 
     if (body == NULL)
         return;
@@ -334,13 +444,14 @@ void records_update(Request *request)
         return;
     request_note_change(request, record->document, after->document);
     record_write(request_answer(request, 200), after, NULL);
+    record_add_etag(request, after);
 }
 
 void records_remove(Request *request)
 {
     g_autoptr(Record) record = get(request);
 
-    if (record == NULL || !take_away(request, record))
+    if (record == NULL || !record_check_match(request, record) || !take_away(request, record))
         return;
     request_note_change(request, record->document, NULL);
     (void)request_answer(request, 204);

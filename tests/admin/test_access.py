@@ -2,6 +2,7 @@
 """Who may do what: every route with every role and with none, keys, users, certificates, lock-outs, the audit trail."""
 import base64
 import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import re
 import sqlite3
 
 import pytest
+import waiting
 from admin import FIRST_KEY, Api
 from waiting import eventually
 
@@ -68,7 +70,10 @@ def test_keys_are_shown_once_and_end(api, company):
     assert api.ask("DELETE", "/api/v1/apikeys/" + made["id"]).status == 204
     assert viewer.get("/api/v1/me").status == 401
     assert (company.folder / "store.db").read_bytes().find(made["key"].encode()) < 0
-    assert api.as_key(key_of(api, "viewer", expiresAt="2001-01-01T00:00:00Z")).get("/api/v1/me").status == 401
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    brief = api.as_key(key_of(api, "viewer", expiresAt=soon))
+    waiting.eventually(lambda: brief.get("/api/v1/me").status == 401)
+    assert "expired" in brief.get("/api/v1/me").json["detail"]
     assert api.as_key(key_of(api, "viewer", allowedIps=["192.0.2.0/24"], description="x")).get("/api/v1/me").status == 401
     assert api.post("/api/v1/apikeys", {"name": "x", "role": "god"}).json["field"] == "role"
     assert api.post("/api/v1/apikeys", {"name": "x", "role": "viewer", "rol": "x"}).json["field"] == "rol"
@@ -141,6 +146,48 @@ def test_many_guesses_at_once_tell_no_more(api):
         statuses = [one.result().status for one in asked]
     assert (statuses.count(401), statuses.count(429)) == (10, 14), statuses
     assert login(api.from_address("127.0.0.9"), "anne", "anne has a password").status == 429
+
+
+def test_credentials_change(api):
+    """Rights, addresses and end of a key and of a user; what is not given stays, null takes away; the secret is another matter."""
+    made = api.post("/api/v1/apikeys", {"name": "k", "roles": ["USER", "OPERATOR"], "allowedIps": ["127.0.0.0/8"], "description": "d"}).json
+    where, other = "/api/v1/apikeys/" + made["id"], api.as_key(made["key"])
+    assert made["role"] == "operator" and other.get("/api/v1/me").json["role"] == "operator"
+    shown = api.get(where)
+    changed = api.ask("PUT", where, {"role": "viewer", "expiresAt": "2999-01-01T00:00:00Z", "description": None}, If_Match=shown.headers["ETag"])
+    assert changed.status == 200 and changed.headers["ETag"] == api.get(where).headers["ETag"] != shown.headers["ETag"], changed
+    kept = changed.json
+    assert (kept["role"], kept["allowedIps"], kept["description"], kept["expiresAt"][:4]) == ("viewer", "127.0.0.0/8", None, "2999")
+    assert "key" not in kept and other.get("/api/v1/me").json["role"] == "viewer"
+    assert api.ask("PUT", where, {"role": "admin"}, If_Match=shown.headers["ETag"]).json["field"] == "If-Match"
+    assert api.ask("PUT", where, {"allowedIps": ["10.0.0.0/8"]}).status == 200 and other.get("/api/v1/me").status == 401
+    assert api.ask("PUT", where, {"allowedIps": None}).status == 200 and other.get("/api/v1/me").status == 200
+    assert api.ask("PUT", where, {"certificateSha256": "0" * 64}).json["field"] == "certificateSha256"
+    assert api.ask("DELETE", where, If_Match='"x"').status == 412 and api.ask("DELETE", where, If_Match="*").status == 204
+    assert api.ask("PUT", where, {"role": "viewer"}).json["field"] == "id" and api.ask("DELETE", where).json["field"] == "id"
+    anne = {"name": "anne", "password": "anne has a password", "role": "partner", "partnerId": "BANK1"}
+    assert api.post("/api/v1/users", anne).json["partner"] == "BANK1" and api.post("/api/v1/users", anne).json["field"] == "name"
+    assert api.ask("PUT", "/api/v1/users/anne", {"role": "viewer"}).json["field"] == "partner"
+    told = api.ask("PUT", "/api/v1/users/anne", {"role": "viewer", "partner": None, "password": "anne has another one"})
+    assert told.status == 200 and told.json == api.get("/api/v1/users/anne").json, told
+    assert [login(api, "anne", word).status for word in ("anne has a password", "anne has another one")] == [401, 200]
+    audit = api.get("/api/v1/audit?action=updateUser").json["content"][-1]["details"]
+    assert json.loads(audit)["before"]["role"] == "partner" and "another one" not in audit
+
+
+def test_a_credential_that_could_not_be_meant_is_refused(api):
+    def field(path="/api/v1/apikeys", **body):
+        answer = api.post(path, {"name": "k", "role": "viewer", **body})
+        assert answer.status == 400, answer
+        return answer.json["field"]
+
+    for end in ("1970-01-01T00:00:00Z", "1969-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "2027-02-30T00:00:00Z", "never"):
+        assert field(expiresAt=end) == "expiresAt", end
+    assert field(certificateSha256="a" * 64 + "zz") == field(certificateSha256="A" * 64) == "certificateSha256"
+    assert field(name=" ") == field(name="a\nb") == field(name="x" * 65) == "name"
+    assert field(partner="BANK1") == "partner"  # who made it would think that it is limited
+    assert field(role=None, roles=[]) == field(role=None, roles=["ADMIN", "GOD"]) == "roles"
+    assert field(description="x" * 256) == "description" and field(path="/api/v1/users", password="x" * 257) == "password"
 
 
 def test_partner_sees_its_own_only(bank):

@@ -38,6 +38,16 @@ def test_contract_and_table_are_one(bank):
     assert len(names) == len(set(names))
 
 
+def test_every_answer_has_a_schema(bank):
+    contract = read_contract(Api(bank))
+    for path, methods in contract["paths"].items():
+        for method, told in methods.items():
+            for status, answer in told["responses"].items() if method != "parameters" else ():
+                content = answer.get("content", {})
+                assert all(one["schema"] for one in content.values()), (method, path, status)
+                assert content or "$ref" in answer or status in ("204", "304"), (method, path, status)
+
+
 def test_every_route_is_in_the_guide():
     guide = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     assert [path for _, path, *_ in ROWS if "`%s`" % path not in guide] == []
@@ -91,6 +101,19 @@ def test_records_of_the_fleet(api):
     assert api.post("/api/v1/clusters", {"name": "x", "replicas": 70000}).json["field"] == "replicas"
     assert api.post("/api/v1/clusters", {"name": "x", "colour": "red"}).json["field"] == "colour"
     assert api.post("/api/v1/registries", {"name": "r", "password": "clear"}).json["field"] == "password"
+    for path, body, field in (("clusters", {"name": "lyon"}, "name"), ("clusters", {"environment": "TEST"}, "environment"),
+                              ("clusters", {"pesitPort": 0}, "pesitPort"), ("clusters", {"orchestratorId": "777"}, "orchestratorId"),
+                              ("clusters", {"registryId": "777"}, "registryId"), ("clusters", {"replicas": 2**64}, "replicas"),
+                              ("clusters", {"description": "a\0b"}, "description"), ("clusters", {"name": "a\nb"}, "name"),
+                              ("registries", {"name": " "}, "name"), ("orchestrators", {"type": "K4S"}, "type"),
+                              ("orchestrators", {"authType": "NONE"}, "authType"), ("orchestrators", {"apiUrl": "host"}, "apiUrl")):
+        wrong = api.post("/api/v1/" + path, {"name": "x", **body})
+        assert (wrong.status, wrong.json["field"]) == (409 if body == {"name": "lyon"} else 400, field), wrong
+    registry = api.post("/api/v1/registries", {"name": "r"}).json["id"]
+    before = api.get(where).headers["ETag"]
+    assert api.ask("PUT", where, {"name": "lyon", "registryId": registry, "environment": "STAGING"}, If_Match=before).status == 200
+    assert api.ask("PUT", where, {"name": "lyon"}, If_Match=before).json["field"] == "If-Match"
+    assert api.ask("DELETE", where, If_Match=before).status == 412 and api.ask("DELETE", "/api/v1/registries/777").json["field"] == "id"
     assert api.ask("DELETE", where).status == 204
     assert api.get(where).status == 404
 
