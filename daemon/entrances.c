@@ -246,10 +246,13 @@ static void come_back(Entrances *self)
 
         if (entrance->listener != NULL || entrance->stopped || entrance->failure != NULL)
             continue;
-        if (!open_socket(self, entrance, &error))
-            log_event(LOG_LISTEN_FAILED, "REASON", error->message, NULL);
-        else
+        if (open_socket(self, entrance, &error)) {
             log_entrance(LOG_LISTENING, entrance);
+            continue;
+        }
+        log_event(LOG_LISTEN_FAILED, "REASON", error->message, NULL);
+        g_free(entrance->failure);
+        entrance->failure = g_strdup(error->message);
     }
 }
 
@@ -360,6 +363,7 @@ static GVariant *describe(const Entrance *entrance, unsigned connections)
                           (guint32)(entrance->listener != NULL ? entrance->port : settings->port));
     g_variant_dict_insert(&d, "tls", "b", (gboolean)settings->tls.enabled);
     g_variant_dict_insert(&d, "running", "b", (gboolean)(entrance->listener != NULL));
+    g_variant_dict_insert(&d, "stopped", "b", (gboolean)entrance->stopped);
     g_variant_dict_insert(&d, "failure", "s", entrance->failure != NULL ? entrance->failure : "");
     g_variant_dict_insert(&d, "connections", "u", (guint32)connections);
     g_variant_dict_insert(&d, "version", "x", settings->version);

@@ -259,6 +259,8 @@ static bool start_admin(Daemon *self, GError **error)
                        .data = self,
                        .first_key = first_key,
                        .fleet = self->fleet,
+                       .database =
+                               config->store_backend == STORE_POSTGRES ? "PostgreSQL" : "SQLite",
                        .schema = self->schema,
                        .requests_per_s = config->admin_rate_per_s,
                        .connections = config->admin_connections,

@@ -657,18 +657,32 @@ typedef struct {
     guint timer;
 } Look;
 
-static void answer_status(Look *look, const char *store)
+/* store: NULL: nobody looked. */
+static GVariant *describe_status(const Desk *self, const char *store)
 {
-    const Desk *self = look->desk;
+    g_autoptr(GError) error = NULL;
     uint64_t total = 0, available = 0;
     GVariantDict status;
 
     g_variant_dict_init(&status, NULL);
     self->host.describe(&status, self->host.data);
-    (void)spool_space(self->spool, &total, &available, NULL); /* shown as 0 */
+    if (!spool_space(self->spool, &total, &available, &error))
+        g_variant_dict_insert(&status, "spool_error", "s", error->message);
     g_variant_dict_insert(&status, "spool_available_bytes", "t", available);
-    g_variant_dict_insert(&status, "store", "s", store);
-    door_call_return(look->call, g_variant_new("(@a{sv})", g_variant_dict_end(&status)), NULL, 0);
+    if (store != NULL)
+        g_variant_dict_insert(&status, "store", "s", store);
+    return g_variant_new("(@a{sv})", g_variant_dict_end(&status));
+}
+
+static void look(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    (void)parameters;
+    door_call_return(call, describe_status(data, NULL), NULL, 0);
+}
+
+static void answer_status(Look *look, const char *store)
+{
+    door_call_return(look->call, describe_status(look->desk, store), NULL, 0);
     look->call = NULL;
 }
 
@@ -728,6 +742,7 @@ static const DoorMethod METHODS[] = {
         {"Cancel", cancel, false, true},
         {"Hold", hold, true, true},
         {"Status", status, false, false},
+        {"Look", look, false, false},
         {"Reload", reload, false, true},
         {"Administer", administer, true, false},
         {"Backup", backup, true, true},

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from admin import FIRST_KEY, LISTENER, Api
 from node import Bare
+from peer import Requester
 from waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -163,7 +165,44 @@ def test_readiness_names_what_is_down(tmp_path):
     node.stop()
     assert ready.status == 503 and ready.json["status"] == "DOWN"
     states = {name: part["status"] for name, part in ready.json["components"].items()}
-    assert states == {"mainLoop": "UP", "store": "UP", "spool": "DOWN"}
+    assert states == {"mainLoop": "UP", "store": "UP", "spool": "DOWN", "listeners": "UP"}
+
+
+def ready(api):
+    """Its status and that of its components, and what is told of each listener."""
+    answer = api.get("/health/ready")
+    parts = answer.json["components"]
+    assert answer.status == (200 if answer.json["status"] == "UP" else 503)
+    assert api.get("/actuator/health/readiness").json["components"].keys() == parts.keys()
+    listeners = {one["serverId"]: (one["status"], one.get("error")) for one in parts["listeners"]["details"]["listeners"]}
+    return answer.json["status"], {name for name, part in parts.items() if part["status"] != "UP"}, listeners
+
+
+def test_a_listener_that_is_not_bound_is_not_ready(bank):
+    """It cannot take partners; one that an operator stopped should not."""
+    api, own = Api(bank), "127.0.0.1:%d" % bank.port
+    assert ready(api) == ("UP", set(), {own: ("UP", None)})
+    assert api.get("/health/ready").json["components"]["store"]["details"] == {"database": "PostgreSQL" if postgres.WANTED else "SQLite"}
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        made = api.post("/api/servers", {"serverId": "DMZ", "bindAddress": "127.0.0.1", "port": other.getsockname()[1], "autoStart": True})
+        assert made.status == 201
+        status, down, listeners = eventually(lambda: (told := ready(api))[0] == "DOWN" and told)
+        assert down == {"listeners"} and listeners[own] == ("UP", None)
+        assert listeners["DMZ"][0] == "DOWN" and "Address already in use" in listeners["DMZ"][1]
+        assert api.post("/api/servers/DMZ/stop").status == 200
+        assert eventually(lambda: (told := ready(api))[0] == "UP" and told) == ("UP", set(), {own: ("UP", None), "DMZ": ("STOPPED", None)})
+        assert api.post("/api/servers/DMZ/start").status == 409
+    assert api.post("/api/servers/DMZ/start").status == api.post("/api/servers/%s/stop" % own).status == 200
+    assert eventually(lambda: (told := ready(api))[2][own][0] == "STOPPED" and told) == ("UP", set(), {own: ("STOPPED", None), "DMZ": ("UP", None)})
+
+
+def test_who_stops_is_not_ready(bank):
+    caller, api = Requester(bank.port), Api(bank)
+    caller.connect()
+    bank.process.terminate()  # and waits for the end of this one
+    eventually(lambda: ready(api)[:2] == ("DOWN", {"mainLoop"}))
+    assert api.get("/health/live").status == 200
+    caller.close()
 
 
 def test_health_is_told_within_a_second_while_the_database_hangs(tmp_path):
