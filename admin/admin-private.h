@@ -106,6 +106,10 @@ bool audit_append(Audit *self, const AuditAct *act, GError **error);
 void audit_post(Audit *self, const AuditAct *act, AuditDone on_done, gpointer data);
 /* A transfer has ended, and the store says that its row is due: it is written soon, together with others. Any thread. */
 void audit_note_end(Audit *self);
+/* How long rows are kept; 0: for ever. Any thread. */
+void audit_set_kept(Audit *self, uint32_t kept_s);
+#define AUDIT_PRUNE                                                                                \
+    "Prune" /* of the row that says that older ones are removed: seq and hash of the last */
 /* Of a row's number, fields and the hash before it. Returns new. Any thread. */
 char *audit_dup_hash(const AuditEntry *entry);
 

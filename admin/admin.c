@@ -306,6 +306,11 @@ void admin_take_removal(Admin *self, const GPtrArray *transfers)
     }
 }
 
+void admin_set_audit_kept(Admin *self, uint32_t kept_s)
+{
+    audit_set_kept(self->audit, kept_s);
+}
+
 void admin_take_change(Admin *self, const Transfer *transfer, bool ours)
 {
     g_autoptr(GString) data = g_string_new(NULL);

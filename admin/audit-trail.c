@@ -81,56 +81,125 @@ void audit_list(Request *request)
     json_close(out, '}');
 }
 
-/* NULL: the row follows. Else what is wrong. */
-static const char *check(const AuditEntry *entry, int64_t seq, const char *hash)
+/* A trail that is walked along. */
+typedef struct {
+    int64_t seq; /* of the last row */
+    char *hash;
+    int64_t first;                   /* the first that is there; 0: none */
+    char *before;                    /* hash of the one before it, as it says */
+    int64_t removed;                 /* so far a row says that all were removed; 0: none does */
+    int64_t wanted_seq;              /* a head that was noted; 0: none was */
+    const char *wanted_hash, *wrong; /* wrong: or NULL */
+    bool met;
+} Walk;
+
+static void walk_clear(Walk *self)
+{
+    g_free(self->hash);
+    g_free(self->before);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Walk, walk_clear)
+
+static void meet(Walk *self, int64_t seq, const char *hash)
+{
+    self->met = self->met || (seq == self->wanted_seq && strcmp(hash, self->wanted_hash) == 0);
+}
+
+/* Rows before the first may be gone when a later one says so, and with which hash the last of them ended. */
+static void take_removal(Walk *self, const AuditEntry *entry)
+{
+    g_autoptr(Json) detail = json_read(entry->detail, strlen(entry->detail), NULL);
+    const char *hash = "";
+    int64_t seq = 0;
+
+    if (strcmp(entry->action, AUDIT_PRUNE) != 0 || detail == NULL ||
+        !json_get_number(detail, "seq", &seq, NULL) || !json_get_text(detail, "hash", &hash, NULL))
+        return;
+    if (seq >= entry->seq || (seq == self->first - 1 && strcmp(hash, self->before) != 0)) {
+        self->wrong = "it does not say truly what was removed";
+        return;
+    }
+    self->removed = MAX(self->removed, seq);
+    meet(self, seq, hash);
+}
+
+static void take_row(Walk *self, const AuditEntry *entry)
 {
     g_autofree char *computed = audit_dup_hash(entry);
 
-    if (entry->seq != seq + 1)
-        return "a row before it is missing";
-    if (strcmp(entry->previous, hash) != 0)
-        return "it does not follow the row before it";
-    return strcmp(entry->hash, computed) != 0 ? "it was changed" : NULL;
+    if (self->first == 0) {
+        self->first = entry->seq;
+        self->before = g_strdup(entry->previous);
+    } else if (entry->seq != self->seq + 1) {
+        self->wrong = "a row before it is missing";
+    } else if (strcmp(entry->previous, self->hash) != 0) {
+        self->wrong = "it does not follow the row before it";
+    }
+    if (self->wrong == NULL && strcmp(entry->hash, computed) != 0)
+        self->wrong = "it was changed";
+    self->seq = entry->seq;
+    g_free(self->hash);
+    self->hash = g_strdup(entry->hash);
+    meet(self, entry->seq, entry->hash);
+    if (self->wrong == NULL)
+        take_removal(self, entry);
+}
+
+static void end(Walk *self)
+{
+    if (self->wrong != NULL)
+        return;
+    if (self->first > 1 && self->removed < self->first - 1)
+        self->wrong = "rows before the first are missing, and none says that they were removed";
+    else if (self->first == 1 && self->before[0] != '\0')
+        self->wrong = "the first row follows another";
+    else if (self->wanted_seq != 0 && !self->met && self->wanted_seq <= self->removed)
+        self->wrong = "the head that was noted is of a time that is not kept: note a newer one";
+    else if (self->wanted_seq != 0 && !self->met)
+        self->wrong =
+                "the head that was noted is not in the trail: rows were cut off or written anew";
+}
+
+/* False: the request has its answer. */
+static bool walk(Walk *self, Request *request)
+{
+    bool more = true;
+
+    while (more && self->wrong == NULL) {
+        g_autoptr(StoreResult) page =
+                request_store(request, store_request_audit_list(self->seq, PAGE));
+
+        if (page == NULL)
+            return false;
+        more = page->audits->len == PAGE;
+        for (guint i = 0; i < page->audits->len && self->wrong == NULL; i++)
+            take_row(self, g_ptr_array_index(page->audits, i));
+    }
+    end(self);
+    return true;
 }
 
 void audit_verify(Request *request)
 {
-    g_autofree char *hash = g_strdup("");
-    const char *wrong = NULL, *wanted = request_query(request, "hash");
-    int64_t seq = 0, wanted_seq = 0;
-    bool more = true, met = false;
+    g_auto(Walk) self = {.hash = g_strdup(""), .wanted_hash = request_query(request, "hash")};
     GString *out;
 
-    if (!request_query_number(request, "seq", 1, INT64_MAX, &wanted_seq))
+    if (!request_query_number(request, "seq", 1, INT64_MAX, &self.wanted_seq))
         return;
-    if ((wanted_seq != 0) != (wanted != NULL)) {
-        request_problem(request, 400, "invalid", wanted == NULL ? "hash" : "seq",
+    if ((self.wanted_seq != 0) != (self.wanted_hash != NULL)) {
+        request_problem(request, 400, "invalid", self.wanted_hash == NULL ? "hash" : "seq",
                         "seq and hash of a head that was noted go together");
         return;
     }
-    while (more && wrong == NULL) {
-        g_autoptr(StoreResult) page = request_store(request, store_request_audit_list(seq, PAGE));
-
-        if (page == NULL)
-            return;
-        more = page->audits->len == PAGE;
-        for (guint i = 0; i < page->audits->len && wrong == NULL; i++) {
-            const AuditEntry *entry = g_ptr_array_index(page->audits, i);
-
-            wrong = check(entry, seq, hash);
-            seq = entry->seq;
-            g_free(hash);
-            hash = g_strdup(entry->hash);
-            met = met || (seq == wanted_seq && g_strcmp0(wanted, hash) == 0);
-        }
-    }
-    if (wrong == NULL && wanted_seq != 0 && !met)
-        wrong = "the head that was noted is not in the trail: rows were cut off or written anew";
+    if (!walk(&self, request))
+        return;
     out = request_answer(request, 200);
     json_open(out, NULL, '{');
-    json_bool(out, "valid", wrong == NULL);
-    json_number(out, "seq", seq);
-    json_text(out, "hash", hash);
-    json_text(out, "reason", wrong);
+    json_bool(out, "valid", self.wrong == NULL);
+    json_number(out, "seq", self.seq);
+    json_text(out, "hash", self.hash);
+    json_number(out, "firstSeq", self.first);
+    json_text(out, "reason", self.wrong);
     json_close(out, '}');
 }

@@ -4,7 +4,8 @@
  * fields, each with its length before it. A row that is changed, removed or put in breaks the chain; one that is
  * cut off at the end is found by comparing with a head that was noted elsewhere. What waits goes to the store together,
  * each row only behind the one that it follows, and waits for a store that is away; who asked does not, for long.
- * Which transfers have ended and lack their row the store knows (audit_due), also after a stop.
+ * Which transfers have ended and lack their row the store knows (audit_due), also after a stop. Rows go, the oldest
+ * first, when they are older than they are kept and a row says so.
  */
 #include "admin/admin-private.h"
 
@@ -16,28 +17,37 @@
 
 #define BATCH         128
 #define SLICE_US      (100 * 1000)
-#define PATIENCE_US   (5 * USEC_PER_SEC)  /* of who asked */
-#define ATTEMPTS_MAX  5                   /* when somebody else writes the same numbers */
-#define LAST_WORDS_US (2 * USEC_PER_SEC)  /* for the store, when the daemon ends */
-#define GATHER_US     (100 * 1000)        /* rows of transfers that end wait so long for others */
+#define PATIENCE_US   (5 * USEC_PER_SEC)    /* of who asked */
+#define ATTEMPTS_MAX  5                     /* when somebody else writes the same numbers */
+#define LAST_WORDS_US (2 * USEC_PER_SEC)    /* for the store, when the daemon ends */
+#define GATHER_US     (100 * 1000)          /* rows of transfers that end wait so long for others */
+#define LOOK_US       (3600 * USEC_PER_SEC) /* for rows that are too old */
+#define PRUNE_ROWS    10000                 /* that one row says of */
+#define REMOVE_ROWS   500                   /* at once, with pauses: the store has other work */
+#define REMOVE_US     (50 * 1000)
 #define PAUSE_US      (60 * USEC_PER_SEC) /* after an error, before what is due is looked at again */
 
 struct Audit {
     Store *store;
     Mailbox *entries;  /* Pending *; without an entry: something is due */
     atomic_bool noted; /* such a one is in it */
+    _Atomic uint32_t kept_s;
     GThread *thread;
     /* the thread's */
     GQueue waiting; /* Pending *: not yet stored, the oldest first */
     int64_t seq;
     char *hash;
     int64_t due_us;     /* monotonic: when to look at what is due; INT64_MAX: nothing is */
+    int64_t prune_us;   /* monotonic: when to look at what is too old */
+    int64_t remove_seq; /* so far rows may go, a row says; 0: none */
+    uint32_t seen_s;    /* kept_s, as prune_us has it */
     int64_t closing_us; /* monotonic; 0: not yet */
 };
 
 typedef struct {
     AuditEntry *entry;
-    int64_t until_us; /* monotonic: nobody waits any more */
+    int64_t until_us;  /* monotonic: nobody waits any more */
+    int64_t prune_seq; /* rows up to it may go when it is stored; 0: it says nothing of others */
     /* one of them, or neither; NULL once it is told */
     Reply *reply; /* GError *, NULL when it is stored */
     AuditDone on_done;
@@ -181,6 +191,9 @@ static bool finish(Audit *self, GPtrArray *replies, guint *ret_stored, GError **
         if (failed)
             continue;
         pending = g_queue_pop_head(&self->waiting);
+        if (pending->prune_seq != 0)
+            self->prune_us = 0;
+        self->remove_seq = MAX(self->remove_seq, pending->prune_seq);
         tell(pending, NULL);
         pending_free(pending);
         (*ret_stored)++;
@@ -309,6 +322,76 @@ static void store_all(Audit *self)
     } while (!g_queue_is_empty(&self->waiting));
 }
 
+/* what is too old */
+
+/* How long to wait before the next step. */
+static int64_t remove_some(Audit *self)
+{
+    g_autoptr(Reply) reply = store_begin(
+            self->store,
+            store_request_set_patient(store_request_audit_remove(self->remove_seq, REMOVE_ROWS)));
+    g_autoptr(StoreResult) removed = await(self, reply);
+
+    if (removed == NULL)
+        return LOOK_US;
+    if (removed->error != NULL) {
+        log_event(LOG_STORE_FAILED, "REASON", removed->error->message, NULL);
+        return PAUSE_US;
+    }
+    if (removed->number < REMOVE_ROWS)
+        self->remove_seq = 0;
+    return REMOVE_US;
+}
+
+static Pending *pending_of_removal(const AuditEntry *last)
+{
+    g_autoptr(GString) detail = g_string_new(NULL);
+    AuditAct act = {"pesitd", "local", AUDIT_PRUNE, "/api/v1/audit", NULL};
+    Pending *pending;
+
+    json_open(detail, NULL, '{');
+    json_number(detail, "seq", last->seq);
+    json_text(detail, "hash", last->hash);
+    json_time(detail, "timestamp", last->time_us);
+    json_close(detail, '}');
+    act.detail = detail->str;
+    pending = pending_new(&act);
+    pending->prune_seq = last->seq;
+    return pending;
+}
+
+/* Rows that may go are told of before they go. As remove_some. */
+static int64_t find_old(Audit *self)
+{
+    int64_t before_us = clock_wall_us() - (int64_t)self->seen_s * USEC_PER_SEC;
+    g_autoptr(Reply) reply = store_begin(
+            self->store, store_request_set_patient(store_request_audit_old(before_us, PRUNE_ROWS)));
+    g_autoptr(StoreResult) old = await(self, reply);
+
+    if (old == NULL)
+        return LOOK_US;
+    if (old->error != NULL)
+        log_event(LOG_STORE_FAILED, "REASON", old->error->message, NULL);
+    if (old->error != NULL || old->audits->len == 0)
+        return LOOK_US;
+    g_queue_push_tail(&self->waiting, pending_of_removal(g_ptr_array_index(old->audits, 0)));
+    return LOOK_US; /* at once when it is stored */
+}
+
+static void prune(Audit *self)
+{
+    uint32_t kept_s = atomic_load(&self->kept_s);
+    int64_t pause_us;
+
+    if (kept_s != self->seen_s)
+        self->prune_us = 0;
+    self->seen_s = kept_s;
+    if (clock_now_us() < self->prune_us)
+        return;
+    pause_us = self->remove_seq != 0 ? remove_some(self) : kept_s != 0 ? find_old(self) : LOOK_US;
+    self->prune_us = clock_now_us() + pause_us;
+}
+
 /* At the end what is due is looked at once more. */
 static gpointer audit_main(gpointer data)
 {
@@ -316,7 +399,7 @@ static gpointer audit_main(gpointer data)
     bool open = true;
 
     while (open) {
-        Pending *pending = mailbox_wait(self->entries, self->due_us);
+        Pending *pending = mailbox_wait(self->entries, MIN(self->due_us, self->prune_us));
 
         if (pending != NULL)
             take(self, pending);
@@ -324,6 +407,9 @@ static gpointer audit_main(gpointer data)
         store_all(self);
         if (!open || clock_now_us() >= self->due_us)
             take_due(self);
+        store_all(self);
+        if (open)
+            prune(self);
         store_all(self);
     }
     return NULL;
@@ -380,6 +466,12 @@ void audit_post(Audit *self, const AuditAct *act, AuditDone on_done, gpointer da
     pending->on_done = on_done;
     pending->data = data;
     (void)mailbox_post(self->entries, pending); /* closed: told too */
+}
+
+void audit_set_kept(Audit *self, uint32_t kept_s)
+{
+    atomic_store(&self->kept_s, kept_s);
+    (void)mailbox_post(self->entries, g_new0(Pending, 1)); /* it looks */
 }
 
 void audit_note_end(Audit *self)

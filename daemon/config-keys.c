@@ -59,6 +59,7 @@ static const ConfigKey ROOT_KEYS[] = {
     { "retention.rows_s", KEY_U32, 0, 10000 * DAY_S, "0", "s", true, C(rows_retention_s), NULL, "history of transfers that ended; 0: for ever" },
     { "retention.rows", KEY_U32, 0, UINT32_MAX, "0", "", true, C(rows_max), NULL, "transfers in the history, the oldest go first; 0: no limit" },
     { "retention.repeat_s", KEY_U32, 60, 3650 * DAY_S, "604800", "s", true, C(repeat_retention_s), NULL, "at least so long a repeat of a received file is known as one" },
+    { "retention.audit_s", KEY_U32, 0, 10000 * DAY_S, "0", "s", true, C(audit_retention_s), NULL, "rows of the audit trail; 0: for ever" },
     { "timers.accept_ms", KEY_U32, 0, 3600000, "30000", "ms", true, C(accept_ms), NULL, "TCP open to CONNECT complete, TLS included" },
     { "timers.connect_ms", KEY_U32, 0, 3600000, "60000", "ms", true, C(connect_ms), NULL, "our call: TCP, TLS, and the answer to CONNECT" },
     { "timers.protocol_ms", KEY_U32, 0, 3600000, "120000", "ms", true, C(protocol_ms), NULL, "Tp: waiting for the partner's next FPDU; 0: for ever" },

@@ -63,6 +63,7 @@ typedef struct {
     uint32_t rows_retention_s;    /* their rows; 0: for ever */
     uint32_t rows_max;            /* in the history; 0: no limit */
     uint32_t repeat_retention_s;  /* rows of received files */
+    uint32_t audit_retention_s;   /* rows of the audit trail; 0: for ever */
     uint32_t drain_ms;            /* SIGTERM: running transfers may go on so long */
     uint32_t accept_ms, connect_ms, protocol_ms, protocol_long_ms, idle_ms,
             release_ms; /* timers, §12 */

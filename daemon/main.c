@@ -229,6 +229,7 @@ static void reloaded(const Config *config, gpointer data)
     const Daemon *self = data;
     char *password = dup_fleet_password(config);
 
+    admin_set_audit_kept(self->admin, config->audit_retention_s);
     if (self->fleet != NULL)
         fleet_set_password(self->fleet, password);
     secret_free_text(password);
@@ -268,6 +269,7 @@ static bool start_admin(Daemon *self, GError **error)
     self->admin = admin_start(&host, error);
     if (self->admin == NULL)
         return false;
+    admin_set_audit_kept(self->admin, config->audit_retention_s);
     service_set_hooks(self->service, &hooks);
     self->front = front_open(config, self->handed, on_admin_connection, self, error);
     return self->front != NULL;

@@ -387,14 +387,21 @@ StoreRequest *store_request_audit_append(const AuditEntry *entry)
     return self;
 }
 
-static bool start_audit_list(const StoreRequest *self, Db *db, GError **error)
+/* Rows of ours, by a number, so many. */
+static bool start_audit_rows(const StoreRequest *self, SqlStatement statement, Db *db,
+                             GError **error)
 {
-    if (!db_start(db, SQL_AUDIT_LIST, error))
+    if (!db_start(db, statement, error))
         return false;
     db_bind_text(db, 1, self->owner);
     db_bind_number(db, 2, self->numbers[0]);
     db_bind_number(db, 3, self->limit);
     return true;
+}
+
+static bool start_audit_list(const StoreRequest *self, Db *db, GError **error)
+{
+    return start_audit_rows(self, SQL_AUDIT_LIST, db, error);
 }
 
 static bool start_audit_last(const StoreRequest *self, Db *db, GError **error)
@@ -435,4 +442,39 @@ StoreRequest *store_request_audit_list(int64_t after_seq, uint32_t limit)
 StoreRequest *store_request_audit_last(void)
 {
     return store_request_new(start_audit_last, finish_audits);
+}
+
+static bool start_audit_old(const StoreRequest *self, Db *db, GError **error)
+{
+    return start_audit_rows(self, SQL_AUDIT_OLD, db, error);
+}
+
+StoreRequest *store_request_audit_old(int64_t before_us, uint32_t limit)
+{
+    StoreRequest *self = store_request_new(start_audit_old, finish_audits);
+
+    self->numbers[0] = before_us;
+    self->limit = limit;
+    return self;
+}
+
+static bool start_audit_remove(const StoreRequest *self, Db *db, GError **error)
+{
+    return start_audit_rows(self, SQL_AUDIT_REMOVE, db, error);
+}
+
+static void finish_audit_remove(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    (void)self;
+    while (db_step(db, &result->error) == DB_ROW)
+        result->number++;
+}
+
+StoreRequest *store_request_audit_remove(int64_t through_seq, uint32_t limit)
+{
+    StoreRequest *self = store_request_new_writing(start_audit_remove, finish_audit_remove);
+
+    self->numbers[0] = through_seq;
+    self->limit = limit;
+    return self;
 }

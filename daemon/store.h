@@ -275,6 +275,11 @@ StoreRequest *store_request_audit_last(void);
 /* This daemon's transfers that have ended and have no row of the audit trail yet: the append of a row with their number
  * settles it in one transaction. Result: transfers, by number. */
 StoreRequest *store_request_audit_due(uint32_t limit);
+/* The last of the oldest rows, of which none is younger than a wall time, looking at so many. Result: audits, with one
+ * element, or none. */
+StoreRequest *store_request_audit_old(int64_t before_us, uint32_t limit);
+/* Removes the oldest rows, up to a number and not more than limit. Result: number, how many. */
+StoreRequest *store_request_audit_remove(int64_t through_seq, uint32_t limit);
 
 /* partners, virtual files and listeners; check a change with config_load before it is made */
 

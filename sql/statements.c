@@ -177,6 +177,16 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_AUDIT_DUE] =
         "WITH due AS MATERIALIZED (SELECT transfer_id AS due_id FROM audit_due WHERE owner = $1 ORDER BY transfer_id LIMIT $2) "
         "SELECT " COLUMNS " FROM due CROSS JOIN transfer_history WHERE id = due_id AND state >= 4 ORDER BY id",
+    /* the last of the rows older than $2 that have none younger before them, among the first $3 */
+    [SQL_AUDIT_OLD] =
+        "WITH first AS (SELECT seq, time_us FROM audit_events WHERE writer = $1 ORDER BY seq LIMIT $3), "
+        "young AS (SELECT min(seq) AS seq FROM first WHERE time_us >= $2), "
+        "last AS (SELECT coalesce((SELECT seq FROM young), (SELECT max(seq) + 1 FROM first)) - 1 AS seq) "
+        "SELECT writer, seq, time_us, actor, address, action, object, detail, previous, hash FROM audit_events WHERE "
+        "writer = $1 AND seq = (SELECT seq FROM last)",
+    [SQL_AUDIT_REMOVE] =
+        "DELETE FROM audit_events WHERE writer = $1 AND seq <= $2 AND "
+        "seq < (SELECT min(seq) FROM audit_events WHERE writer = $1) + $3 RETURNING seq",
     [SQL_COUNTER_NEXT] =
         "INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET "
         "value = counters.value + 1 RETURNING value",

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import sqlite3
+import time
 
 import pytest
 import waiting
@@ -233,6 +234,32 @@ def test_audit_is_a_chain(api, company):
     assert verify_after(change % "key:first")["valid"]
     assert "missing" in verify_after("DELETE FROM audit_events WHERE seq = 2")["reason"]
     assert not verify_after("DELETE FROM audit_events", noted)["valid"]
+
+
+def test_old_rows_of_the_trail_go(api, company):
+    for i in range(5):
+        api.post("/api/v1/apikeys", {"name": "a%d" % i, "role": "viewer"})
+    head, hashes = api.get("/api/v1/audit/verify").json, [row["hash"] for row in api.get("/api/v1/audit").json["content"]]
+    made = time.monotonic()
+    eventually(lambda: time.monotonic() - made > 1.1)
+    text = company.config.read_text(encoding="utf-8")
+    company.config.write_text(text + "\nretention: { audit_s = 1; };\n", encoding="utf-8")
+    company.control("reload")
+    eventually(lambda: api.get("/api/v1/audit/verify").json["firstSeq"] == 6, told=lambda: api.get("/api/v1/audit").body)
+    rows = api.get("/api/v1/audit").json["content"]
+    assert [(row["seq"], row["action"]) for row in rows] == [(6, "Reload"), (7, "Prune")]
+    assert (json.loads(rows[1]["details"])["seq"], json.loads(rows[1]["details"])["hash"]) == (5, hashes[4])
+    verify = "/api/v1/audit/verify?seq=%d&hash=%s"
+    assert api.get("/api/v1/audit/verify").json["valid"] and api.get(verify % (5, head["hash"])).json["valid"]
+    assert "not kept" in api.get(verify % (4, hashes[3])).json["reason"]
+    assert "cut off" in api.get(verify % (9, hashes[3])).json["reason"]
+    company.stop()
+    company.config.write_text(text, encoding="utf-8")
+    with sqlite3.connect(company.folder / "store.db") as store:
+        store.execute("DELETE FROM audit_events WHERE seq = 6")
+    store.close()
+    company.start()
+    assert "none says" in Api(company, index=-1).get("/api/v1/audit/verify").json["reason"]
 
 
 def test_changes_are_told_as_before_and_after(api):

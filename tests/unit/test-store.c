@@ -424,6 +424,53 @@ static void test_second_daemon(Fixture *fixture, gconstpointer data)
     g_main_loop_unref(heard.loop);
 }
 
+static void append(Store *store, int64_t seq, int64_t time_us)
+{
+    char none[] = "";
+    AuditEntry entry = {seq, time_us, 0, none, none, none, none, none, none, none};
+    g_autoptr(StoreResult) stored = store_execute(store, store_request_audit_append(&entry));
+
+    g_assert_no_error(stored->error);
+}
+
+/* 0: none. */
+static int64_t last_old(Store *store, int64_t before_us, uint32_t limit)
+{
+    g_autoptr(StoreResult) old = store_execute(store, store_request_audit_old(before_us, limit));
+
+    g_assert_no_error(old->error);
+    return old->audits->len == 1 ? ((AuditEntry *)old->audits->pdata[0])->seq : 0;
+}
+
+static uint64_t remove_through(Store *store, int64_t seq, uint32_t limit)
+{
+    g_autoptr(StoreResult) removed = store_execute(store, store_request_audit_remove(seq, limit));
+
+    g_assert_no_error(removed->error);
+    return removed->number;
+}
+
+static void test_old_audit(Fixture *fixture, gconstpointer data)
+{
+    static const int64_t TIMES[] = {10, 20, 30, 90, 40, 100}; /* 40 was written late */
+    Store *store = fixture->store;
+
+    (void)data;
+    g_assert_cmpint(last_old(store, INT64_MAX, 10), ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(TIMES); i++)
+        append(store, (int64_t)i + 1, TIMES[i]);
+    g_assert_cmpint(last_old(store, 10, 10), ==, 0);
+    g_assert_cmpint(last_old(store, 21, 10), ==, 2);
+    g_assert_cmpint(last_old(store, 50, 10), ==, 3); /* what is younger keeps those after it */
+    g_assert_cmpint(last_old(store, 50, 2), ==, 2);
+    g_assert_cmpint(last_old(store, INT64_MAX, 10), ==, 6);
+    g_assert_cmpuint(remove_through(store, 3, 2), ==, 2);
+    g_assert_cmpuint(remove_through(store, 3, 2), ==, 1);
+    g_assert_cmpuint(remove_through(store, 3, 2), ==, 0);
+    g_assert_cmpint(last_old(store, 95, 10), ==, 5);
+    append(store, 7, 110);
+}
+
 int main(int argc, char **argv)
 {
     static const BothTest TESTS[] = {
@@ -441,6 +488,7 @@ int main(int argc, char **argv)
             {"/one-bad-apple", test_one_bad_apple, false},
             {"/definitions", test_definitions, false},
             {"/second-daemon", test_second_daemon, false},
+            {"/old-audit", test_old_audit, false},
             {NULL, NULL, false},
     };
 
