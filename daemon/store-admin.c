@@ -12,6 +12,7 @@
 #define ALL_BITS  0xFFFF
 #define LOOKED_AT 2000 /* rows, of a search for a text: what it costs is bounded by them */
 #define DAY_US    (24 * 3600 * (int64_t)USEC_PER_SEC)
+#define LONG_DAYS 32 /* of a long sum */
 
 /* values */
 
@@ -137,10 +138,15 @@ StoreRequest *store_request_search(const StoreSearch *search)
     return self;
 }
 
+static int64_t divide_up(int64_t number, int64_t by)
+{
+    return number / by + (number % by != 0 ? 1 : 0);
+}
+
 static bool start_statistics(const StoreRequest *self, Db *db, GError **error)
 {
     int64_t since_us = MAX(self->numbers[0], 0);
-    int64_t first_day = since_us / DAY_US + (since_us % DAY_US != 0 ? 1 : 0);
+    int64_t first_day = divide_up(since_us, DAY_US);
 
     if (!db_start(db, SQL_TRANSFER_STATISTICS, error))
         return false;
@@ -148,6 +154,7 @@ static bool start_statistics(const StoreRequest *self, Db *db, GError **error)
     db_bind_number(db, 2, since_us);
     db_bind_number(db, 3, first_day);
     db_bind_number(db, 4, first_day * DAY_US);
+    db_bind_number(db, 5, divide_up(first_day, LONG_DAYS) * LONG_DAYS);
     return true;
 }
 

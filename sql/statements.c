@@ -48,6 +48,13 @@
     "SELECT " COLUMNS ", CASE WHEN " NAMED " THEN 1 ELSE 0 END AS matches, (SELECT looked FROM last) AS looked " \
     "FROM found CROSS JOIN transfer_history WHERE id = found_id AND (" NAMED " OR id = (SELECT id FROM last)) "  \
     "ORDER BY found_us DESC, found_id DESC LIMIT $8"
+/* The days of which there are sums of so many days, found one after the other in the key of the sums. */
+#define SUM_DAYS(name, count, when)                                                                \
+    name "(day) AS (SELECT min(day) FROM transfer_sums WHERE days = " count " AND " when " UNION ALL "      \
+    "SELECT (SELECT min(day) FROM transfer_sums WHERE days = " count " AND day > " name ".day AND " when ") " \
+    "FROM " name " WHERE " name ".day IS NOT NULL)"
+#define SUMS_OF(name, count, who)                                                                    \
+    name " CROSS JOIN transfer_sums WHERE days = " count " AND transfer_sums.day = " name ".day AND partner = " who
 /* The final rows of a while, $2 to $4: also here each state of each direction for itself. */
 #define SELECT_ENDED(who)                                                                          \
     "SELECT direction, state, 1, size_bytes FROM (SELECT 4 AS final UNION ALL SELECT 5 UNION ALL SELECT 6) AS finals " \
@@ -133,18 +140,21 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "(SELECT 1 FROM transfer_history AS offer WHERE offer.id = transfer_history.offer_id AND "
         "(offer.state < 4 OR offer.data_kept = 1)) AND NOT EXISTS (SELECT 1 FROM audit_due WHERE audit_due.owner = $2 AND "
         "audit_due.transfer_id = $1) RETURNING id",
-    /* the sums of all partners, and the rows that are not final */
+    /* the long sums of all partners, and the rows that are not final */
     [SQL_TRANSFER_TALLY] =
-        "SELECT coalesce(sum(transfers), 0) FROM (SELECT transfers FROM transfer_sums WHERE partner = '' AND "
+        "WITH RECURSIVE " SUM_DAYS("long", "32", "day >= 0") " SELECT coalesce(sum(transfers), 0) FROM ("
+        "SELECT transfers FROM " SUMS_OF("long", "32", "''") " AND "
         "((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0 UNION ALL SELECT count(*) AS transfers FROM "
         "transfer_history WHERE state < 4 AND ((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0) AS parts",
     [SQL_TRANSFER_PAGE] = PAGE("", ""),
     [SQL_TRANSFER_PAGE_OF_PARTNER] = PAGE("partner = $9 AND ", "partner || '' = $9 AND "),
-    /* $1: partner, '' for all; $2: created since; $3, $4: the first whole day and its begin. The day before it is counted
-     * row by row in an index. */
+    /* $1: partner, '' for all; $2: created since; $3, $4: the first whole day and its begin; $5: the first day of the first
+     * whole 32. The day before $3 is counted row by row in an index. */
     [SQL_TRANSFER_STATISTICS] =
-        "SELECT direction, state, sum(transfers), sum(bytes) FROM ("
-        "SELECT direction, state, transfers, bytes FROM transfer_sums WHERE partner = $1 AND day >= $3 UNION ALL "
+        "WITH RECURSIVE " SUM_DAYS("long", "32", "day >= $5") ", " SUM_DAYS("short", "1", "day >= $3 AND day < $5")
+        " SELECT direction, state, sum(transfers), sum(bytes) FROM ("
+        "SELECT direction, state, transfers, bytes FROM " SUMS_OF("long", "32", "$1") " UNION ALL "
+        "SELECT direction, state, transfers, bytes FROM " SUMS_OF("short", "1", "$1") " UNION ALL "
         SELECT_ENDED("$1 = ''") " UNION ALL " SELECT_ENDED("$1 <> '' AND partner = $1")
         " UNION ALL SELECT direction, state, 1, 0 FROM transfer_history WHERE state < 4 AND created_us >= $2 AND "
         "($1 = '' OR partner = $1)) AS parts GROUP BY direction, state HAVING sum(transfers) <> 0 ORDER BY direction, state",

@@ -416,7 +416,7 @@ def test_pesitctl_has_the_verbs(tmp_path, database, console):
     assert database.try_as(made, "SELECT count(*) FROM partners").stdout == "0\n"
     renewed = console.control("cluster", "renew-password", made["id"])
     assert renewed["databasePassword"] != made["databasePassword"] and console.control("cluster", "show", made["id"])["name"] == "paris"
-    insert = "INSERT INTO partners VALUES ('P', '', 1, 0, 0); INSERT INTO transfer_sums VALUES ('', 1, 0, 4, 'a', 1, 0)"
+    insert = "INSERT INTO partners VALUES ('P', '', 1, 0, 0); INSERT INTO transfer_sums VALUES ('', 32, 0, 0, 4, 'a', 1, 0)"
     assert database.try_as(renewed, insert).returncode == 0
     refused = console.control("cluster", "remove", made["id"], check=False)
     assert refused.returncode == 4 and b"1 ended ones, 1 definitions" in refused.stderr

@@ -46,11 +46,15 @@ FROM (SELECT i, h, 1000000 + h % 60000000 AS took,
         WHEN h / 20000 % 1000 < 30 THEN 5 WHEN h / 20000 % 1000 < 37 THEN 6 ELSE 4 END AS state,
     CASE h / 7 % 5 WHEN 0 THEN 'INVOICES' WHEN 1 THEN 'SALARIES' WHEN 2 THEN 'ORDERS' WHEN 3 THEN 'STATEMENT' ELSE 'VIR' END AS kind
     FROM (SELECT i, (i * 1103515245 + 12345) % 2147483648 * 16807 % 2147483647 AS h FROM numbers) AS a) AS b"""
-SUMS = ("""INSERT INTO transfer_sums (partner, day, direction, state, writer, transfers, bytes)
-    SELECT partner, created_us / 86400000000, direction, state, '', count(*), sum(size_bytes) FROM transfer_history
+SUMS = ("""INSERT INTO transfer_sums (partner, days, day, direction, state, writer, transfers, bytes)
+    SELECT partner, 1, created_us / 86400000000, direction, state, '', count(*), sum(size_bytes) FROM transfer_history
     WHERE state >= 4 GROUP BY partner, created_us / 86400000000, direction, state""",
-        """INSERT INTO transfer_sums (partner, day, direction, state, writer, transfers, bytes)
-    SELECT '', day, direction, state, '', sum(transfers), sum(bytes) FROM transfer_sums GROUP BY day, direction, state""")
+        """INSERT INTO transfer_sums (partner, days, day, direction, state, writer, transfers, bytes)
+    SELECT partner, 32, day / 32 * 32, direction, state, '', sum(transfers), sum(bytes) FROM transfer_sums
+    GROUP BY partner, day / 32 * 32, direction, state""",
+        """INSERT INTO transfer_sums (partner, days, day, direction, state, writer, transfers, bytes)
+    SELECT '', days, day, direction, state, '', sum(transfers), sum(bytes) FROM transfer_sums
+    GROUP BY days, day, direction, state""")
 COUNTED = "SELECT direction, state, count(*), sum(size_bytes) FROM transfer_history WHERE state >= 4 GROUP BY direction, state"
 
 

@@ -29,7 +29,7 @@ static unsigned below(Fixture *fixture, unsigned end)
     return (unsigned)g_rand_int_range(fixture->random, 0, (gint32)end);
 }
 
-/* A transfer of the last ten days; its number says little about when it was created. */
+/* A transfer of a hundred days; its number says little about when it was created. */
 static Transfer *make(Fixture *fixture)
 {
     Transfer *transfer = transfer_new();
@@ -40,7 +40,7 @@ static Transfer *make(Fixture *fixture)
     transfer->path = g_strdup_printf("in/file_%u", below(fixture, 100));
     transfer->file_name = g_strdup_printf("NAME%%%u", below(fixture, 100));
     transfer->size_bytes = below(fixture, 100000);
-    transfer->created_us = START_US + below(fixture, 1000) * DAY_US / 100;
+    transfer->created_us = START_US + below(fixture, 1000) * DAY_US / 10;
     return transfer;
 }
 
@@ -104,9 +104,9 @@ static void choose_search(Fixture *fixture, StoreSearch *search)
     if (below(fixture, 2) == 1)
         search->directions = 1 + below(fixture, (1u << DIRECTIONS) - 1);
     if (below(fixture, 2) == 1)
-        search->from_us = START_US + below(fixture, 1000) * DAY_US / 100;
+        search->from_us = START_US + below(fixture, 1000) * DAY_US / 10;
     if (below(fixture, 2) == 1)
-        search->to_us = START_US + below(fixture, 1000) * DAY_US / 100;
+        search->to_us = START_US + below(fixture, 1000) * DAY_US / 10;
     if (below(fixture, 3) == 1)
         search->text = TEXTS[below(fixture, G_N_ELEMENTS(TEXTS))];
 }
@@ -205,7 +205,7 @@ static void check_sums(Fixture *fixture)
     check_statistics(fixture->store, all, NULL, 0);
     check_tally(fixture->store, all, 0, 0);
     for (int i = 0; i < 10; i++) {
-        int64_t since_us = START_US + below(fixture, 10000) * DAY_US / 1000;
+        int64_t since_us = START_US + below(fixture, 10000) * DAY_US / 100;
 
         check_statistics(fixture->store, all, NULL, since_us);
         check_statistics(fixture->store, all, PARTNERS[i % 3], i < 3 ? 0 : since_us);

@@ -107,6 +107,88 @@ static void test_fleet_from_every_version(gconstpointer data)
     try_every_version(SQL_FLEET_MIGRATIONS, data);
 }
 
+static const char INSERT_ROWS[] =
+        "WITH RECURSIVE numbers(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i < 299) "
+        "INSERT INTO transfer_history (direction, state, partner, path, file_type, transfer_id, "
+        "size_bytes, wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, "
+        "attempts, next_retry_us, diag_type, diag_code, cause, offer_id, hidden, data_kept, "
+        "end_sent, "
+        "owner) SELECT i % 5, 1 + i % 6, 'P' || i % 3, 'out/' || i, 0, i, i * 10, 0, 0, 0, 0, "
+        "1700000000000000 + i * 86400000000, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, '' FROM numbers";
+/* Sums that are not those of the rows. */
+static const char WRONG_SUMS[] =
+        "WITH counted AS (SELECT partner, created_us / 86400000000 AS day, direction, state, "
+        "count(*) AS transfers, sum(size_bytes) AS bytes FROM transfer_history WHERE state >= 4 "
+        "GROUP BY partner, created_us / 86400000000, direction, state), "
+        "both_ways AS (SELECT * FROM counted UNION ALL SELECT '', day, direction, state, "
+        "sum(transfers), sum(bytes) FROM counted GROUP BY day, direction, state), "
+        "wanted AS (SELECT partner, 1 AS days, day, direction, state, transfers, bytes FROM "
+        "both_ways UNION ALL SELECT partner, 32, day / 32 * 32, direction, state, sum(transfers), "
+        "sum(bytes) FROM both_ways GROUP BY partner, day / 32 * 32, direction, state), "
+        "kept AS (SELECT partner, days, day, direction, state, sum(transfers), sum(bytes) FROM "
+        "transfer_sums GROUP BY partner, days, day, direction, state HAVING sum(transfers) <> 0) "
+        "SELECT 1 FROM (SELECT * FROM (SELECT * FROM wanted EXCEPT SELECT * FROM kept) AS lacking "
+        "UNION ALL SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM wanted) AS surplus) AS "
+        "wrong";
+
+static Db *open_at(const DbTarget *target, unsigned version)
+{
+    SqlMigration earlier[MIGRATIONS_MAX] = {{NULL, NULL, {NULL, NULL}}};
+    DbTarget changed = *target;
+    g_autoptr(GError) error = NULL;
+    Db *db;
+
+    memcpy(earlier, SQL_CLUSTER_MIGRATIONS, version * sizeof earlier[0]);
+    changed.migrations = earlier;
+    db = db_open(&changed, &error);
+    g_assert_no_error(error);
+    return db;
+}
+
+static void run_text(Db *db, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(db_run_text(db, text, &error));
+    g_assert_no_error(error);
+}
+
+static void check_sums(Db *db)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(db_start_text(db, "SELECT count(*) FROM transfer_sums", &error));
+    g_assert_cmpint(db_step(db, &error), ==, DB_ROW);
+    g_assert_cmpint(db_number(db, 0), >, 100);
+    g_assert_true(db_start_text(db, WRONG_SUMS, &error));
+    g_assert_cmpint(db_step(db, &error), ==, DB_DONE);
+    g_assert_no_error(error);
+}
+
+/* A history of three hundred days, and changes of it before and behind the migrations. */
+static void test_sums(gconstpointer data)
+{
+    const unsigned first = 3; /* tables have the names of today, rows an owner */
+
+    for (unsigned from = first; from <= count_all(); from++) {
+        DbTarget target = new_target(data);
+        Db *db = open_at(&target, from);
+
+        run_text(db, INSERT_ROWS);
+        run_text(db, "DELETE FROM transfer_history WHERE id % 11 = 0");
+        db_close(db);
+        db = open_at(&target, count_all());
+        run_text(db, INSERT_ROWS);
+        check_sums(db);
+        run_text(db, "DELETE FROM transfer_history WHERE id % 7 = 0 OR partner = 'P1'");
+        run_text(db, "UPDATE transfer_history SET state = 6 WHERE id % 5 = 0");
+        run_text(db, "UPDATE transfer_history SET state = 1 WHERE id % 6 = 0");
+        check_sums(db);
+        db_close(db);
+        clear_target(&target);
+    }
+}
+
 /* A second one with the same name is refused, any number without one is not. */
 static void test_guests(gconstpointer data)
 {
@@ -223,11 +305,13 @@ int main(int argc, char **argv)
     server = postgres_start();
     conninfo = postgres_conninfo(server);
     g_test_add_data_func("/migrations/sqlite/from-every-version", NULL, test_from_every_version);
+    g_test_add_data_func("/migrations/sqlite/sums", NULL, test_sums);
     g_test_add_data_func("/migrations/sqlite/changed-text", NULL, test_changed_text);
     g_test_add_data_func("/migrations/sqlite/failing", NULL, test_failing);
     g_test_add_data_func("/migrations/sqlite/adopted", NULL, test_adopted);
     g_test_add_data_func("/migrations/postgres/from-every-version", conninfo,
                          test_from_every_version);
+    g_test_add_data_func("/migrations/postgres/sums", conninfo, test_sums);
     g_test_add_data_func("/migrations/postgres/fleet-from-every-version", conninfo,
                          test_fleet_from_every_version);
     g_test_add_data_func("/migrations/postgres/guests", conninfo, test_guests);
