@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum {
@@ -13,7 +14,12 @@ typedef enum {
     METRIC_CONNECTIONS_OUT,
     METRIC_BYTES_RECEIVED,
     METRIC_BYTES_SENT,
-    METRIC_SYNC_POINTS,
+    METRIC_FPDUS_RECEIVED,
+    METRIC_FPDUS_SENT,
+    METRIC_SYNC_POINTS_DURABLE,
+    METRIC_SYNC_POINTS_ACKNOWLEDGED,
+    METRIC_RESTARTS_IN,
+    METRIC_RESTARTS_OUT,
     METRIC_TRANSFERS_DONE,
     METRIC_TRANSFERS_FAILED,
     METRIC_TRANSFERS_CANCELLED,
@@ -24,12 +30,29 @@ typedef enum {
     METRIC_COUNT,
 } Metric;
 
+/* Of one partner. */
+typedef enum {
+    METRIC_PARTNER_DONE,
+    METRIC_PARTNER_FAILED,
+    METRIC_PARTNER_CANCELLED,
+    METRIC_PARTNER_RETRIED,
+    METRIC_PARTNER_RECEIVED, /* bytes of files that are complete */
+    METRIC_PARTNER_SENT,
+    METRIC_PARTNER_COUNT,
+} MetricPartner;
+
 typedef enum { METRIC_COMMIT_US, METRIC_HISTOGRAM_COUNT } MetricHistogram;
 
 void metric_add(Metric metric, uint64_t number);
 uint64_t metric_read(Metric metric);
 /* One refusal with a diagnostic, ours or the partner's; of more than 128 different ones the rest is "other". */
 void metric_refusal(unsigned type, unsigned code);
+/* Of more than 256 partners the rest is one, with the label "". */
+void metric_partner(const char *partner, MetricPartner what, uint64_t number);
+/* Operations of mounts by their name ("open"), and those that failed by the name of their errno: of more than 64
+ * different ones the rest is "other". False: no such name. */
+bool metric_mount(const char *operation, uint64_t number);
+bool metric_mount_error(const char *name, uint64_t number);
 void metric_observe(MetricHistogram histogram, int64_t us);
 /* Appends all of the tables. */
 void metric_write(GString *out);

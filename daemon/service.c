@@ -136,16 +136,27 @@ static void close_connection(Service *self, Connection *connection)
     queue_take_room(self->queue);
 }
 
+static void count_end(const Transfer *transfer, Metric all, MetricPartner of_partner)
+{
+    metric_add(all, 1);
+    metric_partner(transfer->partner, of_partner, 1);
+}
+
 static void count_change(const Transfer *transfer)
 {
-    if (transfer->state == TRANSFER_DONE)
-        metric_add(METRIC_TRANSFERS_DONE, 1);
-    else if (transfer->state == TRANSFER_FAILED)
-        metric_add(METRIC_TRANSFERS_FAILED, 1);
-    else if (transfer->state == TRANSFER_CANCELLED)
-        metric_add(METRIC_TRANSFERS_CANCELLED, 1);
-    else if (transfer->state == TRANSFER_WAITING)
-        metric_add(METRIC_TRANSFERS_RETRIED, 1);
+    bool in = transfer->direction == DIRECTION_FETCH || transfer->direction == DIRECTION_RECEIVE;
+
+    if (transfer->state == TRANSFER_DONE) {
+        count_end(transfer, METRIC_TRANSFERS_DONE, METRIC_PARTNER_DONE);
+        metric_partner(transfer->partner, in ? METRIC_PARTNER_RECEIVED : METRIC_PARTNER_SENT,
+                       transfer->size_bytes);
+    } else if (transfer->state == TRANSFER_FAILED) {
+        count_end(transfer, METRIC_TRANSFERS_FAILED, METRIC_PARTNER_FAILED);
+    } else if (transfer->state == TRANSFER_CANCELLED) {
+        count_end(transfer, METRIC_TRANSFERS_CANCELLED, METRIC_PARTNER_CANCELLED);
+    } else if (transfer->state == TRANSFER_WAITING) {
+        count_end(transfer, METRIC_TRANSFERS_RETRIED, METRIC_PARTNER_RETRIED);
+    }
 }
 
 static void tell(const Transfer *transfer, gpointer data)

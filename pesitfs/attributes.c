@@ -168,7 +168,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     int failure;
 
     if (node == NULL) {
-        fuse_reply_err(req, ENOENT);
+        ops_reply_error(req, ENOENT);
         return;
     }
     if (handle != NULL && handle->staged != NULL)
@@ -183,7 +183,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
         seconds = 0;
     }
     if (failure != 0)
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
     else
         fuse_reply_attr(req, &attr, seconds);
 }
@@ -304,7 +304,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
     if (staged != NULL)
         staged_unref(mount, staged);
     if (failure != 0)
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
     else
         fuse_reply_attr(req, attr, 0);
 }

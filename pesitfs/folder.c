@@ -131,7 +131,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     int failure = 0;
 
     if (node == NULL || !tree_refresh(mount, &failure)) {
-        fuse_reply_err(req, node == NULL ? ENOENT : failure);
+        ops_reply_error(req, node == NULL ? ENOENT : failure);
         return;
     }
     listing = g_new0(Listing, 1);
@@ -140,7 +140,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     failure = fill_listing(mount, node, listing);
     if (failure != 0) {
         listing_free(listing);
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
         return;
     }
     pthread_mutex_lock(&mount->lock);
@@ -267,5 +267,5 @@ void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 
     (void)id;
     forget_listing(mount_of(req), listing);
-    fuse_reply_err(req, 0);
+    ops_reply_error(req, 0);
 }

@@ -30,7 +30,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
 
     if (parent == NULL || parent->partner == NULL ||
         !tree_takes_files(mount, parent->partner, parent->path)) {
-        fuse_reply_err(req, parent == NULL ? ENOENT : EACCES);
+        ops_reply_error(req, parent == NULL ? ENOENT : EACCES);
         return;
     }
     path = tree_join(parent->path, name);
@@ -43,7 +43,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mo
         if (handle != NULL)
             handle_release(mount, handle);
         tree_forget(mount, node->id, 1);
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
         return;
     }
     tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
@@ -95,7 +95,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     int failure = 0;
 
     if (node == NULL || !tree_refresh(mount, &failure)) {
-        fuse_reply_err(req, node == NULL ? ENOENT : failure);
+        ops_reply_error(req, node == NULL ? ENOENT : failure);
         return;
     }
     if ((info->flags & O_ACCMODE) == O_RDONLY &&
@@ -105,7 +105,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     }
     failure = open_declared(mount, node, info->flags, fuse_req_ctx(req), &handle);
     if (failure != 0)
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
     else
         handle_reply_open(mount, req, info, handle);
 }
@@ -132,12 +132,12 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t length, o
     if (atomic_load(&handle->staged->committed)) { /* by an earlier close, or a rename */
         log_event(LOG_LATE_WRITE_REFUSED, "PARTNER", handle->node->partner, "PATH",
                   handle->node->path, NULL);
-        fuse_reply_err(req, EPERM);
+        ops_reply_error(req, EPERM);
         return;
     }
     written = handle_write(mount_of(req), handle, bytes, length, offset, info->lock_owner);
     if (written < 0)
-        fuse_reply_err(req, (int)-written);
+        ops_reply_error(req, (int)-written);
     else
         fuse_reply_write(req, (size_t)written);
 }
@@ -153,14 +153,14 @@ void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
     if (wait.id != 0)
         waiting_for_transfer(mount, req, wait.id, wait.wait_s);
     else
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
     (void)id;
     handle_release(mount_of(req), (Handle *)(uintptr_t)info->fh);
-    fuse_reply_err(req, 0);
+    ops_reply_error(req, 0);
 }
 
 /* Success is a promise: not for bytes that no commit will take, or that the daemon has removed. */
@@ -181,7 +181,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_inf
     const Handle *handle = (const Handle *)(uintptr_t)info->fh;
 
     (void)id;
-    fuse_reply_err(req, handle->staged == NULL ? 0 : sync_staged(handle, data_only != 0));
+    ops_reply_error(req, handle->staged == NULL ? 0 : sync_staged(handle, data_only != 0));
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
@@ -191,9 +191,9 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t l
 
     (void)id;
     if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0)
-        fuse_reply_err(req, EOPNOTSUPP);
+        ops_reply_error(req, EOPNOTSUPP);
     else if (atomic_load(&handle->staged->committed))
-        fuse_reply_err(req, EPERM);
+        ops_reply_error(req, EPERM);
     else
-        fuse_reply_err(req, handle_allocate(mount_of(req), handle, mode, offset, length));
+        ops_reply_error(req, handle_allocate(mount_of(req), handle, mode, offset, length));
 }

@@ -5,7 +5,10 @@
  */
 #include "pesitfs/loop.h"
 
+#include "pesitfs/counts.h"
+
 #include <errno.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,6 +23,7 @@
 #define MAX_IDLE    4
 #define STACK_BYTES (512 * 1024)
 #define WAKE_SIGNAL SIGUSR1
+#define TICK_MS     2000
 #define WAKE_NS     (20 * 1000 * 1000) /* a signal that came between look and read is repeated */
 
 typedef struct {
@@ -83,6 +87,14 @@ static bool end_request(Loop *self)
     return stays;
 }
 
+/* What the kernel gives in a pipe is to be written. */
+static uint32_t opcode_of(const struct fuse_buf *buffer)
+{
+    return (buffer->flags & FUSE_BUF_IS_FD) != 0
+                   ? FUSE_WRITE
+                   : ((const struct fuse_in_header *)buffer->mem)->opcode;
+}
+
 static void *work(void *data)
 {
     static const uint64_t ONE = 1;
@@ -95,6 +107,7 @@ static void *work(void *data)
 
         if (length > 0) {
             begin_request(self);
+            counts_take(opcode_of(&buffer));
             fuse_session_process_buf(self->session, &buffer);
             stays = end_request(self);
         }
@@ -136,14 +149,18 @@ void loop_block_signals(void)
 }
 
 /* Until a signal asks for the end or the kernel has closed the session. */
-static void wait_for_end(const Loop *self)
+static void wait_for_end(const Loop *self, const LoopHooks *hooks)
 {
+    int ready;
+
     sigset_t set = stop_signals();
     struct pollfd fds[] = {{.fd = signalfd(-1, &set, SFD_CLOEXEC), .events = POLLIN},
                            {.fd = self->done_fd, .events = POLLIN}};
 
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
-        ;
+    while ((ready = poll(fds, 2, TICK_MS)) == 0 || (ready < 0 && errno == EINTR)) {
+        if (ready == 0)
+            hooks->on_tick(hooks->data);
+    }
     (void)close(fds[0].fd);
 }
 
@@ -164,7 +181,7 @@ static void wait_for_workers(Loop *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-bool loop_run(struct fuse_session *session, void (*on_stop)(void *data), void *data)
+bool loop_run(struct fuse_session *session, const LoopHooks *hooks)
 {
     Loop self = {.session = session, .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     bool started;
@@ -175,9 +192,9 @@ bool loop_run(struct fuse_session *session, void (*on_stop)(void *data), void *d
     started = self.done_fd >= 0 && add_worker(&self);
     pthread_mutex_unlock(&self.lock);
     if (started)
-        wait_for_end(&self);
+        wait_for_end(&self, hooks);
     fuse_session_exit(session);
-    on_stop(data);
+    hooks->on_stop(hooks->data);
     wait_for_workers(&self);
     fuse_session_reset(session);
     (void)pthread_cond_destroy(&self.ended);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "pesitfs/change.h"
+#include "pesitfs/counts.h"
 #include "pesitfs/loop.h"
 #include "pesitfs/mount.h"
 #include "pesitfs/waiting.h"
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #define EXIT_USAGE 2
+#define TELL_MS    500
 
 #define DESCRIPTOR "pesitfs" /* its name at the service manager */
 
@@ -101,6 +103,11 @@ static void on_stop(void *data)
     waiting_end(data);
 }
 
+static void on_tick(void *data)
+{
+    counts_tell(((Mount *)data)->client, TELL_MS);
+}
+
 /* A mount whose process was killed answers nothing, and would refuse a new one. */
 static void clear_mountpoint(const char *path)
 {
@@ -155,7 +162,9 @@ static int run(Mount *mount, const Arguments *arguments)
             if (arguments->ready_fd >= 0 && write(arguments->ready_fd, "READY\n", 6) != 6)
                 fprintf(stderr, "pesitfs: cannot tell readiness: %s\n", g_strerror(errno));
             notify_manager("READY=1");
-            code = loop_run(session, on_stop, mount) ? EXIT_SUCCESS : EXIT_FAILURE;
+            code = loop_run(session, &(LoopHooks){on_tick, on_stop, mount}) ? EXIT_SUCCESS
+                                                                            : EXIT_FAILURE;
+            on_tick(mount); /* the last of it */
         }
         fuse_session_unmount(session);
         log_event(LOG_UNMOUNTED, "PATH", arguments->mountpoint, NULL);

@@ -56,7 +56,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
     int failure = 0;
 
     if (parent == NULL || !tree_refresh(mount, &failure)) {
-        fuse_reply_err(req, parent == NULL ? ENOENT : failure);
+        ops_reply_error(req, parent == NULL ? ENOENT : failure);
         return;
     }
     node = enter_name(mount, parent->partner, parent->path, name);
@@ -66,7 +66,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
     if (failure == ENOENT) {
         reply_absent(req);
     } else if (failure != 0) {
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
     } else {
         fuse_reply_entry(req, &entry);
     }
@@ -97,7 +97,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mod
     if (parent == NULL || parent->partner == NULL ||
         !tree_is_scratch(mount, parent->partner, path) ||
         !tree_takes_files(mount, parent->partner, parent->path)) {
-        fuse_reply_err(req, EPERM);
+        ops_reply_error(req, EPERM);
         return;
     }
     node = tree_enter(mount, parent->partner, path, true);
@@ -122,19 +122,19 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent_id, const char *name)
     g_autoptr(GHashTable) inside = NULL;
 
     if (node == NULL || !node->local) {
-        fuse_reply_err(req, EPERM);
+        ops_reply_error(req, EPERM);
         return;
     }
     inside = tree_list(mount, parent->partner, path);
     if (g_hash_table_size(inside) > 0) {
-        fuse_reply_err(req, ENOTEMPTY);
+        ops_reply_error(req, ENOTEMPTY);
         return;
     }
     pthread_mutex_lock(&mount->lock);
     node->local = false;
     pthread_mutex_unlock(&mount->lock);
     tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
-    fuse_reply_err(req, 0);
+    ops_reply_error(req, 0);
 }
 
 /* unlink */
@@ -183,14 +183,14 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent_id, const char *name)
     int failure;
 
     if (parent == NULL || parent->partner == NULL) {
-        fuse_reply_err(req, parent == NULL ? ENOENT : EPERM);
+        ops_reply_error(req, parent == NULL ? ENOENT : EPERM);
         return;
     }
     path = tree_join(parent->path, name);
     failure = remove_path(mount, parent->partner, path);
     if (failure == 0)
         tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
-    fuse_reply_err(req, failure);
+    ops_reply_error(req, failure);
 }
 
 /* rename */
@@ -306,11 +306,11 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
     int failure;
 
     if (parent == NULL || new_parent == NULL || (flags & ~RENAME_NOREPLACE_FLAG) != 0) {
-        fuse_reply_err(req, parent == NULL || new_parent == NULL ? ENOENT : EINVAL);
+        ops_reply_error(req, parent == NULL || new_parent == NULL ? ENOENT : EINVAL);
         return;
     }
     if (parent->partner == NULL || new_parent->partner == NULL) {
-        fuse_reply_err(req, EPERM);
+        ops_reply_error(req, EPERM);
         return;
     }
     path = tree_join(parent->path, name);
@@ -331,7 +331,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
     if (wait.id != 0)
         waiting_for_transfer(mount, req, wait.id, wait.wait_s);
     else
-        fuse_reply_err(req, failure);
+        ops_reply_error(req, failure);
 }
 
 /* what a partner could not be sent */
@@ -339,17 +339,17 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name, fuse_ino_
 void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
 {
     (void)id, (void)parent, (void)name;
-    fuse_reply_err(req, EPERM);
+    ops_reply_error(req, EPERM);
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
     (void)target, (void)parent, (void)name;
-    fuse_reply_err(req, EPERM);
+    ops_reply_error(req, EPERM);
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
     (void)parent, (void)name, (void)mode, (void)device;
-    fuse_reply_err(req, EPERM);
+    ops_reply_error(req, EPERM);
 }

@@ -5,6 +5,8 @@
  */
 #include "pesitfs/ops.h"
 
+#include "pesitfs/counts.h"
+
 #include <errno.h>
 #include <sys/statvfs.h>
 
@@ -14,6 +16,12 @@
 Mount *mount_of(fuse_req_t req)
 {
     return fuse_req_userdata(req);
+}
+
+void ops_reply_error(fuse_req_t req, int code)
+{
+    counts_fail(code);
+    fuse_reply_err(req, code);
 }
 
 /* the whole */
@@ -26,7 +34,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t id)
 
     (void)id;
     if (!client_space(mount_of(req)->client, CALL_MS, &total, &available, &error)) {
-        fuse_reply_err(req, status_errno_of_error(error));
+        ops_reply_error(req, status_errno_of_error(error));
         return;
     }
     stat.f_blocks = total / stat.f_frsize;

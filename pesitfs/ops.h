@@ -17,6 +17,9 @@
 /* The mount of a request. */
 Mount *mount_of(fuse_req_t req);
 
+/* Ends a request: 0, or an errno, which is counted. */
+void ops_reply_error(fuse_req_t req, int code);
+
 /* attributes.c */
 
 /* Of a file that is being written. 0 or an errno value, as all of these. */

@@ -6,7 +6,7 @@
 #include "pesitfs/waiting.h"
 
 #include "base/error.h"
-#include "pesitfs/handle.h"
+#include "pesitfs/ops.h"
 
 #include <errno.h>
 
@@ -44,7 +44,7 @@ static void answer_open(Waiting *waiting, const ClientTransfer *transfer, int fd
     if (failure == 0)
         handle = handle_new_reading(waiting->mount, waiting->node, transfer, fd);
     if (handle == NULL)
-        fuse_reply_err(waiting->req, failure);
+        ops_reply_error(waiting->req, failure);
     else
         handle_reply_open(waiting->mount, waiting->req, &waiting->info, handle);
 }
@@ -59,7 +59,7 @@ static void on_done(ClientTransfer *taken, int fd, const GError *error, gpointer
     if (waiting->node != NULL)
         answer_open(waiting, transfer, fd, error);
     else
-        fuse_reply_err(waiting->req, errno_of_answer(transfer, error));
+        ops_reply_error(waiting->req, errno_of_answer(transfer, error));
     g_free(waiting);
     pthread_mutex_lock(&mount->lock);
     if (--mount->waiting == 0)

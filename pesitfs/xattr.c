@@ -212,7 +212,7 @@ static void reply_bytes(fuse_req_t req, const char *bytes, size_t length, size_t
     if (size == 0)
         fuse_reply_xattr(req, length);
     else if (length > size)
-        fuse_reply_err(req, ERANGE);
+        ops_reply_error(req, ERANGE);
     else
         fuse_reply_buf(req, bytes, length);
 }
@@ -226,7 +226,7 @@ static void reply_kept(fuse_req_t req, Mount *mount, const Node *node, const cha
     ssize_t length = fd >= 0 ? fgetxattr(fd, name, value, sizeof value) : -1;
 
     if (length < 0)
-        fuse_reply_err(req, ENODATA);
+        ops_reply_error(req, ENODATA);
     else
         reply_bytes(req, value, (size_t)length, size);
 }
@@ -240,7 +240,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
     if (node != NULL && is_kept(name))
         reply_kept(req, mount, node, name, size);
     else if (value == NULL)
-        fuse_reply_err(req, ENODATA);
+        ops_reply_error(req, ENODATA);
     else
         reply_bytes(req, value, strlen(value), size);
 }
@@ -281,7 +281,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *by
         if (fd >= 0)
             failure = set_kept(fd, name, bytes, size, flags);
     }
-    fuse_reply_err(req, failure);
+    ops_reply_error(req, failure);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
@@ -296,5 +296,5 @@ void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
         if (fd >= 0)
             failure = fremovexattr(fd, name) == 0 ? 0 : errno;
     }
-    fuse_reply_err(req, failure);
+    ops_reply_error(req, failure);
 }

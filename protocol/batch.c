@@ -101,7 +101,7 @@ static void open_entity_if_needed(const PesitSession *self, PesitBatch *batch)
     batch->used += prefix_bytes(self);
 }
 
-static uint8_t *put_header(const PesitSession *self, PesitBatch *batch, PesitFpduType type,
+static uint8_t *put_header(PesitSession *self, PesitBatch *batch, PesitFpduType type,
                            size_t content)
 {
     uint8_t *at = batch->buffer + batch->used;
@@ -114,6 +114,7 @@ static uint8_t *put_header(const PesitSession *self, PesitBatch *batch, PesitFpd
     at[4] = self->peer_id;
     at[5] = 0;
     batch->used += PESIT_HEADER_BYTES;
+    self->fpdus_sent++;
     return batch->buffer + batch->used;
 }
 

@@ -637,6 +637,7 @@ static PesitStatus take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *r
     if (status != PESIT_OK) /* tiling has checked it */
         return session_fail(self, diag, "broken header");
     *ret_taken = length;
+    self->fpdus_received++;
     if (type == PESIT_FPDU_CONNECT && self->state == STATE_IDLE)
         self->peer_id = src; /* from here on an ABORT can be addressed */
     if (!are_ids_right(self, type, dst, src))

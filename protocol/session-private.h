@@ -41,6 +41,8 @@ struct PesitSession {
     PesitFpdu fpdu;
     PesitRemarks remarks;
 
+    uint64_t fpdus_received, fpdus_sent;
+
     /* agreed */
     uint16_t interval_kb;
     uint8_t window;

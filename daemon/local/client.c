@@ -339,6 +339,15 @@ bool client_space(Client *self, unsigned timeout_ms, uint64_t *ret_total, uint64
     return true;
 }
 
+bool client_count(Client *self, GVariant *operations, GVariant *errors, unsigned timeout_ms,
+                  GError **error)
+{
+    g_autoptr(GVariant) result = call(
+            self, "Count", g_variant_new("(@a{st}@a{st})", operations, errors), timeout_ms, error);
+
+    return result != NULL;
+}
+
 GPtrArray *client_history(Client *self, const char *partner, const char *const *states,
                           const char *const *directions, int64_t before_id, uint32_t limit,
                           unsigned timeout_ms, GError **error)

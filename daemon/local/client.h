@@ -90,6 +90,9 @@ bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t 
                   unsigned timeout_ms, GError **error);
 bool client_space(Client *self, unsigned timeout_ms, uint64_t *ret_total, uint64_t *ret_available,
                   GError **error);
+/* What a mount did, for the daemon's metrics: a{st} each, borrowed. */
+bool client_count(Client *self, GVariant *operations, GVariant *errors, unsigned timeout_ms,
+                  GError **error);
 /* states, directions: NULL-terminated or NULL. */
 GPtrArray *client_history(Client *self, const char *partner, const char *const *states,
                           const char *const *directions, int64_t before_id, uint32_t limit,

@@ -6,6 +6,7 @@
 #include "daemon/local/desk-private.h"
 
 #include "base/clock.h"
+#include "base/metric.h"
 #include "daemon/net/attributes.h"
 
 #include <fcntl.h>
@@ -650,6 +651,28 @@ static void space(DoorCall *call, GVariant *parameters, gpointer data)
         door_call_fail(call, error);
 }
 
+static void count_each(GVariant *counts, bool (*take)(const char *name, uint64_t number))
+{
+    GVariantIter iterator;
+    const char *name;
+    guint64 number;
+
+    g_variant_iter_init(&iterator, counts);
+    while (g_variant_iter_next(&iterator, "{&st}", &name, &number))
+        (void)take(name, number); /* a mount of another version may have other names */
+}
+
+static void count(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    g_autoptr(GVariant) operations = g_variant_get_child_value(parameters, 0);
+    g_autoptr(GVariant) errors = g_variant_get_child_value(parameters, 1);
+
+    (void)data;
+    count_each(operations, metric_mount);
+    count_each(errors, metric_mount_error);
+    door_call_return(call, NULL, NULL, 0);
+}
+
 /* Asks the store for next to nothing, and does not wait long for it: who asks how we are wants to know just then. */
 typedef struct {
     const Desk *desk;
@@ -734,6 +757,7 @@ static const DoorMethod METHODS[] = {
         {"Open", open_file, false, false},
         {"Fetch", desk_fetch, false, false},
         {"Space", space, false, false},
+        {"Count", count, false, false},
         {"Remove", desk_remove, false, true},
         {"Touch", desk_touch, false, false},
         {"History", history, false, false},

@@ -30,10 +30,24 @@ Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, con
     return self;
 }
 
+static void count_fpdus(Channel *self)
+{
+    uint64_t received, sent;
+
+    pesit_session_count_fpdus(self->session, &received, &sent);
+    if (received != self->fpdus_received)
+        metric_add(METRIC_FPDUS_RECEIVED, received - self->fpdus_received);
+    if (sent != self->fpdus_sent)
+        metric_add(METRIC_FPDUS_SENT, sent - self->fpdus_sent);
+    self->fpdus_received = received;
+    self->fpdus_sent = sent;
+}
+
 void channel_free(Channel *self)
 {
     if (self == NULL)
         return;
+    count_fpdus(self);
     stream_free(self->stream);
     pesit_session_free(self->session);
     g_free(self->received);
@@ -74,6 +88,7 @@ static bool send_bytes(Channel *self, const uint8_t *bytes, size_t length)
     GError *error = NULL;
 
     metric_add(METRIC_BYTES_SENT, length);
+    count_fpdus(self);
     if (stream_send(self->stream, bytes, length, clock_now_us() + self->stall_us, &error))
         return true;
     fail_transport(self, error);
@@ -160,6 +175,7 @@ static StreamResult fill(Channel *self)
     if (result == STREAM_DATA) {
         self->received_to += length;
         metric_add(METRIC_BYTES_RECEIVED, length);
+        count_fpdus(self); /* of what came before */
         pesit_session_bytes_arrived(self->session, length, clock_now_us());
     } else if (result == STREAM_END || result == STREAM_ERROR) {
         fail_transport(self, error);
@@ -187,6 +203,7 @@ static ChannelResult wait_for_input(Channel *self, int64_t until_us)
     int64_t now_us = clock_now_us();
     bool wake = false;
 
+    count_fpdus(self);
     if (now_us < wake_us)
         (void)stream_wait(self->stream, self->orders_ignored ? -1 : mailbox_fd(self->orders),
                           wake_us, &wake); /* then look */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metric.h"
 #include "daemon/net/attributes.h"
 #include "daemon/net/sender.h"
 
@@ -219,8 +220,10 @@ static bool create_again(Exchange *self, PesitEvent *ret_event)
 {
     if (!command_create(self) || !exchange_await(self, PESIT_FPDU_ACK_CREATE, ret_event))
         return false;
-    if (ret_event->positive)
+    if (ret_event->positive) {
+        metric_add(METRIC_RESTARTS_OUT, 1);
         return true;
+    }
     if (!is_unknown(ret_event->diag)) {
         exchange_end_refused(self, "the restart", ret_event->diag, 0);
         return false;

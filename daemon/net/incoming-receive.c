@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,6 +97,7 @@ static PesitDiag check_restart(Incoming *self, const PesitFpdu *fpdu, const char
     if (result->error != NULL || result->transfer == NULL)
         return DIAG_NO_RESTART;
     self->repeated = true;
+    metric_add(METRIC_RESTARTS_IN, 1);
     self->earlier_bytes = result->transfer->wire_bytes;
     return PESIT_DIAG_OK;
 }

@@ -243,7 +243,7 @@ static bool sync_points(Receiver *self)
     if (self->context != NULL &&
         !context_append_durably(self->context, self->points, count, &error))
         return fail(self, error);
-    metric_add(METRIC_SYNC_POINTS, count);
+    metric_add(METRIC_SYNC_POINTS_DURABLE, count);
     command.point = self->points[count - 1].point;
     return self->window == 0 || channel_command(self->channel, &command);
 }

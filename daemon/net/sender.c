@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "daemon/net/attributes.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 #include <string.h>
 
@@ -31,7 +32,8 @@ struct Sender {
     PesitBatch batch;
     bool ended; /* DTF.END given */
     bool progressed;
-    Reply *gate; /* must be answered before DTF.END, or NULL */
+    uint32_t acked; /* point that the partner has acknowledged */
+    Reply *gate;    /* must be answered before DTF.END, or NULL */
     /* text only */
     uint8_t *text;
     size_t text_from, text_to;
@@ -296,6 +298,8 @@ static bool take_event(Sender *self, ChannelResult result, const PesitEvent *eve
         return false;
     if (result == CHANNEL_EVENT && event->kind == PESIT_EVENT_POINT_ACKED) {
         self->progressed = true;
+        metric_add(METRIC_SYNC_POINTS_ACKNOWLEDGED, event->point - MIN(self->acked, event->point));
+        self->acked = event->point;
         return false;
     }
     if (result == CHANNEL_EVENT && event->kind == PESIT_EVENT_REMARK) {

@@ -5,7 +5,10 @@ import random
 import re
 import uuid
 
+import pytest
+import waiting
 from admin import Api
+from mounted import Mounted
 
 FILE = random.Random(5).randbytes(5_000_000)
 RAW = {"Content-Type": "application/octet-stream"}
@@ -256,17 +259,47 @@ def test_how_far_it_is_is_told(api, bank, company, tmp_path):
     assert b"progress" not in streams[2].read1(65536)
 
 
+def read_metrics(node):
+    return dict(re.findall(r"^(pesit_\S+) (\S+)$", Api(node).get("/metrics").body.decode(), re.M))
+
+
 def test_metrics_say_what_happened(api, bank):
     for i in range(3):
         wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/m%d" % i, FILE).json["transferId"])
-
-    def read(node):
-        return dict(re.findall(r"^(pesit_\S+) (\S+)$", Api(node).get("/metrics").body.decode(), re.M))
-
-    there, here = read(bank), read(api.node)
+    asked = api.post("/api/v1/transfers/receive", {"partner": "BANK1", "path": "releves/nothing"}).json["transferId"]
+    wait(api, asked, "failed")
+    there, here = read_metrics(bank), read_metrics(api.node)
     assert (there['pesit_transfers_total{state="done"}'], here['pesit_transfers_total{state="done"}']) == ("3", "3")
     assert int(there['pesit_wire_bytes_total{direction="in"}']) > 3 * len(FILE)
     assert int(here['pesit_wire_bytes_total{direction="out"}']) == int(there['pesit_wire_bytes_total{direction="in"}'])
     assert int(there['pesit_connections_total{direction="in"}']) >= 1
     assert int(there["pesit_store_commit_seconds_count"]) >= 6
     assert float(there["pesit_transfers_running"]) == 0
+    fpdus = [[int(numbers['pesit_fpdus_total{direction="%s"}' % way]) for way in ("in", "out")] for numbers in (there, here)]
+    assert fpdus[0] == fpdus[1][::-1] and min(fpdus[0]) > 3 * 8 and fpdus[0][0] > 3 * len(FILE) / 65535
+    points = int(there['pesit_sync_points_total{direction="in"}'])
+    assert points == int(here['pesit_sync_points_total{direction="out"}']) == 3 * (len(FILE) // (4096 << 10)) > 0
+    assert here['pesit_refusals_total{diagnostic="2-205"}'] == there['pesit_refusals_total{diagnostic="2-205"}'] == "1"
+    assert here['pesit_partner_transfers_total{partner="BANK1",state="done"}'] == "3"
+    assert here['pesit_partner_transfers_total{partner="BANK1",state="failed"}'] == "1"
+    assert there['pesit_partner_bytes_total{partner="COMPANY",direction="in"}'] == str(3 * len(FILE))
+    assert here['pesit_partner_bytes_total{partner="BANK1",direction="out"}'] == str(3 * len(FILE))
+    assert 'pesit_partner_transfers_total{partner="NOBODY",state="done"}' not in here
+
+
+def test_metrics_say_what_mounts_do(api, company, bank):
+    """Operations and failures of a mount come to its daemon within seconds; the last of them when it ends."""
+    mount = Mounted(company).start()
+    (mount.path / "BANK1/out/a").write_bytes(b"x" * 3_000_000)
+    for _ in range(3):
+        with pytest.raises(PermissionError):
+            (mount.path / "BANK1/nowhere").write_bytes(b"x")
+    waiting.eventually(lambda: int(read_metrics(company)['pesit_mount_operations_total{operation="create"}']) >= 1)
+    with pytest.raises(PermissionError):
+        (mount.path / "BANK1/out/a").rename(mount.path / "BANK1/out/b")
+    mount.stop()
+    told = read_metrics(company)
+    assert int(told['pesit_mount_operations_total{operation="write"}']) >= 3, told
+    assert told['pesit_mount_operations_total{operation="rename"}'] == "1"
+    assert int(told.get('pesit_mount_errors_total{errno="EACCES"}', 0)) + int(told.get('pesit_mount_errors_total{errno="EPERM"}', 0)) >= 4, told
+    assert bank.received("in/a") == b"x" * 3_000_000
