@@ -207,6 +207,19 @@ bool role_parse(const char *text, Role *ret_role)
     return false;
 }
 
+/* The end of the segment that begins at `at`; NULL: it does not match. Most differ at once: all routes are looked at for
+ * each request. */
+static const char *pass(const char *at, const char *segment)
+{
+    if (*at == '{')
+        return *segment != '\0' ? at + strcspn(at, "/") : NULL;
+    while (*segment != '\0' && *segment == *at && *at != '/') {
+        at++;
+        segment++;
+    }
+    return *segment == '\0' && (*at == '/' || *at == '\0') ? at : NULL;
+}
+
 /* segments: decoded. */
 static bool match(const Route *route, char **segments)
 {
@@ -214,12 +227,9 @@ static bool match(const Route *route, char **segments)
     size_t i = 0;
 
     for (; segments[i] != NULL; i++) {
-        size_t length = strcspn(at, "/");
-
-        if (at[0] == '{' ? segments[i][0] == '\0'
-                         : strncmp(at, segments[i], length) != 0 || segments[i][length] != '\0')
+        at = pass(at, segments[i]);
+        if (at == NULL)
             return false;
-        at += length;
         if (*at == '\0')
             break;
         at++;
