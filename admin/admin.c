@@ -263,13 +263,13 @@ void admin_take_act(Admin *self, const AdminAct *done, void (*on_done)(gpointer 
                     gpointer data)
 {
     g_autoptr(GString) detail = g_string_new(NULL);
-    AuditAct act = {done->actor, "local", done->method, done->what, NULL};
+    AuditAct act = {done->actor, done->origin, done->method, done->what, NULL};
 
     json_open(detail, NULL, '{');
     json_text(detail, "error", done->error);
     json_close(detail, '}');
     act.detail = detail->str;
-    log_event(LOG_ADMIN_CHANGE, "ACTOR", done->actor, "ADDRESS", "local", "ACTION", done->method,
+    log_event(LOG_ADMIN_CHANGE, "ACTOR", done->actor, "ADDRESS", done->origin, "ACTION", done->method,
               "OBJECT", done->what, NULL);
     audit_post(self->audit, &act, on_done, data);
 }

@@ -61,7 +61,7 @@ void admin_take_removal(Admin *self, const GPtrArray *transfers);
 /* What a local caller did without asking the administration. error: NULL: it was done. on_done is called once, by another
  * thread, when the audit trail has it, or cannot have it for now. Any thread. */
 typedef struct {
-    const char *actor, *method, *what, *error;
+    const char *actor, *origin, *method, *what, *error;
 } AdminAct;
 void admin_take_act(Admin *self, const AdminAct *act, void (*on_done)(gpointer data),
                     gpointer data);

@@ -189,7 +189,7 @@ static void audit(DoorCall *call, const DoorAct *act, gpointer data)
 {
     Daemon *self = data;
     LocalCall *local = g_new0(LocalCall, 1);
-    const AdminAct done = {act->actor, act->method, act->what,
+    const AdminAct done = {act->actor, act->origin, act->method, act->what,
                            act->error != NULL ? act->error->message : NULL};
 
     local->daemon = self;

@@ -66,7 +66,8 @@ int run_show(const Verb *verb, Options *options, char **arguments, GError **erro
     return transfer_parse_id(arguments[0], &id, error) ? show(options, id, error) : EXIT_WRONG;
 }
 
-typedef bool (*Order)(Client *client, int64_t id, unsigned timeout_ms, GError **error);
+typedef bool (*Order)(Client *client, int64_t id, uint32_t for_uid, unsigned timeout_ms,
+                      GError **error);
 
 /* Silent for people; programs want to know how it stands then. */
 static int order(Order give, Options *options, const char *text, GError **error)
@@ -75,7 +76,7 @@ static int order(Order give, Options *options, const char *text, GError **error)
 
     if (!transfer_parse_id(text, &id, error))
         return EXIT_WRONG;
-    if (!give(options->client, id, CALL_MS, error))
+    if (!give(options->client, id, CLIENT_OURSELVES, CALL_MS, error))
         return EXIT_LOCAL;
     return options->json ? show(options, id, error) : EXIT_DONE;
 }

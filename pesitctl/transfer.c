@@ -178,7 +178,8 @@ int run_send(const Verb *verb, Options *options, char **arguments, GError **erro
     if (to < 0 || !stage_bytes(from, to, &stat, name, error))
         return EXIT_LOCAL;
     transfer = client_commit(options->client, id, partner, path, stat.st_mode & 0777,
-                             (int64_t)stat.st_mtim.tv_sec * G_USEC_PER_SEC, false, CALL_MS, error);
+                             (int64_t)stat.st_mtim.tv_sec * G_USEC_PER_SEC, false, CLIENT_OURSELVES,
+                             CALL_MS, error);
     if (transfer == NULL)
         return EXIT_LOCAL;
     if (!options->no_wait && strcmp(transfer->direction, "send") == 0)

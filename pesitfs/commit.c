@@ -107,7 +107,7 @@ static ClientTransfer *hand_over(Mount *mount, Staged *staged, const char *partn
     owner_save(staged->fd, uid, gid);
     since_us = clock_wall_us();
     transfer = client_commit(mount->client, staged->id, partner, path, mode,
-                             mtime_of(mount, staged), noreplace, CALL_MS, &error);
+                             mtime_of(mount, staged), noreplace, staged->writer, CALL_MS, &error);
     if (transfer == NULL && error->code == BASE_ERROR_UNREACHABLE)
         transfer = find_committed(mount, staged, partner, path, since_us);
     if (transfer == NULL) /* not found: the daemon has restarted, and what was staged went */

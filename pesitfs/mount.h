@@ -24,6 +24,7 @@ typedef struct {
     bool scratch; /* local only, until renamed to a declared name */
     unsigned writers;
     mode_t mode;
+    uid_t writer; /* who made it: whom the daemon is told it is for */
     uid_t uid;
     gid_t gid;
     int64_t mtime_us;       /* set by utimens; 0: that of the bytes */

@@ -161,13 +161,13 @@ static void remove_staged(Mount *mount, Node *node)
 }
 
 /* What is being written goes, and what the daemon has below it too. */
-static int remove_path(Mount *mount, const char *partner, const char *path)
+static int remove_path(Mount *mount, const char *partner, const char *path, uid_t for_uid)
 {
     g_autoptr(GError) error = NULL;
     Node *local = tree_find_local(mount, partner, path);
 
     if (!tree_is_scratch(mount, partner, path) &&
-        !client_remove(mount->client, partner, path, CALL_MS, &error) &&
+        !client_remove(mount->client, partner, path, for_uid, CALL_MS, &error) &&
         (local == NULL || error->code != BASE_ERROR_NOT_FOUND))
         return status_errno_of_error(error);
     if (local != NULL)
@@ -187,7 +187,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent_id, const char *name)
         return;
     }
     path = tree_join(parent->path, name);
-    failure = remove_path(mount, parent->partner, path);
+    failure = remove_path(mount, parent->partner, path, fuse_req_ctx(req)->uid);
     if (failure == 0)
         tree_touch_folder(mount, parent->partner, parent->path, clock_wall_us());
     ops_reply_error(req, failure);
@@ -209,7 +209,7 @@ static int rename_to_scratch(Mount *mount, const Rename *rename)
 
     if (!rename->staged->scratch)
         return EPERM; /* a declared file cannot become a temporary one */
-    failure = remove_path(mount, rename->partner, rename->path);
+    failure = remove_path(mount, rename->partner, rename->path, rename->staged->writer);
     if (failure == 0)
         tree_move(mount, rename->node, rename->partner, rename->path);
     return failure;

@@ -505,7 +505,7 @@ Staged *staged_new(int64_t id, int fd, bool scratch, mode_t mode, uid_t uid, gid
     staged->fd = fd;
     staged->scratch = scratch;
     staged->mode = mode & 0777;
-    staged->uid = uid;
+    staged->uid = staged->writer = uid;
     staged->gid = gid;
     staged->wait_s = -1;
     return staged;

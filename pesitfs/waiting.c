@@ -96,7 +96,8 @@ void waiting_for_fetch(Mount *mount, fuse_req_t req, Node *node, uint32_t wait_s
     Waiting *waiting = waiting_new(mount, req, node);
 
     waiting->info = *info;
-    client_begin_fetch(mount->client, waiting->pending, node->partner, node->path, wait_s * 1000);
+    client_begin_fetch(mount->client, waiting->pending, node->partner, node->path,
+                       fuse_req_ctx(req)->uid, wait_s * 1000);
 }
 
 void waiting_end(Mount *mount)

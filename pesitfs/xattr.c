@@ -132,7 +132,7 @@ static int set_local(Staged *staged, const char *name, const char *value)
     return 0;
 }
 
-static int run_action(Mount *mount, const Node *node, const char *action)
+static int run_action(Mount *mount, const Node *node, const char *action, uid_t for_uid)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ClientTransfer) transfer =
@@ -142,15 +142,15 @@ static int run_action(Mount *mount, const Node *node, const char *action)
     if (transfer == NULL)
         return status_errno_of_error(error);
     if (strcmp(action, "retry") == 0)
-        done = client_retry(mount->client, transfer->id, CALL_MS, &error);
+        done = client_retry(mount->client, transfer->id, for_uid, CALL_MS, &error);
     else if (strcmp(action, "cancel") == 0)
-        done = client_cancel(mount->client, transfer->id, CALL_MS, &error);
+        done = client_cancel(mount->client, transfer->id, for_uid, CALL_MS, &error);
     else
         return EINVAL;
     return done ? 0 : status_errno_of_error(error);
 }
 
-static int set_ours(Mount *mount, Node *node, const char *name, const char *value)
+static int set_ours(Mount *mount, Node *node, const char *name, const char *value, uid_t for_uid)
 {
     bool staged;
     int failure = EOPNOTSUPP;
@@ -162,7 +162,7 @@ static int set_ours(Mount *mount, Node *node, const char *name, const char *valu
     if (staged)
         failure = set_local(node->staged, name, value);
     pthread_mutex_unlock(&mount->lock);
-    return !staged && strcmp(name, ACTION) == 0 ? run_action(mount, node, value) : failure;
+    return !staged && strcmp(name, ACTION) == 0 ? run_action(mount, node, value, for_uid) : failure;
 }
 
 /* kept for applications */
@@ -274,7 +274,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *by
     if (node == NULL) {
         failure = ENOENT;
     } else if (is_ours(name)) {
-        failure = set_ours(mount, node, name, value);
+        failure = set_ours(mount, node, name, value, fuse_req_ctx(req)->uid);
     } else if (is_kept(name)) {
         g_auto(Fd) fd = open_bytes(mount, node, &failure);
 

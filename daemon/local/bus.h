@@ -10,3 +10,7 @@ int bus_reach(const char *path);
  * is asked for that, and between two containers nobody could give one. fd: taken. ret_bus: new, the caller's also
  * after a failure, unless NULL. Returns negative errno. */
 int bus_new(int fd, sd_bus **ret_bus);
+
+/* The destination of a call that is made for another user of the machine, with his number behind it. Between two that are
+ * alone a destination means nothing to the bus, so one that does not know of it does as without. */
+#define BUS_FOR_USER ":uid."

@@ -230,12 +230,15 @@ static void wake_to_send(Client *self)
 }
 
 /* False: it cannot be said now; nothing is left of it. */
-static bool question_ask(Client *self, ClientQuestion *question, const char *method,
+static bool question_ask(Client *self, ClientQuestion *question, ClientMethod method,
                          GVariant *parameters)
 {
     sd_bus_message *message = NULL;
-    int failure = sd_bus_message_new_method_call(self->bus, &message, NULL, DOOR_OBJECT,
-                                                 DOOR_INTERFACE, method);
+    g_autofree char *whom = method.for_uid != CLIENT_OURSELVES
+                                    ? g_strdup_printf(BUS_FOR_USER "%u", method.for_uid)
+                                    : NULL;
+    int failure = sd_bus_message_new_method_call(self->bus, &message, whom, DOOR_OBJECT,
+                                                 DOOR_INTERFACE, method.name);
 
     question->client = self;
     if (failure >= 0)
@@ -300,7 +303,7 @@ static bool note_loss(Client *self)
 }
 
 /* Under the lock. Returns new, NULL: the daemon has been lost. */
-static DoorAnswer *ask(Client *self, const char *method, GVariant *parameters, int64_t deadline_us,
+static DoorAnswer *ask(Client *self, ClientMethod method, GVariant *parameters, int64_t deadline_us,
                        pthread_cond_t *sleeper)
 {
     ClientQuestion question = {.sleeper = sleeper};
@@ -321,7 +324,7 @@ static DoorAnswer *ask_until(Client *self, ClientMethod method, GVariant *parame
     bool lost = false;
 
     while (wait_for_connection(self, deadline_us)) {
-        DoorAnswer *answer = ask(self, method.name, parameters, deadline_us, sleeper);
+        DoorAnswer *answer = ask(self, method, parameters, deadline_us, sleeper);
 
         if (answer != NULL)
             return answer;
@@ -376,7 +379,7 @@ static void say(Client *self, ClientPending *pending)
             pending->parameters(pending, (unsigned)(MAX(left_us, 0) / USEC_IN_MS)));
 
     pending->question = g_new0(ClientQuestion, 1);
-    if (!question_ask(self, pending->question, pending->method.name, parameters))
+    if (!question_ask(self, pending->question, pending->method, parameters))
         g_clear_pointer(&pending->question, g_free); /* said when the daemon is back */
 }
 

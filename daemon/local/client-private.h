@@ -12,7 +12,8 @@
 
 typedef struct {
     const char *name;
-    bool once; /* not to be said twice: its effect cannot be known when the answer is lost */
+    bool once;        /* not to be said twice: its effect cannot be known when the answer is lost */
+    uint32_t for_uid; /* or CLIENT_OURSELVES */
 } ClientMethod;
 
 /* Calls and blocks; waits for the daemon when it is not there. parameters: floating, or NULL for none.

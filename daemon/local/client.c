@@ -18,8 +18,8 @@ static GVariant *take_result(DoorAnswer *answer)
 static GVariant *call(Client *self, const char *name, GVariant *parameters, unsigned timeout_ms,
                       GError **error)
 {
-    return take_result(
-            client_call(self, (ClientMethod){name, false}, parameters, timeout_ms, error));
+    return take_result(client_call(self, (ClientMethod){name, false, CLIENT_OURSELVES}, parameters,
+                                   timeout_ms, error));
 }
 
 static bool call_done(Client *self, ClientMethod method, GVariant *parameters, unsigned timeout_ms,
@@ -209,8 +209,8 @@ static int take_fd(DoorAnswer *answer, GError **error)
 static int call_for_fd(Client *self, const char *name, GVariant *parameters, unsigned timeout_ms,
                        GError **error)
 {
-    g_autoptr(DoorAnswer) answer =
-            client_call(self, (ClientMethod){name, false}, parameters, timeout_ms, error);
+    g_autoptr(DoorAnswer) answer = client_call(self, (ClientMethod){name, false, CLIENT_OURSELVES},
+                                               parameters, timeout_ms, error);
 
     return answer != NULL ? take_fd(answer, error) : -1;
 }
@@ -219,7 +219,7 @@ int client_stage(Client *self, const char *partner, const char *path, bool scrat
                  unsigned timeout_ms, int64_t *ret_staging_id, GError **error)
 {
     g_autoptr(DoorAnswer) answer =
-            client_call(self, (ClientMethod){"Stage", false},
+            client_call(self, (ClientMethod){"Stage", false, CLIENT_OURSELVES},
                         g_variant_new("(ssb)", partner, path, scratch), timeout_ms, error);
 
     if (answer == NULL)
@@ -230,7 +230,7 @@ int client_stage(Client *self, const char *partner, const char *path, bool scrat
 
 ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner,
                               const char *path, uint32_t mode, int64_t mtime_us, bool noreplace,
-                              unsigned timeout_ms, GError **error)
+                              uint32_t for_uid, unsigned timeout_ms, GError **error)
 {
     GVariantDict attributes;
 
@@ -238,7 +238,7 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
     g_variant_dict_insert(&attributes, "mode", "u", mode);
     g_variant_dict_insert(&attributes, "mtime_us", "x", mtime_us);
     g_variant_dict_insert(&attributes, "noreplace", "b", noreplace);
-    return take_first(take_result(client_call(self, (ClientMethod){"Commit", true},
+    return take_first(take_result(client_call(self, (ClientMethod){"Commit", true, for_uid},
                                               g_variant_new("(xss@a{sv})", staging_id, partner,
                                                             path, g_variant_dict_end(&attributes)),
                                               timeout_ms, error)),
@@ -247,8 +247,8 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
 
 bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (ClientMethod){"Discard", false}, g_variant_new("(x)", staging_id),
-                     timeout_ms, error);
+    return call_done(self, (ClientMethod){"Discard", false, CLIENT_OURSELVES},
+                     g_variant_new("(x)", staging_id), timeout_ms, error);
 }
 
 ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GError **error)
@@ -298,19 +298,19 @@ static ClientTransfer *take_fetched(DoorAnswer *answer, int *ret_fd, GError **er
 ClientTransfer *client_fetch(Client *self, const char *partner, const char *path, unsigned wait_ms,
                              int *ret_fd, GError **error)
 {
-    g_autoptr(DoorAnswer) answer = client_call(self, (ClientMethod){"Fetch", false},
-                                               g_variant_new("(ssu)", partner, path, wait_ms),
-                                               wait_ms + CLIENT_GRACE_MS, error);
+    g_autoptr(DoorAnswer) answer = client_call(
+            self, (ClientMethod){"Fetch", false, CLIENT_OURSELVES},
+            g_variant_new("(ssu)", partner, path, wait_ms), wait_ms + CLIENT_GRACE_MS, error);
 
     *ret_fd = -1;
     return answer != NULL ? take_fetched(answer, ret_fd, error) : NULL;
 }
 
-bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
-                   GError **error)
+bool client_remove(Client *self, const char *partner, const char *path, uint32_t for_uid,
+                   unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (ClientMethod){"Remove", true}, g_variant_new("(ss)", partner, path),
-                     timeout_ms, error);
+    return call_done(self, (ClientMethod){"Remove", true, for_uid},
+                     g_variant_new("(ss)", partner, path), timeout_ms, error);
 }
 
 bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t *mtime_us,
@@ -323,7 +323,7 @@ bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t 
         g_variant_dict_insert(&attributes, "mode", "u", *mode);
     if (mtime_us != NULL)
         g_variant_dict_insert(&attributes, "mtime_us", "x", *mtime_us);
-    return call_done(self, (ClientMethod){"Touch", false},
+    return call_done(self, (ClientMethod){"Touch", false, CLIENT_OURSELVES},
                      g_variant_new("(x@a{sv})", id, g_variant_dict_end(&attributes)), timeout_ms,
                      error);
 }
@@ -373,16 +373,16 @@ ClientTransfer *client_get(Client *self, int64_t id, unsigned timeout_ms, GError
     return take_first(call(self, "Get", g_variant_new("(x)", id), timeout_ms, error), error);
 }
 
-bool client_retry(Client *self, int64_t id, unsigned timeout_ms, GError **error)
+bool client_retry(Client *self, int64_t id, uint32_t for_uid, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (ClientMethod){"Retry", true}, g_variant_new("(x)", id), timeout_ms,
-                     error);
+    return call_done(self, (ClientMethod){"Retry", true, for_uid}, g_variant_new("(x)", id),
+                     timeout_ms, error);
 }
 
-bool client_cancel(Client *self, int64_t id, unsigned timeout_ms, GError **error)
+bool client_cancel(Client *self, int64_t id, uint32_t for_uid, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (ClientMethod){"Cancel", true}, g_variant_new("(x)", id), timeout_ms,
-                     error);
+    return call_done(self, (ClientMethod){"Cancel", true, for_uid}, g_variant_new("(x)", id),
+                     timeout_ms, error);
 }
 
 GVariant *client_status(Client *self, unsigned timeout_ms, GError **error)
@@ -394,7 +394,8 @@ GVariant *client_status(Client *self, unsigned timeout_ms, GError **error)
 
 bool client_reload(Client *self, unsigned timeout_ms, GError **error)
 {
-    return call_done(self, (ClientMethod){"Reload", true}, NULL, timeout_ms, error);
+    return call_done(self, (ClientMethod){"Reload", true, CLIENT_OURSELVES}, NULL, timeout_ms,
+                     error);
 }
 
 char *client_administer(Client *self, const char *const request[3], unsigned *ret_status,
@@ -482,16 +483,16 @@ ClientPending *client_pending_new(ClientDone done, gpointer data)
 
 void client_begin_wait(Client *self, ClientPending *pending, int64_t id, unsigned wait_ms)
 {
-    pending->method.name = "Wait";
+    pending->method = (ClientMethod){"Wait", false, CLIENT_OURSELVES};
     pending->parameters = wait_parameters;
     pending->id = id;
     client_begin(self, pending, wait_ms);
 }
 
 void client_begin_fetch(Client *self, ClientPending *pending, const char *partner, const char *path,
-                        unsigned wait_ms)
+                        uint32_t for_uid, unsigned wait_ms)
 {
-    pending->method.name = "Fetch";
+    pending->method = (ClientMethod){"Fetch", false, for_uid};
     pending->parameters = fetch_parameters;
     pending->partner = g_strdup(partner);
     pending->path = g_strdup(path);

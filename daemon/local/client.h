@@ -52,7 +52,9 @@ void client_set_on_change(Client *self,
                           void (*on_change)(const char *partner, const char *path, gpointer data),
                           gpointer data);
 
-/* All calls: timeout_ms for this call. */
+/* All calls: timeout_ms for this call; for_uid: the user of this machine that it is made for, which counts when we are
+ * root or the daemon's own user. */
+#define CLIENT_OURSELVES UINT32_MAX
 
 /* Returns new array of ClientPartner. */
 GPtrArray *client_load_tree(Client *self, unsigned timeout_ms, uint64_t *ret_generation,
@@ -62,7 +64,7 @@ int client_stage(Client *self, const char *partner, const char *path, bool scrat
                  unsigned timeout_ms, int64_t *ret_staging_id, GError **error);
 ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner,
                               const char *path, uint32_t mode, int64_t mtime_us, bool noreplace,
-                              unsigned timeout_ms, GError **error);
+                              uint32_t for_uid, unsigned timeout_ms, GError **error);
 bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error);
 ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GError **error);
 ClientTransfer *client_find(Client *self, const char *partner, const char *path,
@@ -84,8 +86,8 @@ int client_open(Client *self, int64_t id, unsigned timeout_ms, GError **error);
 /* ret_fd: -1 unless the transfer is done. Returns the transfer, done, failed or still going. */
 ClientTransfer *client_fetch(Client *self, const char *partner, const char *path, unsigned wait_ms,
                              int *ret_fd, GError **error);
-bool client_remove(Client *self, const char *partner, const char *path, unsigned timeout_ms,
-                   GError **error);
+bool client_remove(Client *self, const char *partner, const char *path, uint32_t for_uid,
+                   unsigned timeout_ms, GError **error);
 bool client_touch(Client *self, int64_t id, const uint32_t *mode, const int64_t *mtime_us,
                   unsigned timeout_ms, GError **error);
 bool client_space(Client *self, unsigned timeout_ms, uint64_t *ret_total, uint64_t *ret_available,
@@ -98,8 +100,8 @@ GPtrArray *client_history(Client *self, const char *partner, const char *const *
                           const char *const *directions, int64_t before_id, uint32_t limit,
                           unsigned timeout_ms, GError **error);
 ClientTransfer *client_get(Client *self, int64_t id, unsigned timeout_ms, GError **error);
-bool client_retry(Client *self, int64_t id, unsigned timeout_ms, GError **error);
-bool client_cancel(Client *self, int64_t id, unsigned timeout_ms, GError **error);
+bool client_retry(Client *self, int64_t id, uint32_t for_uid, unsigned timeout_ms, GError **error);
+bool client_cancel(Client *self, int64_t id, uint32_t for_uid, unsigned timeout_ms, GError **error);
 /* Returns new floating-free a{sv}. */
 GVariant *client_status(Client *self, unsigned timeout_ms, GError **error);
 bool client_reload(Client *self, unsigned timeout_ms, GError **error);
@@ -119,7 +121,7 @@ ClientPending *client_pending_new(ClientDone done, gpointer data);
 void client_begin_wait(Client *self, ClientPending *pending, int64_t id, unsigned wait_ms);
 /* pending: taken. As client_fetch. */
 void client_begin_fetch(Client *self, ClientPending *pending, const char *partner, const char *path,
-                        unsigned wait_ms);
+                        uint32_t for_uid, unsigned wait_ms);
 /* Its answer will be CANCELLED, unless another is on its way; what the daemon does goes on. Not after done. */
 void client_interrupt(Client *self, ClientPending *pending);
 /* All of them are answered CANCELLED, those of the future too. */

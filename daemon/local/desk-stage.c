@@ -449,11 +449,12 @@ static void on_commit_looked_up(StoreResult *result, gpointer data)
         name_and_insert(committing, partner, file);
 }
 
-/* The mount writes for others, and notes beside the bytes for whom: "uid:gid". Returns new. */
+/* The mount writes for others, and says for whom. One of an earlier version notes it beside the bytes only: "uid:gid".
+ * Returns new. */
 static char *dup_actor(DoorCall *call, int fd)
 {
     char owner[OWNER_BYTES];
-    ssize_t length = door_call_is_trusted(call)
+    ssize_t length = door_call_is_trusted(call) && !door_call_is_for_other(call)
                              ? fgetxattr(fd, DESCRIPTION_OWNER, owner, sizeof owner - 1)
                              : -1;
 

@@ -54,6 +54,7 @@ struct DoorCall {
     sd_bus_message *message; /* NULL: from inside */
     unsigned uid;
     char *actor, *origin;
+    bool is_for_other; /* whom the caller named */
     GVariant *parameters;
     Reply *reply; /* from inside */
     /* what is answered once the audit trail has it */
@@ -126,6 +127,28 @@ static DoorCall *call_new(DoorPeer *peer, const DoorMethod *method, GVariant *pa
     return call;
 }
 
+static bool is_trusted(unsigned uid)
+{
+    return uid == 0 || uid == (unsigned)geteuid();
+}
+
+/* Whom a call is made for; only who may do all himself can speak for others. */
+static void speak_for(DoorCall *call, const char *destination)
+{
+    guint64 uid = 0;
+
+    if (destination == NULL || !g_str_has_prefix(destination, BUS_FOR_USER) ||
+        !is_trusted(call->uid) ||
+        !g_ascii_string_to_unsigned(destination + strlen(BUS_FOR_USER), 10, 0, G_MAXUINT32 - 1,
+                                    &uid, NULL))
+        return;
+    g_free(call->actor);
+    g_free(call->origin);
+    call->actor = g_strdup_printf("uid:%" G_GUINT64_FORMAT, uid);
+    call->origin = g_strdup_printf("mount of uid:%u", call->uid);
+    call->is_for_other = true;
+}
+
 static void call_free(DoorCall *call)
 {
     sd_bus_message_unref(call->message);
@@ -137,11 +160,6 @@ static void call_free(DoorCall *call)
         reply_unref(call->reply);
     g_variant_unref(call->parameters);
     g_free(call);
-}
-
-static bool is_trusted(unsigned uid)
-{
-    return uid == 0 || uid == (unsigned)geteuid();
 }
 
 /* Who is let in may use the daemon; only root and its own user may administer it. call: taken. */
@@ -187,6 +205,7 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *ret_err
                                  name, entrance->type, sd_bus_message_get_signature(message, true));
     call = call_new(peer, entrance->row, parameters->value, NULL);
     call->message = sd_bus_message_ref(message);
+    speak_for(call, sd_bus_message_get_destination(message));
     run(entrance->row, call, door->data);
     return 1;
 }
@@ -530,6 +549,11 @@ bool door_call_is_trusted(DoorCall *call)
     return call->message != NULL && is_trusted(call->uid);
 }
 
+bool door_call_is_for_other(DoorCall *call)
+{
+    return call->is_for_other;
+}
+
 static void answer_inside(DoorCall *call, DoorAnswer *answer)
 {
     reply_post(call->reply, answer);
@@ -598,7 +622,7 @@ static void finish_outside(DoorCall *call)
 
     if (call->method->audited && door->auditor != NULL) {
         g_autofree char *what = dup_what(call->parameters);
-        const DoorAct act = {call->actor, call->method->method, what, call->error};
+        const DoorAct act = {call->actor, call->origin, call->method->method, what, call->error};
 
         door->auditor(call, &act, door->auditor_data);
     } else {

@@ -39,11 +39,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_close)
 DoorPeer *door_call_peer(DoorCall *call);
 /* User id of the caller, for the audit. */
 unsigned door_call_uid(DoorCall *call);
-/* Who calls, "uid:N" or whom a call from inside is for; and from where. Borrowed, valid as long as the call. */
+/* Who calls, "uid:N", or whom the call is made for; and from where: "local", "mount of uid:N", an address. Borrowed, valid as
+ * long as the call. */
 const char *door_call_actor(DoorCall *call);
 const char *door_call_origin(DoorCall *call);
 /* Root or the daemon's user, and not from inside: who speaks for others. */
 bool door_call_is_trusted(DoorCall *call);
+/* The caller has named another, and may. */
+bool door_call_is_for_other(DoorCall *call);
 /* Answers. value: tuple of the method's results, floating, or NULL for none; fds: n descriptors, duplicated, that the
  * value names by index as handles. */
 void door_call_return(DoorCall *call, GVariant *value, const int *fds, size_t n);
@@ -60,7 +63,7 @@ void door_call_inside(Door *self, const char *method, GVariant *parameters,
 
 /* What a caller of the door did. what: on which thing, from the parameters; error: NULL: it was done. */
 typedef struct {
-    const char *actor, *method, *what;
+    const char *actor, *origin, *method, *what;
     const GError *error;
 } DoorAct;
 /* Must have door_call_complete called, now or later. act: borrowed for the call. */

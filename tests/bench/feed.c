@@ -43,7 +43,8 @@ static int64_t hand_over(int number)
     bare_write(fd, bytes, length);
     bare_check(fdatasync(fd), "fdatasync");
     bare_check(close(fd), "close");
-    transfer = client_commit(client, staging, partner, path, 0640, 0, false, CALL_MS, &error);
+    transfer = client_commit(client, staging, partner, path, 0640, 0, false, CLIENT_OURSELVES,
+                             CALL_MS, &error);
     if (transfer == NULL)
         fail("commit", error);
     return transfer->id;

@@ -23,19 +23,21 @@ def put(data, kind, value):
     return data + struct.pack("<q" if kind == "x" else "<I", value)
 
 
-def message(method, arguments):
-    """arguments: (type, value)."""
+def message(method, arguments, destination=None):
+    """arguments: (type, value). destination: of the message; between two it means nothing to D-Bus."""
     body = b""
     for kind, value in arguments:
         body = put(body, kind, value)
     fields = b""
     for code, kind, value in ((1, "o", "/org/pesitfs/Daemon"), (2, "s", "org.pesitfs.Daemon1"), (3, "s", method),
-                              (8, "g", "".join(kind for kind, _ in arguments))):
+                              (6, "s", destination), (8, "g", "".join(kind for kind, _ in arguments))):
+        if value is None:
+            continue
         fields = put(put(pad(fields, 8) + bytes([code]), "g", kind), kind, value)
     return pad(b"l\1\0\1" + struct.pack("<III", len(body), 1, len(fields)) + fields, 8) + body
 
 
-def call(path, method, *arguments):
+def call(path, method, *arguments, destination=None):
     """The text of the error, or None."""
     with socket.socket(socket.AF_UNIX) as door, door.makefile("rb") as answers:
         door.settimeout(30)
@@ -43,7 +45,7 @@ def call(path, method, *arguments):
         door.sendall(b"\0AUTH EXTERNAL %s\r\n" % str(os.geteuid()).encode().hex().encode())
         agreed = answers.readline()
         assert agreed.startswith(b"OK "), agreed
-        door.sendall(b"BEGIN\r\n" + message(method, arguments))
+        door.sendall(b"BEGIN\r\n" + message(method, arguments, destination))
         while True:
             head = answers.read(16)
             kind, (body, _, fields) = head[1], struct.unpack("<III", head[4:16])

@@ -3,9 +3,11 @@
 import os
 import subprocess
 
+import doorbell
 import pytest
 from conftest import FILE
 from mounted import Mounted
+from waiting import eventually
 
 USER, GROUP = 65534, 4242  # a user of the group to whom the mount belongs
 
@@ -71,3 +73,67 @@ def test_a_stranger_may_neither_send_nor_remove(mnt, source):
         done = as_user(mnt, script, uid=12345, gid=12345)
         assert done.returncode != 0 and ("denied" in done.stderr or "not permitted" in done.stderr), (script, done.stderr)
     assert as_user(mnt, "ls -l out", uid=12345, gid=12345).returncode == 0
+
+
+def by_user(work):
+    """What work() says when a process of the user calls it: its text, or its exception."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(GROUP, GROUP, GROUP)
+            os.setresuid(USER, USER, USER)
+            os.write(writer, str(work()).encode())
+        except OSError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        text = told.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def trail(company, after):
+    """Who did what at the local door after a row, and how transfers ended: who, from where, what, on which."""
+    rows = company.control("audit", "list", after)["content"]
+    return [(row["username"], row["clientIp"], row["action"], row["object"]) for row in rows]
+
+
+def test_the_trail_names_who_asked_and_whose_mount_it_was(mnt, company, source):
+    """A user of the mount, not the one whose process it is."""
+    last = company.control("audit", "verify")["seq"]
+    act = mnt.at("CLOSED/top-a")
+    assert as_user(mnt, "cp $S ../CLOSED/top-a && cp $S ../CLOSED/top-b", S=str(source)).returncode == 0
+    eventually(lambda: os.getxattr(mnt.at("CLOSED/top-b"), "user.pesit.state") == b"WAITING")
+    assert as_user(mnt, "rm ../CLOSED/top-b").returncode == 0
+    for action in (b"retry", b"cancel"):
+        eventually(lambda: os.getxattr(act, "user.pesit.state") == b"WAITING")
+        assert by_user(lambda: os.setxattr(act, "user.pesit.action", action)) == "None"
+    assert as_user(mnt, "cat ../CLOSED/in/x").returncode == 1
+    names = company.control("transfers", "--partner", "CLOSED", "--limit", 3)
+    ids = {one["path"]: str(one["id"]) for one in names}
+    assert set(ids) == {"top-a", "top-b", "in/x"}, names
+    company.control("cancel", ids["in/x"])
+    user, place = "uid:%d" % USER, "mount of uid:%d" % os.getuid()
+    eventually(lambda: ("transfer cancelled", "/api/v1/transfers/" + ids["in/x"]) in [row[2:] for row in trail(company, last)])
+    rows = trail(company, last)
+    for action, what in (("Cancel", ids["top-a"]), ("Retry", ids["top-a"]), ("Remove", "CLOSED/top-b")):
+        assert (user, place, action, what) in rows, rows
+    for path in ids:  # who had it made
+        assert (user, place, "transfer cancelled", "/api/v1/transfers/" + ids[path]) in rows, rows
+    assert ("uid:%d" % os.getuid(), "local", "Cancel", ids["in/x"]) in rows
+    told = doorbell.call(company.folder / "door", "Cancel", ("x", 1 << 40), destination=":uid.4711")
+    assert "4711" not in told and ("uid:4711", place, "Cancel", str(1 << 40)) in trail(company, last)
+
+
+def test_only_who_may_do_all_speaks_for_others(company):
+    """A stranger at the door is himself, whatever he says."""
+    last = company.control("audit", "verify")["seq"]
+    let_in(company.folder)
+    (company.folder / "door").chmod(0o777)
+    told = by_user(lambda: doorbell.call(company.folder / "door", "Cancel", ("x", 1 << 40), destination=":uid.0"))
+    assert "not found" in told, told
+    assert trail(company, last) == [("uid:%d" % USER, "local", "Cancel", str(1 << 40))]

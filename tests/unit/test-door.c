@@ -289,7 +289,7 @@ static void check_timeout(Client *client)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(client_cancel(client, 1, SHORT_MS, &error));
+    g_assert_false(client_cancel(client, 1, CLIENT_OURSELVES, SHORT_MS, &error));
     g_assert_error(error, BASE_ERROR, BASE_ERROR_TIMEOUT);
     check_status(client); /* the next one works */
 }
@@ -309,7 +309,7 @@ static void check_lost(Client *client)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(client_cancel(client, 1, CALL_MS, &error));
+    g_assert_false(client_cancel(client, 1, CLIENT_OURSELVES, CALL_MS, &error));
     g_assert_error(error, BASE_ERROR, BASE_ERROR_UNREACHABLE);
     g_assert_true(g_str_has_prefix(error->message, "lost the daemon at '"));
     check_status(client); /* the daemon is back */
