@@ -114,7 +114,7 @@ static uint8_t *put_header(PesitSession *self, PesitBatch *batch, PesitFpduType 
     at[4] = self->peer_id;
     at[5] = 0;
     batch->used += PESIT_HEADER_BYTES;
-    self->fpdus_sent++;
+    self->counts.sent++;
     return batch->buffer + batch->used;
 }
 

@@ -359,6 +359,7 @@ static PesitStatus take_ack_syn(PesitSession *self, const PesitFpdu *fpdu)
         return session_fail(self, DIAG_PROTOCOL, "acknowledgement of a point that was not sent");
     if (point <= self->last_acked || self->window == 0)
         return PESIT_OK;
+    self->counts.acknowledged += point - self->last_acked;
     self->last_acked = point;
     session_add_event(self, PESIT_EVENT_POINT_ACKED)->point = point;
     return PESIT_OK;
@@ -637,7 +638,7 @@ static PesitStatus take_fpdu(PesitSession *self, const uint8_t *bytes, size_t *r
     if (status != PESIT_OK) /* tiling has checked it */
         return session_fail(self, diag, "broken header");
     *ret_taken = length;
-    self->fpdus_received++;
+    self->counts.received++;
     if (type == PESIT_FPDU_CONNECT && self->state == STATE_IDLE)
         self->peer_id = src; /* from here on an ABORT can be addressed */
     if (!are_ids_right(self, type, dst, src))

@@ -41,7 +41,7 @@ struct PesitSession {
     PesitFpdu fpdu;
     PesitRemarks remarks;
 
-    uint64_t fpdus_received, fpdus_sent;
+    PesitCounts counts;
 
     /* agreed */
     uint16_t interval_kb;

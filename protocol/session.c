@@ -263,10 +263,9 @@ void pesit_session_output_sent(PesitSession *self, size_t count, int64_t now_us)
         self->output_from = self->output_to = 0;
 }
 
-void pesit_session_count_fpdus(const PesitSession *self, uint64_t *ret_received, uint64_t *ret_sent)
+void pesit_session_get_counts(const PesitSession *self, PesitCounts *ret_counts)
 {
-    *ret_received = self->fpdus_received;
-    *ret_sent = self->fpdus_sent;
+    *ret_counts = self->counts;
 }
 
 bool pesit_session_is_finished(const PesitSession *self)
@@ -292,7 +291,7 @@ PesitStatus session_send(PesitSession *self, PesitFpdu *fpdu)
         at[1] = (uint8_t)length;
     }
     self->output_to += prefix + length;
-    self->fpdus_sent++;
+    self->counts.sent++;
     return PESIT_OK;
 }
 

@@ -158,9 +158,13 @@ bool pesit_session_next_event(PesitSession *self, PesitEvent *ret_event);
 /* Bytes to send, framing included; borrowed until output_sent or the next command. NULL when none. */
 const uint8_t *pesit_session_pending_output(const PesitSession *self, size_t *ret_length);
 void pesit_session_output_sent(PesitSession *self, size_t count, int64_t now_us);
-/* FPDUs taken and made so far. */
-void pesit_session_count_fpdus(const PesitSession *self, uint64_t *ret_received,
-                               uint64_t *ret_sent);
+/* So far. */
+typedef struct {
+    uint64_t received, sent; /* FPDUs */
+    uint64_t acknowledged;   /* synchronisation points, by the peer */
+} PesitCounts;
+
+void pesit_session_get_counts(const PesitSession *self, PesitCounts *ret_counts);
 /* When tick must be called at the latest (monotonic µs), INT64_MAX for never. */
 int64_t pesit_session_deadline(const PesitSession *self);
 /* True when the transport should be closed: after RCONNECT, RELCONF or ABORT once the output is sent and

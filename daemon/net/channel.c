@@ -30,24 +30,26 @@ Channel *channel_new(Stream *stream, PesitSession *session, Mailbox *orders, con
     return self;
 }
 
-static void count_fpdus(Channel *self)
+/* What the session has done since it was looked at last. */
+static void count(Channel *self)
 {
-    uint64_t received, sent;
+    PesitCounts now;
 
-    pesit_session_count_fpdus(self->session, &received, &sent);
-    if (received != self->fpdus_received)
-        metric_add(METRIC_FPDUS_RECEIVED, received - self->fpdus_received);
-    if (sent != self->fpdus_sent)
-        metric_add(METRIC_FPDUS_SENT, sent - self->fpdus_sent);
-    self->fpdus_received = received;
-    self->fpdus_sent = sent;
+    pesit_session_get_counts(self->session, &now);
+    if (now.received != self->counted.received)
+        metric_add(METRIC_FPDUS_RECEIVED, now.received - self->counted.received);
+    if (now.sent != self->counted.sent)
+        metric_add(METRIC_FPDUS_SENT, now.sent - self->counted.sent);
+    if (now.acknowledged != self->counted.acknowledged)
+        metric_add(METRIC_SYNC_POINTS_ACKNOWLEDGED, now.acknowledged - self->counted.acknowledged);
+    self->counted = now;
 }
 
 void channel_free(Channel *self)
 {
     if (self == NULL)
         return;
-    count_fpdus(self);
+    count(self);
     stream_free(self->stream);
     pesit_session_free(self->session);
     g_free(self->received);
@@ -88,7 +90,7 @@ static bool send_bytes(Channel *self, const uint8_t *bytes, size_t length)
     GError *error = NULL;
 
     metric_add(METRIC_BYTES_SENT, length);
-    count_fpdus(self);
+    count(self);
     if (stream_send(self->stream, bytes, length, clock_now_us() + self->stall_us, &error))
         return true;
     fail_transport(self, error);
@@ -175,7 +177,7 @@ static StreamResult fill(Channel *self)
     if (result == STREAM_DATA) {
         self->received_to += length;
         metric_add(METRIC_BYTES_RECEIVED, length);
-        count_fpdus(self); /* of what came before */
+        count(self); /* of what came before */
         pesit_session_bytes_arrived(self->session, length, clock_now_us());
     } else if (result == STREAM_END || result == STREAM_ERROR) {
         fail_transport(self, error);
@@ -203,7 +205,7 @@ static ChannelResult wait_for_input(Channel *self, int64_t until_us)
     int64_t now_us = clock_now_us();
     bool wake = false;
 
-    count_fpdus(self);
+    count(self);
     if (now_us < wake_us)
         (void)stream_wait(self->stream, self->orders_ignored ? -1 : mailbox_fd(self->orders),
                           wake_us, &wake); /* then look */

@@ -30,8 +30,8 @@ typedef struct {
     const char *label; /* borrowed, for traces */
     uint8_t *received; /* CHANNEL_RECEIVE_BYTES */
     size_t received_from, received_to;
-    uint64_t fpdus_received, fpdus_sent; /* counted for all to see */
-    int64_t stall_us;                    /* how long a send may block */
+    PesitCounts counted; /* for all to see */
+    int64_t stall_us;    /* how long a send may block */
     bool ended;
     bool orders_ignored;    /* closing: orders no longer wake */
     _Atomic bool attention; /* set by whoever posted an order: looked at between batches */

@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "daemon/net/attributes.h"
 #include "base/log.h"
-#include "base/metric.h"
 
 #include <string.h>
 
@@ -32,8 +31,7 @@ struct Sender {
     PesitBatch batch;
     bool ended; /* DTF.END given */
     bool progressed;
-    uint32_t acked; /* point that the partner has acknowledged */
-    Reply *gate;    /* must be answered before DTF.END, or NULL */
+    Reply *gate; /* must be answered before DTF.END, or NULL */
     /* text only */
     uint8_t *text;
     size_t text_from, text_to;
@@ -298,8 +296,6 @@ static bool take_event(Sender *self, ChannelResult result, const PesitEvent *eve
         return false;
     if (result == CHANNEL_EVENT && event->kind == PESIT_EVENT_POINT_ACKED) {
         self->progressed = true;
-        metric_add(METRIC_SYNC_POINTS_ACKNOWLEDGED, event->point - MIN(self->acked, event->point));
-        self->acked = event->point;
         return false;
     }
     if (result == CHANNEL_EVENT && event->kind == PESIT_EVENT_REMARK) {

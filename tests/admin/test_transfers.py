@@ -276,15 +276,16 @@ def test_metrics_say_what_happened(api, bank):
     assert int(there["pesit_store_commit_seconds_count"]) >= 6
     assert float(there["pesit_transfers_running"]) == 0
     fpdus = [[int(numbers['pesit_fpdus_total{direction="%s"}' % way]) for way in ("in", "out")] for numbers in (there, here)]
-    assert fpdus[0] == fpdus[1][::-1] and min(fpdus[0]) > 3 * 8 and fpdus[0][0] > 3 * len(FILE) / 65535
-    points = int(there['pesit_sync_points_total{direction="in"}'])
-    assert points == int(here['pesit_sync_points_total{direction="out"}']) == 3 * (len(FILE) // (4096 << 10)) > 0
+    assert fpdus[0] == fpdus[1][::-1] and min(fpdus[0]) > 3 * 6 and fpdus[0][0] > 3 * len(FILE) / 65535
     assert here['pesit_refusals_total{diagnostic="2-205"}'] == there['pesit_refusals_total{diagnostic="2-205"}'] == "1"
     assert here['pesit_partner_transfers_total{partner="BANK1",state="done"}'] == "3"
     assert here['pesit_partner_transfers_total{partner="BANK1",state="failed"}'] == "1"
     assert there['pesit_partner_bytes_total{partner="COMPANY",direction="in"}'] == str(3 * len(FILE))
     assert here['pesit_partner_bytes_total{partner="BANK1",direction="out"}'] == str(3 * len(FILE))
     assert 'pesit_partner_transfers_total{partner="NOBODY",state="done"}' not in here
+    wait(api, api.post("/api/v1/transfers/send?partner=BANK1&path=out/long", FILE * 6).json["transferId"])
+    made, acknowledged = (int(read_metrics(node)['pesit_sync_points_total{direction="%s"}' % way]) for node, way in ((bank, "in"), (api.node, "out")))
+    assert made >= acknowledged >= 3  # seven points, of which four may be open; the last answers are part of the end
 
 
 def test_metrics_say_what_mounts_do(api, company, bank):
