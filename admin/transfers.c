@@ -16,7 +16,6 @@
 #define PAGE_MAX     1000
 #define ANSWER_US    (7 * 86400 * USEC_PER_SEC)
 #define COPY_BYTES   (1u << 30)
-#define SEARCHES_MAX 20
 #define ONCE_KEY_MAX 255
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
@@ -265,26 +264,22 @@ static void drop_unwanted(const Listing *listing, GPtrArray *rows)
     }
 }
 
-/* All that match, when they are few enough. NULL: answered. Returns new. */
+/* All that match, when they are few enough to be found in one search. NULL: answered. Returns new. */
 static GPtrArray *find_all(Request *request, const Listing *listing, StoreSearch *search)
 {
-    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
+    g_autoptr(StoreResult) found = NULL;
 
-    search->limit = PAGE_MAX;
-    for (unsigned page = 0; page < SEARCHES_MAX && all->len <= ORDER_ROWS_MAX; page++) {
-        g_autoptr(StoreResult) found = request_store(request, store_request_search(search));
-
-        if (found == NULL)
-            return NULL;
+    search->limit = ORDER_ROWS_MAX + 1;
+    found = request_store(request, store_request_search(search));
+    if (found == NULL)
+        return NULL;
+    if (found->number == 0) {
         drop_unwanted(listing, found->transfers);
-        g_ptr_array_extend_and_steal(all, g_steal_pointer(&found->transfers));
-        search->before_id = (int64_t)found->number;
-        if (found->number == 0 && all->len <= ORDER_ROWS_MAX)
-            return g_steal_pointer(&all);
+        return g_steal_pointer(&found->transfers);
     }
     request_problem(request, 400, "invalid", "sortBy",
-                    "sortBy: more than %d match, or too many have to be looked at: say which by "
-                    "from, to, partner, status, direction",
+                    "sortBy: more than %d match, or have to be looked at: say which by from, to, "
+                    "partner, status, direction",
                     ORDER_ROWS_MAX);
     return NULL;
 }

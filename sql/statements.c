@@ -24,7 +24,7 @@
  * most $8 are given that have $7 in a name; the last one that was looked at always comes, with matches 0 if it has not.
  * edge: (created_us, id) below which the page begins. Each pair of a final state and a direction has its part of the index
  * "ended" in the right order (CAST: SQLite would see that 4 is not below 4, and then look for the range), and the rows that are not final
- * have "open" (|| '': not the index of the partner's rows): what comes out first is merged from them.
+ * have "open" (CASE: not the index of the partner's rows): what comes out first is merged from them.
  */
 #define EDGE                                                                                       \
     "WITH bound AS (SELECT CASE WHEN $3 = 9223372036854775807 THEN 9223372036854775807 ELSE "      \
@@ -55,12 +55,15 @@
     "FROM " name " WHERE " name ".day IS NOT NULL)"
 #define SUMS_OF(name, count, who)                                                                    \
     name " CROSS JOIN transfer_sums WHERE days = " count " AND transfer_sums.day = " name ".day AND partner = " who
-/* The final rows of a while, $2 to $4: also here each state of each direction for itself. */
-#define SELECT_ENDED(who)                                                                          \
-    "SELECT direction, state, 1, size_bytes FROM (SELECT 4 AS final UNION ALL SELECT 5 UNION ALL SELECT 6) AS finals " \
-    "CROSS JOIN (SELECT 0 AS way UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) AS ways " \
-    "CROSS JOIN transfer_history WHERE " who " AND direction = way AND state = final AND state >= 4 AND "          \
+/* How many ended in a while, $2 to $4, and their bytes: also here each state of each direction for itself, and never row by
+ * row into one heap that is sorted. */
+#define ENDED_MEANWHILE(who)                                                                       \
+    "FROM transfer_history WHERE " who " AND direction = way AND state = final AND state >= 4 AND " \
     "created_us >= $2 AND created_us < $4"
+#define COUNT_ENDED(who)                                                                           \
+    "SELECT way * 8 + final, (SELECT count(*) " ENDED_MEANWHILE(who) "), (SELECT coalesce(sum(size_bytes), 0) "           \
+    ENDED_MEANWHILE(who) ") FROM (SELECT 4 AS final UNION ALL SELECT 5 UNION ALL SELECT 6) AS finals "    \
+    "CROSS JOIN (SELECT 0 AS way UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) AS ways"
 #define NAMED "($7 = '' OR path LIKE $7 ESCAPE '\\' OR file_name LIKE $7 ESCAPE '\\')"
 
 const char *const SQL_STATEMENTS[SQL_COUNT] = {
@@ -147,17 +150,18 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0 UNION ALL SELECT count(*) AS transfers FROM "
         "transfer_history WHERE state < 4 AND ((1 << state) & $1) <> 0 AND ((1 << direction) & $2) <> 0) AS parts",
     [SQL_TRANSFER_PAGE] = PAGE("", ""),
-    [SQL_TRANSFER_PAGE_OF_PARTNER] = PAGE("partner = $9 AND ", "partner || '' = $9 AND "),
+    [SQL_TRANSFER_PAGE_OF_PARTNER] = PAGE("partner = $9 AND ", "CASE WHEN partner = $9 THEN 1 END = 1 AND "),
     /* $1: partner, '' for all; $2: created since; $3, $4: the first whole day and its begin; $5: the first day of the first
      * whole 32. The day before $3 is counted row by row in an index. */
     [SQL_TRANSFER_STATISTICS] =
         "WITH RECURSIVE " SUM_DAYS("long", "32", "day >= $5") ", " SUM_DAYS("short", "1", "day >= $3 AND day < $5")
-        " SELECT direction, state, sum(transfers), sum(bytes) FROM ("
-        "SELECT direction, state, transfers, bytes FROM " SUMS_OF("long", "32", "$1") " UNION ALL "
-        "SELECT direction, state, transfers, bytes FROM " SUMS_OF("short", "1", "$1") " UNION ALL "
-        SELECT_ENDED("$1 = ''") " UNION ALL " SELECT_ENDED("$1 <> '' AND partner = $1")
-        " UNION ALL SELECT direction, state, 1, 0 FROM transfer_history WHERE state < 4 AND created_us >= $2 AND "
-        "($1 = '' OR partner = $1)) AS parts GROUP BY direction, state HAVING sum(transfers) <> 0 ORDER BY direction, state",
+        " SELECT kind / 8, kind % 8, sum(transfers), sum(bytes) FROM ("
+        "SELECT direction * 8 + state AS kind, transfers, bytes FROM " SUMS_OF("long", "32", "$1") " UNION ALL "
+        "SELECT direction * 8 + state, transfers, bytes FROM " SUMS_OF("short", "1", "$1") " UNION ALL "
+        COUNT_ENDED("$1 = ''") " UNION ALL " COUNT_ENDED("$1 <> '' AND partner = $1")
+        " UNION ALL SELECT direction * 8 + state, count(*), 0 FROM transfer_history WHERE state < 4 AND created_us >= $2 AND "
+        "($1 = '' OR partner = $1) GROUP BY direction * 8 + state) AS parts "
+        "GROUP BY kind HAVING sum(transfers) <> 0 ORDER BY kind",
     [SQL_TRANSFER_QUEUE] =
         "SELECT state, count(*), min(created_us) FROM transfer_history WHERE state < 4 AND direction <> 3 GROUP BY state",
     [SQL_RECORD_INSERT] =

@@ -138,7 +138,20 @@ def others(newest):
         yield "/api/v1/transfers/stats?" + "&".join(filter(None, (partner and "partner=" + partner, when and "from=" + when)))
     for number in (1, newest // 3, newest):
         yield "/api/v1/transfers/%d" % number
+    for list_of in ("", "/active", "/retryable", "/status/PAUSED", "/partner/PARTNER1"):
+        yield "/api/v1/transfers%s?size=1000" % list_of
     yield "/metrics"
+
+
+def orders():
+    """Lists in another order, of what is not too much, or is: the answer is then that it is."""
+    partners, states = ("", "PARTNER0", "PARTNER119"), ("", "failed", "cancelled", "done", "queued", "PAUSED")
+    times = ("", "&from=" + day(0, "00:00:01"), "&from=%s&to=%s" % (day(300), day(299)))
+    for field, partner, state, when, text in itertools.product(("fileSize", "filename"), partners, states, times, ("", *TEXTS)):
+        yield "/api/v1/transfers?size=1000&sortBy=%s%s%s%s%s" % (
+            field, partner and "&partner=" + partner, state and "&status=" + state, when, text and "&text=" + text)
+    yield "/api/v1/transfers/retryable?size=1000&sortBy=attempts"
+    yield "/api/v1/transfers/active?size=1000&sortDir=asc"
 
 
 class Asker:
@@ -147,14 +160,14 @@ class Asker:
     def __init__(self, api):
         self.connection, self.key = api.connect(), api.key
 
-    def ask(self, path):
-        """Its answer, and how many milliseconds it took."""
+    def ask(self, path, good=(200,)):
+        """Its answer, and how many milliseconds it took. good: statuses that it may have."""
         start = time.perf_counter()
         self.connection.request("GET", path, headers={"X-API-Key": self.key})
         response = self.connection.getresponse()
         body = response.read()
         took_ms = (time.perf_counter() - start) * 1000
-        assert response.status == 200, (path, response.status, body)
+        assert response.status in good, (path, response.status, body)
         return body, took_ms
 
 
@@ -169,6 +182,8 @@ def measure(api, node, quick):
     newest = json.loads(asker.ask("/api/v1/transfers?size=1")[0])["content"][0]["transferId"]
     for path in itertools.chain(pages(newest, quick), others(newest)):
         found[path] = steady_ms(lambda path=path: asker.ask(path)[1], asker.ask(path)[1])
+    for path in itertools.islice(orders(), 0, None, 10 if quick else 1):
+        found[path] = steady_ms(lambda path=path: asker.ask(path, (200, 400))[1], asker.ask(path, (200, 400))[1])
     for words in (("status",), ("transfers",), ("transfers", "--partner", "PARTNER1", "--state", "failed"),
                   ("transfers", "--state", "cancelled", "--direction", "fetch", "--before", str(newest // 2))):
         found["pesitctl " + " ".join(words)] = steady_ms(lambda words=words: control_ms(node, words), control_ms(node, words))
