@@ -348,13 +348,18 @@ void health_metrics(Request *request)
     GString *out = request_answer(request, 200);
     g_autoptr(Reply) looked = begin_look(request->admin);
     g_autoptr(GVariant) status = await_status(looked, clock_now_us() + DEADLINE_US);
-    guint64 available = 0;
+    guint64 available = 0, total = 0;
 
     request->type = "text/plain; version=0.0.4; charset=utf-8";
     metric_write(out);
-    if (status != NULL && g_variant_lookup(status, "spool_available_bytes", "t", &available))
+    if (status != NULL && value_text(status, "spool_error") == NULL &&
+        g_variant_lookup(status, "spool_available_bytes", "t", &available) &&
+        g_variant_lookup(status, "spool_total_bytes", "t", &total)) {
         metric_write_gauge(out, "pesit_spool_available_bytes",
                            "what may still be written into the spool", (double)available);
+        metric_write_gauge(out, "pesit_spool_total_bytes", "size of the spool's filesystem",
+                           (double)total);
+    }
     write_queue(request->admin, out);
     metric_write_gauge(out, "pesit_up", "1 while the main loop turns",
                        loop_is_alive(request->admin) ? 1 : 0);

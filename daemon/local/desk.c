@@ -692,6 +692,7 @@ static GVariant *describe_status(const Desk *self, const char *store)
     if (!spool_space(self->spool, &total, &available, &error))
         g_variant_dict_insert(&status, "spool_error", "s", error->message);
     g_variant_dict_insert(&status, "spool_available_bytes", "t", available);
+    g_variant_dict_insert(&status, "spool_total_bytes", "t", total);
     if (store != NULL)
         g_variant_dict_insert(&status, "store", "s", store);
     return g_variant_new("(@a{sv})", g_variant_dict_end(&status));
