@@ -81,8 +81,7 @@ static gint compare_texts(gconstpointer a, gconstpointer b)
 static bool check_query(Request *self)
 {
     g_auto(GStrv) known = g_strsplit(routes_query(self->route->operation), " ", -1);
-    g_autofree const char **names =
-            (const char **)g_hash_table_get_keys_as_array(self->query, NULL);
+    g_autofree gpointer *names = g_hash_table_get_keys_as_array(self->query, NULL);
     guint count = g_hash_table_size(self->query);
 
     if (self->query_fault != NULL) {
@@ -92,9 +91,11 @@ static bool check_query(Request *self)
     }
     qsort(names, count, sizeof *names, compare_texts);
     for (guint i = 0; i < count; i++) {
-        if (g_strv_contains((const char *const *)known, names[i]))
+        const char *name = names[i];
+
+        if (g_strv_contains((const char *const *)known, name))
             continue;
-        request_problem(self, 400, "invalid", names[i], "%s: no such parameter here%s%s", names[i],
+        request_problem(self, 400, "invalid", name, "%s: no such parameter here%s%s", name,
                         known[0] != NULL ? ": " : "", routes_query(self->route->operation));
         return false;
     }
