@@ -288,7 +288,8 @@ bool auth_start(Admin *self, GError **error)
     text = g_strdup_printf("{\"role\":\"admin\",\"verifier\":\"%s\"}", digest);
     record = record_new("key", id, "first", text);
     stored = store_execute(self->host.store, store_request_record_insert(record));
-    if (stored->error == NULL)
+    /* there already: another daemon of our schema starts at the same moment */
+    if (stored->error == NULL || stored->error->code == BASE_ERROR_EXISTS)
         return true;
     g_propagate_error(error, g_steal_pointer(&stored->error));
     return false;

@@ -537,3 +537,25 @@ def test_a_console_killed_in_the_middle_is_mended_by_another(tmp_path, database,
     kill_in_the_middle("DELETE", where(cluster), None, "READY")
     assert database.try_as(cluster, "SELECT count(*) FROM partners").stdout == "0\n"
     assert fleet.ask("DELETE", where(cluster)).status == 204 and database.named() == ([], [], [])
+
+
+def test_daemons_of_a_cluster_make_one_first_key(tmp_path, database, fleet):
+    """Two that start at the same moment, and both see that there is none: the table is held before they can write it."""
+    cluster = make(fleet, "twins")
+    text = 'admin: { listeners = ( { port = 0; } ); first_key = "%s"; };' % FIRST_KEY
+    nodes = [database.daemon(tmp_path / owner, cluster, owner, text) for owner in ("a", "b")]
+    table, waits = cluster["database"]["schema"] + ".admin_records", "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '%s'::regclass"
+    with subprocess.Popen(["psql", "-q", "-d", database.conninfo], stdin=subprocess.PIPE, text=True) as holder:
+        holder.stdin.write("BEGIN; LOCK TABLE %s IN SHARE MODE;\n" % table)
+        holder.stdin.flush()
+        eventually(lambda: database.ask("SELECT count(*) FROM pg_locks WHERE granted AND mode = 'ShareLock' AND relation = '%s'::regclass" % table) == ["1"])
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            starting = [pool.submit(node.start) for node in nodes]
+            eventually(lambda: database.ask(waits % table) == ["2"])
+            holder.stdin.write("COMMIT;\n")
+            holder.stdin.close()
+            assert [one.result() for one in starting] == nodes
+    assert [Api(node).get("/api/v1/me").status for node in nodes] == [200, 200]
+    assert [key["name"] for key in Api(nodes[0]).get("/api/v1/apikeys").json] == ["first"]
+    for node in nodes:
+        node.stop()
