@@ -28,16 +28,11 @@ struct Retention {
     int64_t excess;    /* rows beyond retention.rows */
     unsigned removing; /* asked for, not yet answered */
     bool at_end;
+    GHashTable *asked;  /* int64_t → Transfer: the store was asked to remove them in this step */
     GPtrArray *removed; /* Transfer *, in this step */
     RetentionObserver observer;
     gpointer data;
 };
-
-/* A row of which the store was asked. */
-typedef struct {
-    Retention *retention;
-    Transfer *transfer;
-} Removal;
 
 static void on_marked(StoreResult *result, gpointer data)
 {
@@ -99,6 +94,7 @@ static void end_step(Retention *self)
     if (self->removed->len > 0 && self->observer != NULL)
         self->observer(self->removed, self->data);
     g_ptr_array_set_size(self->removed, 0);
+    g_hash_table_remove_all(self->asked);
     self->passing = !self->at_end;
     if (self->passing)
         self->pause = g_timeout_add(PAUSE_MS, on_pause_over, self);
@@ -106,18 +102,18 @@ static void end_step(Retention *self)
 
 static void on_removed(StoreResult *result, gpointer data)
 {
-    Removal *removal = data;
-    Retention *self = removal->retention;
+    Retention *self = data;
+    int64_t id = (int64_t)result->number;
+    gpointer transfer = NULL;
 
-    if (result->error == NULL)
-        g_ptr_array_add(self->removed, g_steal_pointer(&removal->transfer));
-    else if (result->error->code != BASE_ERROR_NOT_FOUND) {
+    if (result->error == NULL) {
+        if (g_hash_table_steal_extended(self->asked, &id, NULL, &transfer))
+            g_ptr_array_add(self->removed, transfer);
+    } else if (result->error->code != BASE_ERROR_NOT_FOUND) {
         log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
         self->at_end = true;
     }
     store_result_free(result); /* not found: another daemon's, or its offer is still there */
-    transfer_free(removal->transfer);
-    g_free(removal);
     self->removing--;
     if (self->removing == 0)
         end_step(self);
@@ -132,7 +128,7 @@ static void on_oldest(StoreResult *result, gpointer data)
     self->removing = 1; /* this step itself */
     for (guint i = 0; result->error == NULL && i < result->transfers->len; i++) {
         const Transfer *transfer = g_ptr_array_index(result->transfers, i);
-        Removal *removal;
+        Transfer *asked;
 
         self->after_id = transfer->id;
         old = old || is_old(self, transfer->created_us, now_us);
@@ -141,10 +137,9 @@ static void on_oldest(StoreResult *result, gpointer data)
             continue;
         self->excess--;
         self->removing++;
-        removal = g_new0(Removal, 1);
-        removal->retention = self;
-        removal->transfer = transfer_copy(transfer);
-        store_submit(self->store, store_request_remove(transfer->id), on_removed, removal);
+        asked = transfer_copy(transfer);
+        g_hash_table_insert(self->asked, &asked->id, asked);
+        store_submit(self->store, store_request_remove(transfer->id), on_removed, self);
     }
     self->at_end = result->error != NULL || result->transfers->len < STEP_ROWS ||
                    (!old && self->excess <= 0);
@@ -208,6 +203,7 @@ Retention *retention_new(Store *store, Spool *spool, Config *config)
     self->store = store;
     self->spool = spool;
     self->config = config_ref(config);
+    self->asked = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_transfer);
     self->removed = g_ptr_array_new_with_free_func(free_transfer);
     self->timer = g_timeout_add_seconds(TURN_S, on_turn, self);
     begin_pass(self);
@@ -222,6 +218,7 @@ void retention_free(Retention *self)
     if (self->pause != 0)
         g_source_remove(self->pause);
     config_unref(self->config);
+    g_hash_table_unref(self->asked);
     g_ptr_array_unref(self->removed);
     g_free(self);
 }

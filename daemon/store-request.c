@@ -539,6 +539,7 @@ static void finish_remove(const StoreRequest *self, Db *db, StoreResult *result)
     if (db_step(db, &result->error) == DB_DONE)
         g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND,
                     "transfer %" G_GINT64_FORMAT " is not to be removed", self->numbers[0]);
+    result->number = (uint64_t)self->numbers[0];
 }
 
 StoreRequest *store_request_remove(int64_t id)

@@ -231,7 +231,7 @@ StoreRequest *store_request_find_spool(const char *name);
 /* Rows by number, after one; at most limit. */
 StoreRequest *store_request_oldest(int64_t after_id, uint32_t limit);
 /* Removes a final row of this daemon whose data are gone; NOT_FOUND: it is not such a row, or the offer that it served can
- * still be given out. */
+ * still be given out, or its end is not in the audit trail yet. Result: number, the id. */
 StoreRequest *store_request_remove(int64_t id);
 /* Number of rows in some states of some directions (bit masks): result.number. */
 StoreRequest *store_request_tally(unsigned states, unsigned directions);
