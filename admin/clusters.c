@@ -6,6 +6,7 @@
 #include "admin/draft.h"
 
 #include "base/secret.h"
+#include "daemon/transfer/partner.h"
 
 #include <string.h>
 
@@ -166,6 +167,11 @@ static bool protect_field(const char *field, GVariant *value, gpointer data, GEr
         return true;
     if (g_str_has_suffix(name, "sent")) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: " CLEAR_SENT, field);
+        return false;
+    }
+    if (strlen(g_variant_get_string(value, NULL)) > PARTNER_PASSWORD_MAX) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s: it may have %d characters", field,
+                    PARTNER_PASSWORD_MAX);
         return false;
     }
     secret = secret_new(g_variant_get_string(value, NULL),

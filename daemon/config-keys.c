@@ -116,9 +116,9 @@ static const ConfigKey PARTNER_KEYS[] = {
     { "enabled", KEY_BOOL, 0, 0, "true", "", true, P(enabled), NULL, "false: neither called nor let in; what is queued for it waits" },
     { "identifier", KEY_TEXT, 1, 24, "", "", true, P(identifier), NULL, "its PeSIT name (PI 3 when it calls, PI 4 when we call)" },
     { "local_identifier", KEY_TEXT, 1, 24, NULL, "", true, P(local_identifier), NULL, "our PeSIT name towards it; default: node" },
-    { "password_received", KEY_SECRET, 0, 0, NULL, "", true, P(password_received), NULL, "what it presents when it calls" },
-    { "password_sent", KEY_SECRET, 0, 0, NULL, "", true, P(password_sent), NULL, "what we present" },
-    { "password_expected", KEY_SECRET, 0, 0, NULL, "", true, P(password_expected), NULL, "what it must answer when we call" },
+    { "password_received", KEY_SECRET, 0, PARTNER_PASSWORD_MAX, NULL, "", true, P(password_received), NULL, "what it presents when it calls" },
+    { "password_sent", KEY_SECRET, 0, PARTNER_PASSWORD_MAX, NULL, "", true, P(password_sent), NULL, "what we present" },
+    { "password_expected", KEY_SECRET, 0, PARTNER_PASSWORD_MAX, NULL, "", true, P(password_expected), NULL, "what it must answer when we call" },
     { "address", KEY_TEXT, 1, 255, NULL, "", true, P(address), NULL, "host to call; without it we never call" },
     { "port", KEY_U16, 1, 65535, "5000", "", true, P(port), NULL, "port to call" },
     { "tls.enabled", KEY_BOOL, 0, 0, "false", "", true, P(tls.enabled), NULL, "call over TLS" },
@@ -236,7 +236,7 @@ static void describe_range(GString *text, const ConfigKey *key)
     if (key->choices != NULL) {
         for (int i = 0; key->choices[i] != NULL; i++)
             g_string_append_printf(text, "%s`%s`", i > 0 ? ", " : "", key->choices[i]);
-    } else if (key->kind == KEY_TEXT && key->max > 0) {
+    } else if ((key->kind == KEY_TEXT || key->kind == KEY_SECRET) && key->max > 0) {
         g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " characters",
                                key->min, key->max);
     } else if (key->max > 0 && key->kind != KEY_MODE && key->kind != KEY_GROUPS &&

@@ -151,6 +151,12 @@ static char *protect(const Config *running, const ConfigKey *key, const char *te
 
     if (is_protected(text))
         return g_strdup(text);
+    if (key->max > 0 && strlen(text) > (size_t)key->max) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "%s: it has %zu characters: it must have %d to %d", key->path, strlen(text),
+                    (int)key->min, (int)key->max);
+        return NULL;
+    }
     secret = secret_new(text, strlen(text));
     if (strcmp(key->path, "password_sent") != 0)
         return secret_make_verifier(secret, error);

@@ -176,7 +176,8 @@ static bool read_text(const Reader *self, const ConfigKey *key, const config_set
     if (!check_encoding(self, key->path, setting, *text, error))
         return false;
     length = strlen(*text);
-    if (key->max > 0 && (length < (size_t)key->min || length > (size_t)key->max))
+    if (key->kind != KEY_SECRET && key->max > 0 &&
+        (length < (size_t)key->min || length > (size_t)key->max))
         return complain(self, setting, error,
                         "'%s' has %zu characters: it must have %" G_GINT64_FORMAT
                         " to %" G_GINT64_FORMAT,
@@ -248,6 +249,18 @@ static bool store_number(const ConfigKey *key, int64_t number, void *target)
     return true;
 }
 
+/* What is only a verifier was looked at when it was made. */
+static bool check_secret(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
+                         const Secret *secret, GError **error)
+{
+    size_t length;
+
+    (void)secret_get(secret, &length);
+    return key->max == 0 || length <= (size_t)key->max ||
+           complain(self, setting, error, "'%s' has %zu characters: it must have %d to %d",
+                    key->path, length, (int)key->min, (int)key->max);
+}
+
 static bool store_text(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
                        const char *text, void *target, GError **error)
 {
@@ -266,8 +279,9 @@ static bool store_text(const Reader *self, const ConfigKey *key, const config_se
         if (g_str_has_prefix(text, SECRET_FILE))
             note_file(self, text + strlen(SECRET_FILE));
         *(Secret **)target = secret_parse(text, self->seal_key, &failure);
-        return failure == NULL ||
-               complain(self, setting, error, "'%s': %s", key->path, failure->message);
+        if (failure != NULL)
+            return complain(self, setting, error, "'%s': %s", key->path, failure->message);
+        return check_secret(self, key, setting, *(Secret **)target, error);
     case KEY_MODE:
         *(uint32_t *)target = (uint32_t)strtoul(text, &end, 8);
         return (*end == '\0' && *(uint32_t *)target <= 0777) ||

@@ -9,6 +9,8 @@
 #include "daemon/transfer/rule.h"
 #include "protocol/profile.h"
 
+#define PARTNER_PASSWORD_MAX 16 /* PI 5 */
+
 typedef enum {
     CLIENT_CERTIFICATE_NONE,
     CLIENT_CERTIFICATE_OPTIONAL,

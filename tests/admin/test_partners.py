@@ -134,6 +134,8 @@ def test_what_is_wrong_is_named(api, bank):
     assert field(api.post(P, {"id": "X", "colour": "red"})) == (400, "colour")
     assert field(api.post(P, {"id": "X/Y"})) == field(api.post(P, {"id": ""})) == (400, "id")
     assert field(api.post(P, {"partnerId": "X" * 65})) == (400, "partnerId")
+    for key in ("password", "password_expected", "password_sent"):
+        assert field(api.post(P, {"id": "X", key: "p" * 17})) == (400, key)  # PI 5 has 16
     assert field(api.post(P, {"id": "X", "accessType": ""})) == field(api.post(P, {"id": "X", "accessType": []})) == (400, "accessType")
     assert field(api.post(F, {"partnerId": "NOBODY", "pattern": "x", "mode": "send"})) == (400, "partnerId")
     assert field(api.post(F, {"id": "NOBODY/x", "mode": "send"})) == (400, "id")

@@ -29,7 +29,8 @@ def fill_folder(folder, pesitctl):
     for name in ("ca.pem", "bank1-ca.pem"):
         (folder / name).write_bytes((folder / "tls.pem").read_bytes())
     for name in SECRETS:
-        (folder / name).write_text("a-secret-of-this-test-only\n", encoding="utf-8")
+        text = "only-a-test" if name.startswith("bank1") else "a-secret-of-this-test-only"
+        (folder / name).write_text(text + "\n", encoding="utf-8")
         (folder / name).chmod(0o600)
     subprocess.run([pesitctl, "seal", "--key-file", folder / "seal.key"], input=b"x\n", check=True, capture_output=True)
 

@@ -96,6 +96,7 @@ def test_a_configuration_of_somebody_else(open_folder):
     ('listeners = ( { port = 0; tls: { certificate = "no.crt"; key = "no.key"; }; } );', "'tls.certificate': '%s/no.crt' cannot be read"),
     ('paths: { key_file = "no.key"; };', "'paths.key_file': read '%s/no.key': No such file or directory"),
     ('partners = ( { name = "A"; identifier = "A"; password_sent = "file:/no/password"; } );', "'password_sent': read '/no/password': No such file"),
+    ('partners = ( { name = "A"; identifier = "A"; password_sent = "more-than-PI-5-has"; } );', "'password_sent' has 18 characters: it must have 0 to 16"),
     ('partners = ( { name = "A"; identifier = "A"; active_hours = "08:00-08:00"; } );', "'active_hours'"),
 ])
 def test_a_file_that_the_configuration_names(node, line, culprit):
