@@ -6,6 +6,9 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/journal.h"
+
+#define MESSAGE_ID_DIGITS 32
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -134,35 +137,114 @@ static void write_line(GString *line)
     }
 }
 
-void log_event(LogEvent event, ...)
+/* Known by it in a catalog, and for ever: it follows from the name alone. Returns new. */
+static char *dup_message_id(const EventRow *row)
 {
-    const EventRow *row = &EVENTS[event];
-    LogFormat format = (LogFormat)atomic_load(&configured_format);
-    g_autofree char *time = NULL;
-    GString *line;
-    va_list fields;
+    g_autofree char *name = g_strconcat("pesitfs/", row->name, NULL);
+    char *id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, name, -1);
+
+    id[MESSAGE_ID_DIGITS] = '\0';
+    return id;
+}
+
+static char *dup_field(const char *name, const char *value)
+{
+    GString *field = g_string_new(name);
+
+    append_escaped(field, value);
+    return g_string_free(field, FALSE);
+}
+
+/* line: what people read. False: it is to be written as everywhere. */
+static bool tell_journal(const EventRow *row, const char *line, va_list fields)
+{
+    static const unsigned PRIORITIES[] = {3, 4, 5, 6, 7}; /* of LogLevel */
+    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *id = dup_message_id(row);
     const char *name;
 
-    if (!log_is_enabled(event))
-        return;
-    time = clock_format_iso(clock_wall_us());
-    line = g_string_sized_new(256);
-    if (format == LOG_FORMAT_JSON)
-        g_string_append_printf(
-                line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":\"%s\"", time,
-                LEVEL_NAMES[row->level], row->name, row->message);
-    else
-        g_string_append_printf(line, "%s %s %s:", time, LEVEL_NAMES[row->level], row->message);
-    va_start(fields, event);
+    g_ptr_array_add(parts, g_strconcat("MESSAGE=", line, NULL));
+    g_ptr_array_add(parts, g_strdup_printf("PRIORITY=%u", PRIORITIES[row->level]));
+    g_ptr_array_add(parts, g_strconcat("PESIT_EVENT=", row->name, NULL));
+    g_ptr_array_add(parts, g_strconcat("MESSAGE_ID=", id, NULL));
+    while ((name = va_arg(fields, const char *)) != NULL) {
+        const char *value = va_arg(fields, const char *);
+        g_autofree char *key = g_strconcat("PESIT_", name, "=", NULL);
+
+        if (value != NULL && parts->len < JOURNAL_FIELDS_MAX)
+            g_ptr_array_add(parts, dup_field(key, value));
+    }
+    return journal_send((char *const *)parts->pdata, parts->len);
+}
+
+static void append_fields(GString *line, LogFormat format, va_list fields)
+{
+    const char *name;
+
     while ((name = va_arg(fields, const char *)) != NULL) {
         const char *value = va_arg(fields, const char *);
 
         if (value != NULL)
             append_field(line, format, name, value);
     }
+}
+
+static GString *new_head(const EventRow *row, LogFormat format)
+{
+    g_autofree char *time = clock_format_iso(clock_wall_us());
+    GString *line = g_string_sized_new(256);
+
+    if (format == LOG_FORMAT_JSON)
+        g_string_append_printf(
+                line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":\"%s\"", time,
+                LEVEL_NAMES[row->level], row->name, row->message);
+    else
+        g_string_append_printf(line, "%s %s %s:", time, LEVEL_NAMES[row->level], row->message);
+    return line;
+}
+
+void log_event(LogEvent event, ...)
+{
+    const EventRow *row = &EVENTS[event];
+    LogFormat format = (LogFormat)atomic_load(&configured_format);
+    g_autoptr(GString) line = NULL;
+    bool told = false;
+    va_list fields;
+
+    if (!log_is_enabled(event))
+        return;
+    line = new_head(row, format);
+    va_start(fields, event);
+    append_fields(line, format, fields);
     va_end(fields);
+    if (format == LOG_FORMAT_TEXT && journal_is_there()) {
+        va_start(fields, event);
+        told = tell_journal(row, strstr(line->str, row->message), fields);
+        va_end(fields);
+    }
     if (format == LOG_FORMAT_JSON)
         g_string_append_c(line, '}');
-    write_line(line);
-    g_string_free(line, TRUE);
+    if (!told)
+        write_line(line);
+}
+
+const char *log_number(char buffer[LOG_NUMBER_BYTES], int64_t number)
+{
+    if (number == 0)
+        return NULL;
+    (void)g_snprintf(buffer, LOG_NUMBER_BYTES, "%" G_GINT64_FORMAT, number); /* fits */
+    return buffer;
+}
+
+char *log_describe_events(void)
+{
+    GString *text = g_string_new(NULL);
+
+    for (size_t i = 0; i < LOG_EVENT_COUNT; i++) {
+        g_autofree char *id = dup_message_id(&EVENTS[i]);
+
+        g_string_append_printf(text, "%s\t%s\t%s\t%s\n", EVENTS[i].name,
+                               LEVEL_NAMES[EVENTS[i].level], id, EVENTS[i].message);
+    }
+    return g_string_free(text, FALSE);
 }

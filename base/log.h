@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Structured log: an event of the table, with fields; as text for people or JSON lines, on stderr.
+ * Structured log: an event of the table, with fields; as text for people or JSON lines, on stderr. Where that is the journal of
+ * systemd, text goes there by its own protocol: the line for people, each field as PESIT_NAME, the event and its MESSAGE_ID.
  * Fields are UPPER_CASE and machine-read. Secrets and file contents never come here. Any thread.
  */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef enum {
     LOG_LEVEL_ERROR,
@@ -72,5 +74,10 @@ bool log_is_enabled(LogEvent event);
 /* Fields: pairs of name and C string, ended by NULL; a NULL value skips its pair. Non-printable bytes
  * are escaped. */
 void log_event(LogEvent event, ...) G_GNUC_NULL_TERMINATED;
+/* A number as a field, NULL for 0: nothing to tell. */
+#define LOG_NUMBER_BYTES 24
+const char *log_number(char buffer[LOG_NUMBER_BYTES], int64_t number);
+/* Each event with its level, its MESSAGE_ID and its message, a line each. Returns new. */
+char *log_describe_events(void);
 /* Level by name: "error", "warning", "notice", "info", "debug"; false when unknown. */
 bool log_level_parse(const char *text, LogLevel *ret_level);

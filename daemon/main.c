@@ -27,7 +27,7 @@ typedef struct {
     char *config;
     int ready_fd;
     gboolean check;
-    gboolean list_keys, list_routes;
+    gboolean list_keys, list_routes, list_events;
     gboolean version;
     char *restore, *to, *postgres, *schema, *key_file;
 } Arguments;
@@ -55,6 +55,8 @@ static bool parse_arguments(int *argc, char ***argv, Arguments *arguments, GErro
              "With --restore: the store goes to PostgreSQL", "CONNINFO"},
             {"schema", 0, 0, G_OPTION_ARG_STRING, &arguments->schema,
              "With --postgres: the schema there", "NAME"},
+            {"list-events", 0, 0, G_OPTION_ARG_NONE, &arguments->list_events,
+             "Print every event of the log and exit", NULL},
             {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version and exit",
              NULL},
             {NULL},
@@ -373,6 +375,12 @@ int main(int argc, char **argv)
         g_autofree char *routes = admin_describe_routes();
 
         printf("%s", routes);
+        return EXIT_SUCCESS;
+    }
+    if (arguments.list_events) {
+        g_autofree char *events = log_describe_events();
+
+        printf("%s", events);
         return EXIT_SUCCESS;
     }
     if (arguments.restore != NULL) {

@@ -105,6 +105,7 @@ static void settle_bytes(const Config *config, Spool *spool, const Transfer *tra
 {
     g_autoptr(GError) error = NULL;
     g_auto(Fd) folder_fd = -1;
+    char id[LOG_NUMBER_BYTES];
 
     if (transfer->direction != DIRECTION_RECEIVE)
         return;
@@ -122,8 +123,8 @@ static void settle_bytes(const Config *config, Spool *spool, const Transfer *tra
     if (error->code == BASE_ERROR_NOT_FOUND) /* published, only its empty folder was left */
         spool_remove(spool, transfer->spool_name);
     else
-        log_event(LOG_STORE_FAILED, "PARTNER", transfer->partner, "PATH", transfer->path, "REASON",
-                  error->message, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(id, transfer->id), "PARTNER",
+                  transfer->partner, "PATH", transfer->path, "REASON", error->message, NULL);
 }
 
 static bool settle_spool(const Config *config, Store *store, Spool *spool, unsigned *ret_published,

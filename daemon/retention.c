@@ -34,11 +34,15 @@ struct Retention {
     gpointer data;
 };
 
+/* data: int64_t of the transfer. */
 static void on_marked(StoreResult *result, gpointer data)
 {
-    (void)data;
+    g_autofree int64_t *marked = data;
+    char id[LOG_NUMBER_BYTES];
+
     if (result->error != NULL && result->error->code != BASE_ERROR_CONFLICT)
-        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(id, *marked), "REASON",
+                  result->error->message, NULL);
     store_result_free(
             result); /* a conflict: tried again meanwhile, and it fails for want of bytes */
 }
@@ -54,7 +58,7 @@ static void on_expired(StoreResult *result, gpointer data)
             spool_remove(self->spool, transfer->spool_name);
         transfer->data_kept = false;
         store_submit(self->store, store_request_update(transfer, 1u << transfer->state, NULL, 0),
-                     on_marked, NULL);
+                     on_marked, g_memdup2(&transfer->id, sizeof transfer->id));
     }
     store_result_free(result);
 }
@@ -105,12 +109,14 @@ static void on_removed(StoreResult *result, gpointer data)
     Retention *self = data;
     int64_t id = (int64_t)result->number;
     gpointer transfer = NULL;
+    char text[LOG_NUMBER_BYTES];
 
     if (result->error == NULL) {
         if (g_hash_table_steal_extended(self->asked, &id, NULL, &transfer))
             g_ptr_array_add(self->removed, transfer);
     } else if (result->error->code != BASE_ERROR_NOT_FOUND) {
-        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(text, id), "REASON",
+                  result->error->message, NULL);
         self->at_end = true;
     }
     store_result_free(result); /* not found: another daemon's, or its offer is still there */

@@ -171,7 +171,13 @@ static void tell(const Transfer *transfer, gpointer data)
 static void on_offer_change(const Transfer *transfer, gpointer data)
 {
     const Service *self = data;
+    char id[LOG_NUMBER_BYTES], bytes[LOG_NUMBER_BYTES];
 
+    if (transfer->state != TRANSFER_DONE) /* which the line of the one that served it says */
+        log_event(transfer->state == TRANSFER_QUEUED ? LOG_TRANSFER_QUEUED : LOG_TRANSFER_CANCELLED,
+                  "TRANSFER", log_number(id, transfer->id), "PARTNER", transfer->partner,
+                  "DIRECTION", transfer_direction_name(transfer->direction), "PATH", transfer->path,
+                  "BYTES", log_number(bytes, (int64_t)transfer->size_bytes), NULL);
     tell(transfer, data);
     desk_take_change(self->desk, transfer);
 }

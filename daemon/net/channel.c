@@ -59,7 +59,7 @@ void channel_free(Channel *self)
 
 static void trace(Channel *self, const char *direction, const uint8_t *bytes, size_t length)
 {
-    char text[TRACE_BYTES];
+    char text[TRACE_BYTES], id[LOG_NUMBER_BYTES];
     PesitAgreement agreement;
     size_t prefix;
 
@@ -70,7 +70,8 @@ static void trace(Channel *self, const char *direction, const uint8_t *bytes, si
     if (length < prefix + PESIT_HEADER_BYTES)
         return;
     (void)pesit_fpdu_format(bytes + prefix, length - prefix, text, sizeof text); /* cut when long */
-    log_event(LOG_FPDU, "CONNECTION", self->label, "DIRECTION", direction, "FPDU", text, NULL);
+    log_event(LOG_FPDU, "CONNECTION", self->label, "TRANSFER", log_number(id, self->transfer_id),
+              "DIRECTION", direction, "FPDU", text, NULL);
 }
 
 static void fail_transport(Channel *self, GError *error)
@@ -129,12 +130,14 @@ bool channel_send_batch(Channel *self, PesitBatch *batch)
 bool channel_command(Channel *self, const PesitCommand *command)
 {
     PesitStatus status = pesit_session_command(self->session, command, clock_now_us());
+    char id[LOG_NUMBER_BYTES];
 
     if (status == PESIT_OK)
         return true;
-    log_event(LOG_INTERNAL, "CONNECTION", self->label, "REASON",
-              "command not accepted by the session", "COMMAND", pesit_fpdu_name(command->type),
-              "STATE", pesit_session_state_name(self->session), NULL);
+    log_event(LOG_INTERNAL, "CONNECTION", self->label, "TRANSFER",
+              log_number(id, self->transfer_id), "REASON", "command not accepted by the session",
+              "COMMAND", pesit_fpdu_name(command->type), "STATE",
+              pesit_session_state_name(self->session), NULL);
     return false;
 }
 

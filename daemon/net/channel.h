@@ -26,9 +26,10 @@ typedef enum {
 typedef struct {
     Stream *stream;
     PesitSession *session;
-    Mailbox *orders;   /* borrowed */
-    const char *label; /* borrowed, for traces */
-    uint8_t *received; /* CHANNEL_RECEIVE_BYTES */
+    Mailbox *orders;     /* borrowed */
+    const char *label;   /* borrowed, for traces */
+    int64_t transfer_id; /* what it moves, as far as it has a number, for the log; 0: nothing */
+    uint8_t *received;   /* CHANNEL_RECEIVE_BYTES */
     size_t received_from, received_to;
     PesitCounts counted; /* for all to see */
     int64_t stall_us;    /* how long a send may block */

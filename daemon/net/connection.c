@@ -196,14 +196,22 @@ Channel *connection_open_channel(Connection *self, Stream *stream, PesitRole rol
     return channel;
 }
 
+/* What it moves now, 0: nothing. */
+static int64_t connection_transfer_id(const Connection *self)
+{
+    const Channel *channel = self->channel;
+
+    return channel != NULL ? channel->transfer_id : 0;
+}
+
 void connection_log_remark(const Connection *self, const PesitEvent *event)
 {
-    char number[DIAG_LENGTH];
+    char number[LOG_NUMBER_BYTES], id[LOG_NUMBER_BYTES];
 
-    (void)snprintf(number, sizeof number, "%u", event->pi); /* always fits */
-    log_event(LOG_PEER_REMARK, "CONNECTION", self->label, "PARTNER",
+    log_event(LOG_PEER_REMARK, "CONNECTION", self->label, "TRANSFER",
+              log_number(id, connection_transfer_id(self)), "PARTNER",
               self->partner != NULL ? self->partner->name : NULL, "FPDU",
-              pesit_fpdu_name(event->type), "PI", event->pi != 0 ? number : NULL, "REASON",
+              pesit_fpdu_name(event->type), "PI", log_number(number, event->pi), "REASON",
               event->text, NULL);
 }
 
@@ -219,7 +227,7 @@ const char *connection_reason(const Connection *self, const PesitEvent *event)
 
 void connection_note_end(Connection *self, const PesitEvent *event)
 {
-    char diag[DIAG_LENGTH];
+    char diag[DIAG_LENGTH], id[LOG_NUMBER_BYTES];
 
     if (self->over)
         return;
@@ -227,8 +235,9 @@ void connection_note_end(Connection *self, const PesitEvent *event)
     self->abort_diag = event->kind == PESIT_EVENT_LOST ? PESIT_DIAG_OK : event->diag;
     (void)snprintf(diag, sizeof diag, "%u-%03u", event->diag.type,
                    event->diag.code); /* always fits */
-    log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "PARTNER",
-              self->partner != NULL ? self->partner->name : NULL, "ADDRESS", self->address, "EVENT",
+    log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "TRANSFER",
+              log_number(id, connection_transfer_id(self)), "PARTNER",
+              self->partner != NULL ? self->partner->name : NULL, "ADDRESS", self->address, "END",
               event->kind == PESIT_EVENT_ABORTED  ? "aborted by the partner"
               : event->kind == PESIT_EVENT_FAILED ? "aborted by us"
                                                   : "lost",

@@ -242,8 +242,10 @@ static bool open_target(Incoming *self, GError **error)
 
 static void log_start(const Incoming *self)
 {
-    log_event(LOG_TRANSFER_STARTED, "CONNECTION", self->connection->label, "PARTNER",
-              self->transfer->partner, "DIRECTION",
+    char id[LOG_NUMBER_BYTES];
+
+    log_event(LOG_TRANSFER_STARTED, "TRANSFER", log_number(id, self->transfer->id), "CONNECTION",
+              self->connection->label, "PARTNER", self->transfer->partner, "DIRECTION",
               transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
               "FILE", self->transfer->file_name, NULL);
 }

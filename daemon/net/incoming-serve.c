@@ -177,6 +177,7 @@ bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
 {
     g_autoptr(Transfer) offer = NULL;
     g_autoptr(GError) error = NULL;
+    char id[LOG_NUMBER_BYTES];
     const char *reason = NULL;
     PesitDiag diag;
 
@@ -191,8 +192,8 @@ bool incoming_take_select(Incoming *self, const PesitFpdu *fpdu)
     self->selected = true;
     self->progress = progress_new();
     (void)posix_fadvise(self->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
-    log_event(LOG_TRANSFER_STARTED, "CONNECTION", self->connection->label, "PARTNER",
-              self->transfer->partner, "DIRECTION",
+    log_event(LOG_TRANSFER_STARTED, "TRANSFER", log_number(id, self->transfer->id), "CONNECTION",
+              self->connection->label, "PARTNER", self->transfer->partner, "DIRECTION",
               transfer_direction_name(self->transfer->direction), "PATH", self->transfer->path,
               "FILE", self->transfer->file_name, NULL);
     return answer_select(self, offer);
@@ -256,14 +257,15 @@ bool incoming_send(Incoming *self, PesitEvent *ret_event, bool *ret_wake)
 bool incoming_end_serve(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
+    char id[LOG_NUMBER_BYTES];
 
     if (self->settled)
         return incoming_refuse(self, PESIT_FPDU_ACK_TRANS_END, DIAG_ABNORMAL_END,
                                "the transfer has failed");
     incoming_remember_counts(self);
     if (!incoming_record(self, TRANSFER_DONE, PESIT_DIAG_OK, NULL, &error))
-        log_event(LOG_STORE_FAILED, "CONNECTION", self->connection->label, "REASON",
-                  error != NULL ? error->message : NULL, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(id, self->transfer->id), "CONNECTION",
+                  self->connection->label, "REASON", error != NULL ? error->message : NULL, NULL);
     /* the partner has the file whatever we could write down */
     return incoming_answer(self, PESIT_FPDU_ACK_TRANS_END, NULL, PESIT_DIAG_OK);
 }

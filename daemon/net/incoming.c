@@ -28,32 +28,33 @@
 static void log_end(const Incoming *self, TransferState state, PesitDiag diag, const char *text)
 {
     const Transfer *transfer = self->transfer;
-    char id[24], bytes[24], diag_text[DIAG_LENGTH];
+    char id[LOG_NUMBER_BYTES], bytes[24], diag_text[DIAG_LENGTH];
     LogEvent event = state == TRANSFER_DONE        ? LOG_TRANSFER_DONE
                      : state == TRANSFER_CANCELLED ? LOG_TRANSFER_CANCELLED
                                                    : LOG_TRANSFER_FAILED;
 
-    (void)snprintf(id, sizeof id, "%" G_GINT64_FORMAT, transfer->id);                /* fits */
     (void)snprintf(bytes, sizeof bytes, "%" G_GUINT64_FORMAT, transfer->size_bytes); /* fits */
     (void)snprintf(diag_text, sizeof diag_text, "%u-%03u", diag.type, diag.code);    /* fits */
-    log_event(self->repeated ? LOG_TRANSFER_REPEATED : event, "TRANSFER", id, "CONNECTION",
-              self->connection->label, "PARTNER", transfer->partner, "DIRECTION",
-              transfer_direction_name(transfer->direction), "PATH", transfer->path, "FILE",
-              transfer->file_name, "BYTES", bytes, "DIAG", diag.code != 0 ? diag_text : NULL,
-              "REASON", text, NULL);
+    log_event(self->repeated ? LOG_TRANSFER_REPEATED : event, "TRANSFER",
+              log_number(id, transfer->id), "CONNECTION", self->connection->label, "PARTNER",
+              transfer->partner, "DIRECTION", transfer_direction_name(transfer->direction), "PATH",
+              transfer->path, "FILE", transfer->file_name, "BYTES", bytes, "DIAG",
+              diag.code != 0 ? diag_text : NULL, "REASON", text, NULL);
 }
 
 void incoming_settle_name(Incoming *self)
 {
     g_autoptr(GError) error = NULL;
+    char id[LOG_NUMBER_BYTES];
 
     if (self->published_fd < 0)
         return;
     if (file_sync_folder(self->published_fd, &error))
         spool_remove(self->connection->services->spool, self->transfer->spool_name);
     else
-        log_event(LOG_STORE_FAILED, "CONNECTION", self->connection->label, "PATH",
-                  self->transfer->path, "REASON", error->message, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(id, self->transfer->id), "CONNECTION",
+                  self->connection->label, "PATH", self->transfer->path, "REASON", error->message,
+                  NULL);
     fd_clear(&self->published_fd);
 }
 
@@ -104,6 +105,7 @@ void incoming_forget(Incoming *self)
     incoming_unclaim(self);
     g_clear_pointer(&self->inserting, reply_unref);
     g_clear_pointer(&self->transfer, transfer_free);
+    self->channel->transfer_id = 0;
     g_clear_pointer(&self->progress, progress_unref);
     *self = (Incoming){
             .connection = self->connection, .channel = self->channel, .fd = -1, .published_fd = -1};
@@ -119,13 +121,14 @@ bool incoming_answer(Incoming *self, PesitFpduType type, PesitFpdu *params, Pesi
 bool incoming_refuse(Incoming *self, PesitFpduType type, PesitDiag diag, const char *reason)
 {
     PesitFpdu fpdu;
-    char text[DIAG_LENGTH];
+    char text[DIAG_LENGTH], id[LOG_NUMBER_BYTES];
 
     (void)snprintf(text, sizeof text, "%u-%03u", diag.type, diag.code); /* fits */
     metric_refusal(diag.type, diag.code);
-    log_event(LOG_TRANSFER_REFUSED, "CONNECTION", self->connection->label, "PARTNER",
-              self->connection->partner->name, "FPDU", pesit_fpdu_name(type), "DIAG", text,
-              "REASON", reason, NULL);
+    log_event(LOG_TRANSFER_REFUSED, "TRANSFER",
+              log_number(id, self->transfer != NULL ? self->transfer->id : 0), "CONNECTION",
+              self->connection->label, "PARTNER", self->connection->partner->name, "FPDU",
+              pesit_fpdu_name(type), "DIAG", text, "REASON", reason, NULL);
     pesit_fpdu_init(&fpdu, type);
     if (self->connection->partner->profile.send_diagnostic_text)
         pesit_fpdu_set_text(&fpdu, PESIT_PI_DIAGNOSTIC_TEXT, reason);
@@ -165,7 +168,7 @@ bool incoming_settle_insert(Incoming *self, GError **error)
                                        "record the transfer: ");
         return false;
     }
-    self->transfer->id = result->transfer->id;
+    self->transfer->id = self->channel->transfer_id = result->transfer->id;
     return true;
 }
 
@@ -195,14 +198,17 @@ static StoreRequest *new_end(Incoming *self)
 typedef struct {
     Spool *spool;
     char *name; /* NULL: nothing to remove */
+    int64_t id;
 } Leftover;
 
 static void on_end_stored(StoreResult *result, gpointer data)
 {
     Leftover *leftover = data;
+    char id[LOG_NUMBER_BYTES];
 
     if (result->error != NULL && result->error->code != BASE_ERROR_NOT_FOUND)
-        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(id, leftover->id), "REASON",
+                  result->error->message, NULL);
     else if (leftover->name != NULL)
         spool_remove(leftover->spool, leftover->name);
     g_free(leftover->name);
@@ -222,6 +228,7 @@ static void record_later(Incoming *self)
     self->undecided = true;
     self->transfer->data_kept = false;
     leftover->spool = services->spool;
+    leftover->id = self->transfer->id;
     leftover->name = self->serving ? NULL : g_strdup(self->transfer->spool_name);
     request = self->transfer->id == 0
                       ? store_request_get(0)
@@ -263,7 +270,7 @@ bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const 
         g_propagate_prefixed_error(error, g_steal_pointer(&result->error), "record the transfer: ");
         return false;
     }
-    self->transfer->id = result->transfer->id;
+    self->transfer->id = self->channel->transfer_id = result->transfer->id;
     return true;
 }
 

@@ -22,6 +22,7 @@ static void run_job(Connection *self)
                          .fd = -1};
     Notice *notice;
 
+    self->channel->transfer_id = self->job->transfer->id;
     if (self->job->transfer->direction == DIRECTION_SEND)
         exchange_send(&exchange);
     else
@@ -31,6 +32,7 @@ static void run_job(Connection *self)
     context_close(exchange.context);
     reply_unref(exchange.gate);
     fd_clear(&exchange.fd);
+    exchange.channel->transfer_id = 0;
     notice = notice_new(self, NOTICE_JOB_DONE);
     notice->job = g_steal_pointer(&self->job);
     (void)mailbox_post(self->services->notices, notice); /* closed only when the daemon ends */
@@ -38,8 +40,11 @@ static void run_job(Connection *self)
 
 static void log_failure(const Connection *self, const char *reason)
 {
-    log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "PARTNER", self->partner->name,
-              "ADDRESS", self->address, "REASON", reason, NULL);
+    char id[LOG_NUMBER_BYTES];
+
+    log_event(LOG_CONNECTION_FAILED, "CONNECTION", self->label, "TRANSFER",
+              log_number(id, self->job != NULL ? self->job->transfer->id : 0), "PARTNER",
+              self->partner->name, "ADDRESS", self->address, "REASON", reason, NULL);
 }
 
 bool outgoing_command_connect(Connection *self)
@@ -140,9 +145,7 @@ static void close_session(Connection *self)
 {
     PesitCommand release = {.type = PESIT_FPDU_RELEASE};
 
-    if (!self->over && channel_command(self->channel, &release))
-        channel_linger(self->channel);
-    else if (self->over)
+    if (self->over || channel_command(self->channel, &release))
         channel_linger(self->channel);
 }
 
@@ -164,6 +167,8 @@ void outgoing_run(Connection *self)
     if (open_session(self)) {
         while (wait_for_job(self))
             run_job(self);
+        close_session(self);
+    } else if (self->over) { /* who was refused has nothing to release */
+        channel_linger(self->channel);
     }
-    close_session(self);
 }

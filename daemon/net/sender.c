@@ -299,7 +299,10 @@ static bool take_event(Sender *self, ChannelResult result, const PesitEvent *eve
         return false;
     }
     if (result == CHANNEL_EVENT && event->kind == PESIT_EVENT_REMARK) {
-        log_event(LOG_PEER_REMARK, "CONNECTION", self->channel->label, "REASON", event->text, NULL);
+        char id[LOG_NUMBER_BYTES];
+
+        log_event(LOG_PEER_REMARK, "CONNECTION", self->channel->label, "TRANSFER",
+                  log_number(id, self->channel->transfer_id), "REASON", event->text, NULL);
         return false;
     }
     *ret_result = SENDER_EVENT;

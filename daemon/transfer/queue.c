@@ -259,9 +259,11 @@ static Entry *find_entry(const Queue *self, int64_t id)
 static void on_recorded(StoreResult *result, gpointer data)
 {
     Recording *recording = data;
+    char id[LOG_NUMBER_BYTES];
 
     if (result->error != NULL)
-        log_event(LOG_STORE_FAILED, "REASON", result->error->message, NULL);
+        log_event(LOG_STORE_FAILED, "TRANSFER", log_number(id, recording->transfer->id), "REASON",
+                  result->error->message, NULL);
     recording->queue->on_change(recording->transfer, recording->queue->data);
     g_hash_table_remove(recording->queue->recordings, recording);
     store_result_free(result);

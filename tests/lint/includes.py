@@ -30,6 +30,7 @@ FOREIGN = {
     "fuse_lowlevel.h": {"pesitfs"},
     "gio/gio.h": {"daemon/local"},
     "systemd/sd-bus.h": {"daemon/local"},
+    "systemd/sd-journal.h": {"base/journal.c"},
     "systemd/sd-daemon.h": {"base/notify.c", "daemon/net/handed.c"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')

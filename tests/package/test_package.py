@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of the packages on a fresh Debian, in the order of the tests: contents, installation, transfers, an upgrade over
 running transfers, restarts under callers, removal, purge."""
+import json
 import random
 import shutil
 import socket
@@ -102,6 +103,10 @@ def test_a_configuration_is_written_and_files_go_by_mount_and_command(machine, b
     assert bank.received("in/by-mount") == bank.received("in/by-command") == b"<pain/>"
     bank.control("send", "COMPANY", machine.path("/root/virement"), "dispo/RELEVE")
     assert machine.run("cat", "/mnt/pesit/BANK1/releves/RELEVE") == "<pain/>"
+    for unit, match in (("pesitd", "PESIT_EVENT=transfer-done"), ("pesitfs@mnt-pesit", "PESIT_EVENT=mounted")):  # fields, not only lines
+        entries = [json.loads(line) for line in machine.run("journalctl", "--unit=" + unit, "--output=json", match).splitlines()]
+        assert entries and {(entry["_TRANSPORT"], entry["PRIORITY"]) for entry in entries} == {("journal", "5")}, entries
+        assert unit != "pesitd" or [entry["PESIT_TRANSFER"] for entry in entries] == ["1", "2", "3"], entries
 
 
 class Batch(threading.Thread):
