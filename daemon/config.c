@@ -502,6 +502,19 @@ static bool has_control_character(const char *text)
     return *text != '\0';
 }
 
+/* What goes into an FPDU as it is: blanks at its end would be lost there. text: NULL: there is none. */
+static bool check_name(const Reader *self, const config_setting_t *group, const char *key,
+                       const char *text, GError **error)
+{
+    size_t length = text != NULL ? strlen(text) : 0;
+    bool good = length == 0 || (text[0] != ' ' && text[length - 1] != ' ');
+
+    for (size_t i = 0; i < length && good; i++)
+        good = text[i] >= 0x20 && text[i] <= 0x7E;
+    return good || complain(self, group, error,
+                            "'%s' is \"%s\": plain ASCII without a blank at an end", key, text);
+}
+
 static bool check_file(const Reader *self, const config_setting_t *group, const VirtualFile *file,
                        GError **error)
 {
@@ -522,7 +535,9 @@ static bool check_file(const Reader *self, const config_setting_t *group, const 
         return complain(self, group, error, "'pattern' has a control character");
     if (fixed && file->record_length == 0)
         return complain(self, group, error, "a fixed 'format' needs 'record_length'");
-    return check_template(self, group, "file_name", file->file_name, error) &&
+    return check_name(self, group, "client", file->client, error) &&
+           check_name(self, group, "bank", file->bank, error) &&
+           check_template(self, group, "file_name", file->file_name, error) &&
            check_template(self, group, "label", file->label, error) &&
            check_template(self, group, "free_text", file->free_text, error);
 }
@@ -565,6 +580,9 @@ static bool check_partner(const Reader *self, const Config *config, const config
         partner->name[0] == '.')
         return complain(self, group, error,
                         "'name' is \"%s\": letters, digits, '.', '_' and '-' only", partner->name);
+    if (!check_name(self, group, "identifier", partner->identifier, error) ||
+        !check_name(self, group, "local_identifier", partner->local_identifier, error))
+        return false;
     if (partner->local_identifier == NULL && config->node_name == NULL)
         return complain(self, group, error,
                         "partner '%s' needs 'local_identifier', or the file 'node'", partner->name);

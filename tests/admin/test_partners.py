@@ -134,6 +134,9 @@ def test_what_is_wrong_is_named(api, bank):
     assert field(api.post(P, {"id": "X", "colour": "red"})) == (400, "colour")
     assert field(api.post(P, {"id": "X/Y"})) == field(api.post(P, {"id": ""})) == (400, "id")
     assert field(api.post(P, {"partnerId": "X" * 65})) == (400, "partnerId")
+    for key, wrong in (("identifier", " "), ("serverId", "B "), ("localIdentifier", "\u00e9"), ("local_identifier", "a\t")):
+        assert field(api.post(P, {"id": "X", key: wrong})) == (400, key)
+    assert field(api.post(F, {"partnerId": "BANK1", "pattern": "x", "mode": "send", "client": "\u00e9"})) == (400, "client")
     for key in ("password", "password_expected", "password_sent"):
         assert field(api.post(P, {"id": "X", key: "p" * 17})) == (400, key)  # PI 5 has 16
     assert field(api.post(P, {"id": "X", "accessType": ""})) == field(api.post(P, {"id": "X", "accessType": []})) == (400, "accessType")
