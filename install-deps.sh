@@ -13,6 +13,7 @@ packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev libssl-dev lib
 [ "${1:-}" != --image ] || packages+=(buildah mmdebstrap podman postgresql python3-pytest runc)
 if [ "${1:-}" = --test ]; then
     packages+=(clang clang-format curl postgresql libclang-rt-14-dev python3-pytest python3-yaml prometheus rsync busybox vim-tiny ed strace
+               bash-completion # at a prompt, as people have it
                groff-base systemd # manual pages; units, users and folders are checked with its tools
               build-essential debhelper lintian mmdebstrap systemd-container) # packages are built, and installed in a Debian of their own
     . /etc/os-release

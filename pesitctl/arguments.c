@@ -172,7 +172,7 @@ bool arguments_parse(int argc, char **argv, Options *options, Order *ret_order, 
     if (!parse_options(argc, argv, &table, options, error))
         return false;
     order.words = argv + optind;
-    if (!options->help && !options->version && !options->list_verbs &&
+    if (!options->help && !options->version && !options->list_verbs && !options->list_names &&
         (order.words[0] == NULL || strcmp(order.words[0], "help") != 0)) {
         order.verb = verb_find(order.words, &words, error);
         if (order.verb == NULL || !check_options(&table, order.verb, error))

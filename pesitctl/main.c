@@ -30,13 +30,26 @@ static int print_help(char **words, GError **error)
     return print_text(words[0] == NULL ? verb_describe_all() : verb_describe(words, error));
 }
 
+static void open_client(Options *options)
+{
+    options->client = client_new(options->socket != NULL ? options->socket : CLIENT_DEFAULT_SOCKET);
+}
+
+static int list_names(Options *options, GError **error)
+{
+    int code;
+
+    open_client(options);
+    code = names_print(options->client, error);
+    return code == EXIT_LOCAL ? (int)exit_code_of_call(*error) : code;
+}
+
 static int run_verb(const Order *order, Options *options, GError **error)
 {
     int code;
 
     if (!order->verb->local)
-        options->client =
-                client_new(options->socket != NULL ? options->socket : CLIENT_DEFAULT_SOCKET);
+        open_client(options);
     code = order->verb->run(order->verb, options, order->rest, error);
     return code == EXIT_LOCAL && *error != NULL ? (int)exit_code_of_call(*error) : code;
 }
@@ -45,6 +58,8 @@ static int run(const Order *order, Options *options, GError **error)
 {
     if (options->list_verbs)
         return print_text(verb_list());
+    if (options->list_names)
+        return list_names(options, error);
     if (options->version)
         return print_text(g_strdup("pesitctl " PESITFS_VERSION "\n"));
     if (order->verb == NULL)

@@ -14,7 +14,7 @@
 typedef struct {
     char *socket, *partner, *output, *key_file, *to, *postgres, *schema;
     char **states, **directions; /* ended by NULL, or NULL */
-    bool json, help, version, no_wait, list_verbs;
+    bool json, help, version, no_wait, list_verbs, list_names;
     int64_t limit, wait_s, before;
     Client *client; /* NULL for a verb that needs no daemon */
 } Options;
@@ -95,6 +95,10 @@ char *verb_usage(const Verb *verb);
  * "option", name, value, "everywhere" or nothing, summary, letter and choices;
  * then lines "exit", number and meaning. */
 char *verb_list(void);
+
+/* names.c: partners, virtual files and listeners of the daemon, a line each, for programs: "partner", name; "file", partner,
+ * pattern; "listener", id. */
+int names_print(Client *client, GError **error);
 
 /* handlers, each as Verb.run */
 

@@ -16,6 +16,7 @@ import time
 import pytest
 from doorbell import call
 from node import BUILD, Bare
+from shell import Shell
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = (BUILD / "pesitctl/pesitctl").resolve()
@@ -299,27 +300,76 @@ def test_decode_masks_passwords_and_knows_what_comes_before_connect():
         assert "SECRET" not in json.dumps(shown) + "".join(lines)
 
 
-COMPLETE = r"""source %s/deploy/completion/pesitctl
-complete -p pesitctl | grep -q _pesitctl || exit 9
-read -ra COMP_WORDS <<<"$1"; [[ $1 != *" " ]] || COMP_WORDS+=("")
-COMP_WORDS[0]=%s; COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _pesitctl
-printf '%%s\n' "${COMPREPLY[@]}" """ % (ROOT, PROGRAM)
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """A shell in a folder with some files, and a daemon that it reaches as `door`."""
+    folder = tmp_path_factory.mktemp("typed")
+    listeners = 'listeners = ( { port = 0; name = "DMZ"; }, { address = "127.0.0.1"; port = 0; } );'
+    partners = ", ".join('{ name = "%s"; identifier = "%s"; files = ( { pattern = "out/*"; mode = "offer"; }, { pattern = "in/a b"; mode = "receive"; } ); }' %
+                         (name, name) for name in ("BANK1", "BANK2", "CAISSE"))
+    node = Bare(folder, "NODE", "%s partners = ( %s );" % (listeners, partners)).start()
+    for name in ("virement.xml", "with a space.xml", "quote's.xml", "dollar$.xml"):
+        (folder / name).write_bytes(b"x")
+    (folder / "status").mkdir()  # named like a verb
+    (folder / "sub").mkdir()
+    (folder / "sub/deep file").write_bytes(b"x")
+    shell = Shell(folder, ROOT / "deploy/completion", PROGRAM.parent.resolve())
+    yield shell, node
+    shell.stop()
+    node.stop()
 
 
-def complete(line, folder="/"):
-    done = subprocess.run(["bash", "-c", COMPLETE, "complete", line], capture_output=True, text=True, check=True, cwd=folder)
-    assert done.stderr == ""
-    return done.stdout.split()
+def test_completion_of_verbs_and_options_at_a_real_prompt(typed):
+    """Verbs and options: tests/lint/verbs.py has all of them."""
+    shell, _ = typed
+    rows = [line.split("\t") for line in run("--list-verbs").stdout.splitlines()]
+    verbs = [row[1] for row in rows if row[0] == "verb"]
+    assert shell.all("pesitctl ") == sorted({"help", *(verb.split()[0] for verb in verbs)})
+    for noun in {verb.split()[0] for verb in verbs if " " in verb}:
+        assert shell.all("pesitctl %s " % noun) == sorted(verb.split()[1] for verb in verbs if verb.startswith(noun + " "))
+    assert shell.tab("pesitctl stat") == "pesitctl status "  # and not the folder
+    assert shell.tab("pesitctl --socket x --json key cr") == "pesitctl --socket x --json key create "
+    assert shell.tab("pesitctl transfers --dir") == "pesitctl transfers --direction "
+    assert shell.tab("pesitctl transfers --state d") == "pesitctl transfers --state done "
+    assert shell.tab("pesitctl transfers --state=d") == "pesitctl transfers --state=done "
+    assert shell.all("pesitctl transfers --direction s") == ["send", "serve"]
+    assert shell.tab("pesitctl key create me op") == "pesitctl key create me operator "
+    assert shell.all("pesitctl api P") == ["POST", "PUT"] and shell.all("pesitctl transfers --limit ") == []
+    assert shell.tab("pesitctl help part") == "pesitctl help partner "
 
 
-def test_completion_knows_words_and_files(small):
-    """Verbs and options: tests/lint/verbs.py."""
-    assert complete("pesitctl --socket x st") == ["status"] and complete("pesitctl -s x --json key cr") == ["create"]
-    assert complete("pesitctl transfers --state d") == ["done"] and complete("pesitctl transfers --direction s") == ["send", "serve"]
-    assert complete("pesitctl key create me o") == ["operator"] and complete("pesitctl api P") == ["POST", "PUT"]
-    assert complete("pesitctl send BANK vir", small.parent) == ["virement.xml"] and complete("pesitctl transfers --limit ") == []
-    assert complete("pesitctl fetch BANK a -o vir", small.parent) == complete("pesitctl --socket vir", small.parent) == ["virement.xml"]
-    assert complete("pesitctl transfers --partner vir", small.parent) == []
+def test_completion_of_files_at_a_real_prompt(typed):
+    shell, _ = typed
+    assert shell.tab("pesitctl send BANK1 vir") == "pesitctl send BANK1 virement.xml "
+    assert shell.tab("pesitctl send BANK1 with") == "pesitctl send BANK1 with\\ a\\ space.xml "
+    assert shell.tab("pesitctl send BANK1 with\\ a\\ sp") == "pesitctl send BANK1 with\\ a\\ space.xml "
+    assert shell.tab('pesitctl send BANK1 "with a') == 'pesitctl send BANK1 "with a space.xml" '
+    assert shell.tab("pesitctl send BANK1 quo") == "pesitctl send BANK1 quote\\'s.xml "
+    assert shell.tab("pesitctl send BANK1 dol") == "pesitctl send BANK1 dollar\\$.xml "
+    assert shell.tab("pesitctl send BANK1 su") == "pesitctl send BANK1 sub/"
+    assert shell.tab("pesitctl send BANK1 sub/de") == "pesitctl send BANK1 sub/deep\\ file "
+    for line in ("check-config ", "decode ", "backup ", "restore ", "fetch BANK1 a -o ", "--socket ", "fetch BANK1 a --output="):
+        assert shell.tab("pesitctl %svir" % line) == "pesitctl %svirement.xml " % line
+    assert shell.tab("pesitctl show vir") == "pesitctl show vir" and shell.tab("pesitctl transfers --partner vir") == "pesitctl transfers --partner vir"
+
+
+def test_completion_of_what_the_daemon_has_at_a_real_prompt(typed):
+    """Without an administrator's rights; and when it is away nothing, soon."""
+    shell, node = typed
+    for line in ("send", "fetch", "partner show", "partner disable", "file list", "file set", "transfers --partner", "transfers -p"):
+        assert shell.all("pesitctl -s door %s " % line) == ["BANK1", "BANK2", "CAISSE"], line
+        assert shell.tab("pesitctl -s door %s CA" % line) == "pesitctl -s door %s CAISSE " % line
+    assert shell.tab("pesitctl --socket=door send CA") == "pesitctl --socket=door send CAISSE "
+    assert shell.all("pesitctl -s door partner add ") == shell.all("pesitctl -s door listener add ") == []
+    assert shell.tab("pesitctl -s door file show BANK1 o") == "pesitctl -s door file show BANK1 out/\\* "
+    assert shell.tab("pesitctl -s door file show BANK1 in") == "pesitctl -s door file show BANK1 in/a\\ b "
+    assert shell.tab("pesitctl -s door listener stop D") == "pesitctl -s door listener stop DMZ "
+    place = [one["id"] for one in node.control("status")["listeners"]][1]
+    assert shell.tab("pesitctl -s door listener stop 127") == "pesitctl -s door listener stop %s " % place
+    assert shell.tab("pesitctl -s door listener stop %s" % place[:-2]) == "pesitctl -s door listener stop %s " % place
+    began = time.monotonic()
+    assert shell.tab("pesitctl -s nobody send BA") == "pesitctl -s nobody send BA"
+    assert time.monotonic() - began < 3
 
 
 def spoil(data, chance):
