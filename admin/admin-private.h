@@ -250,6 +250,8 @@ Json *record_read(Request *request);
 /* The ETag of what is written in a record; If-Match against it, false: answered. */
 void record_add_etag(Request *request, const Record *record);
 bool record_check_match(Request *request, const Record *record);
+/* Asks the store for a change of what was read. NULL: answered, 412 when it was changed since and If-Match was given. */
+StoreResult *record_change(Request *request, StoreRequest *asked);
 /* Of a body that was checked. Returns new. */
 Record *record_new_of(const Request *request, const char *id, const Json *body);
 /* NULL: answered. Returns new. */

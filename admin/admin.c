@@ -190,7 +190,7 @@ static bool audit_restorations(Admin *self, GError **error)
         act.detail = detail->str;
         if (!audit_append(self->audit, &act, error))
             return false;
-        store_post(self->host.store, store_request_record_remove(RECORD_RESTORED, record->id));
+        store_post(self->host.store, store_request_record_remove(RECORD_RESTORED, record->id, 0));
     }
     if (found->error == NULL)
         return true;

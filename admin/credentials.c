@@ -406,7 +406,7 @@ static void update(Request *request, const char *kind, const char *const *names)
     text = json_dup_text(document);
     after = record_new(kind, before->id, name, text);
     after->created_us = before->created_us;
-    stored = request_store(request, store_request_record_update(after));
+    stored = record_change(request, store_request_record_update(after, before->updated_us));
     if (stored == NULL)
         return;
     was = describe(before, NULL);
@@ -434,12 +434,19 @@ void credentials_update_user(Request *request)
     update(request, "user", NAMES);
 }
 
+static const Record *before_of(const StoreResult *found)
+{
+    return g_ptr_array_index(found->records, 0);
+}
+
 static void remove_credential(Request *request, const char *kind)
 {
     const char *id = request->parameters[0];
     g_autoptr(StoreResult) found = get(request, kind);
     g_autoptr(StoreResult) result =
-            found != NULL ? request_store(request, store_request_record_remove(kind, id)) : NULL;
+            found != NULL ? record_change(request, store_request_record_remove(
+                                                           kind, id, before_of(found)->updated_us))
+                          : NULL;
     g_autoptr(GString) before = NULL;
 
     if (result == NULL)

@@ -281,17 +281,38 @@ void record_write(GString *out, const Record *record, const char *password)
 
 /* in the one or the other */
 
+/* Somebody else was faster. False: it is another error. */
+static bool answer_changed(Request *request, const GError *error)
+{
+    if (error->code != BASE_ERROR_CONFLICT || request->if_match == NULL)
+        return false;
+    request_problem(request, 412, "precondition", "If-Match", "%s", error->message);
+    return true;
+}
+
 /* False: answered. */
 static bool end(Request *request, bool done, const GError *error)
 {
-    if (!done)
+    if (!done && !answer_changed(request, error))
         request_fail_fleet(request, error);
     return done;
 }
 
+StoreResult *record_change(Request *request, StoreRequest *asked)
+{
+    StoreResult *result = request_execute(request, asked);
+
+    if (result->error == NULL)
+        return result;
+    if (!answer_changed(request, result->error))
+        request_fail(request, result->error);
+    store_result_free(result);
+    return NULL;
+}
+
 static bool ask_store(Request *request, StoreRequest *asked)
 {
-    g_autoptr(StoreResult) result = request_store(request, asked);
+    g_autoptr(StoreResult) result = record_change(request, asked);
 
     return result != NULL;
 }
@@ -307,14 +328,14 @@ static bool insert(Request *request, const Record *record)
     return end(request, done, error);
 }
 
-static bool update(Request *request, const Record *record)
+static bool update(Request *request, const Record *before, const Record *record)
 {
     g_autoptr(GError) error = NULL;
     bool done;
 
     if (fleet_of(request) == NULL)
-        return ask_store(request, store_request_record_update(record));
-    done = fleet_update(fleet_of(request), record, &error);
+        return ask_store(request, store_request_record_update(record, before->updated_us));
+    done = fleet_update(fleet_of(request), record, before->updated_us, &error);
     return end(request, done, error);
 }
 
@@ -324,8 +345,9 @@ static bool take_away(Request *request, const Record *record)
     bool done;
 
     if (fleet_of(request) == NULL)
-        return ask_store(request, store_request_record_remove(record->kind, record->id));
-    done = fleet_remove(fleet_of(request), record->kind, record->id, &error);
+        return ask_store(request,
+                         store_request_record_remove(record->kind, record->id, record->updated_us));
+    done = fleet_remove(fleet_of(request), record, &error);
     return end(request, done, error);
 }
 
@@ -437,7 +459,7 @@ void records_update(Request *request)
     if (body == NULL)
         return;
     fresh = record_new_of(request, record->id, body);
-    if (!update(request, fresh))
+    if (!update(request, record, fresh))
         return;
     after = get(request);
     if (after == NULL)

@@ -730,12 +730,12 @@ static void settle(Request *request, const Once *once)
     if (once->id == NULL || request->doubtful)
         return;
     if (request->status != 202) {
-        store_post(request->admin->host.store, store_request_record_remove("answer", once->id));
+        store_post(request->admin->host.store, store_request_record_remove("answer", once->id, 0));
         return;
     }
     document = g_strconcat(once->print, "\n", request->answer->str, NULL);
     record = record_new("answer", once->id, once->id, document);
-    store_result_free(request_execute(request, store_request_record_update(record)));
+    store_result_free(request_execute(request, store_request_record_update(record, 0)));
 }
 
 void transfers_forget_answers(Admin *admin)

@@ -240,7 +240,7 @@ static void complain_exists(const Record *record, GError **error)
 
 /* DB_DONE: nothing was written. */
 static DbStep write_record(Db *db, const Record *record, FleetRecordStatement statement,
-                           GError **error)
+                           int64_t before_us, GError **error)
 {
     GError *failure = NULL;
     DbStep step = DB_FAILED;
@@ -251,6 +251,8 @@ static DbStep write_record(Db *db, const Record *record, FleetRecordStatement st
     db_bind_text(db, 2, record->name);
     db_bind_text(db, 3, record->document);
     db_bind_number(db, 4, clock_wall_us());
+    if (statement == FLEET_RECORD_UPDATE)
+        db_bind_number(db, 5, before_us);
     step = db_step(db, &failure);
     if (failure != NULL && failure->code == BASE_ERROR_EXISTS)
         complain_exists(record, &failure);
@@ -263,37 +265,44 @@ bool fleet_insert(Fleet *self, const Record *record, GError **error)
 {
     g_auto(FleetVisit) visit = {NULL, NULL};
     Db *db = fleet_begin(self, &visit, error);
-    DbStep step = db != NULL ? write_record(db, record, FLEET_RECORD_INSERT, error) : DB_FAILED;
+    DbStep step = db != NULL ? write_record(db, record, FLEET_RECORD_INSERT, 0, error) : DB_FAILED;
 
     if (step == DB_DONE)
         complain_exists(record, error);
     return step == DB_ROW;
 }
 
-bool fleet_update(Fleet *self, const Record *record, GError **error)
+static void complain_changed(const Record *record, GError **error)
+{
+    g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT, "%s '%s' was changed or removed meanwhile",
+                record->kind, record->id);
+}
+
+bool fleet_update(Fleet *self, const Record *record, int64_t before_us, GError **error)
 {
     g_auto(FleetVisit) visit = {NULL, NULL};
     Db *db = fleet_begin(self, &visit, error);
-    DbStep step = db != NULL ? write_record(db, record, FLEET_RECORD_UPDATE, error) : DB_FAILED;
+    DbStep step = db != NULL ? write_record(db, record, FLEET_RECORD_UPDATE, before_us, error)
+                             : DB_FAILED;
 
     if (step == DB_DONE)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no %s '%s'", record->kind,
-                    record->id);
+        complain_changed(record, error);
     return step == DB_ROW;
 }
 
-bool fleet_remove(Fleet *self, const char *kind, const char *id, GError **error)
+bool fleet_remove(Fleet *self, const Record *before, GError **error)
 {
     g_auto(FleetVisit) visit = {NULL, NULL};
     Db *db = fleet_begin(self, &visit, error);
     DbStep step;
 
-    if (db == NULL || !start_record(db, kind, FLEET_RECORD_REMOVE, error))
+    if (db == NULL || !start_record(db, before->kind, FLEET_RECORD_REMOVE, error))
         return false;
-    db_bind_text(db, 1, id);
+    db_bind_text(db, 1, before->id);
+    db_bind_number(db, 2, before->updated_us);
     step = db_step(db, error);
     if (step == DB_DONE)
-        g_set_error(error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no %s '%s'", kind, id);
+        complain_changed(before, error);
     return step == DB_ROW;
 }
 
@@ -355,7 +364,7 @@ Db *fleet_enter(Fleet *self, Db *db, const char *schema, bool make, GError **err
 static bool begin(Db *db, const Record *wanted, FleetCluster *cluster, GError **error)
 {
     g_autoptr(Record) fresh = NULL;
-    DbStep step = write_record(db, wanted, FLEET_RECORD_INSERT, error);
+    DbStep step = write_record(db, wanted, FLEET_RECORD_INSERT, 0, error);
 
     if (step == DB_FAILED || !look_up(db, FLEET_FIND_NAME, wanted->name, cluster, error) ||
         !fleet_take(db, cluster->id, cluster, error))
@@ -367,7 +376,7 @@ static bool begin(Db *db, const Record *wanted, FleetCluster *cluster, GError **
     if (step == DB_ROW)
         return true;
     fresh = record_new(wanted->kind, cluster->id, wanted->name, wanted->document);
-    return write_record(db, fresh, FLEET_RECORD_UPDATE, error) == DB_ROW;
+    return write_record(db, fresh, FLEET_RECORD_UPDATE, 0, error) == DB_ROW;
 }
 
 static bool make_tables(Fleet *self, Db *db, const char *schema, GError **error)

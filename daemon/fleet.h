@@ -29,10 +29,10 @@ GPtrArray *fleet_list(Fleet *self, const char *kind, const char *after, uint32_t
 Record *fleet_get(Fleet *self, const char *kind, const char *id, GError **error);
 /* Not for clusters. EXISTS: "name: …". */
 bool fleet_insert(Fleet *self, const Record *record, GError **error);
-/* NOT_FOUND, EXISTS. */
-bool fleet_update(Fleet *self, const Record *record, GError **error);
-/* Not for clusters. NOT_FOUND. */
-bool fleet_remove(Fleet *self, const char *kind, const char *id, GError **error);
+/* before_us: when it was changed last, as it was read. CONFLICT: it was changed, or removed, since. EXISTS. */
+bool fleet_update(Fleet *self, const Record *record, int64_t before_us, GError **error);
+/* The same. Not for clusters. */
+bool fleet_remove(Fleet *self, const Record *before, GError **error);
 
 /* clusters */
 

@@ -213,7 +213,10 @@ static void finish_written(const StoreRequest *self, Db *db, StoreResult *result
 {
     DbStep step = db_step(db, &result->error);
 
-    if (step == DB_DONE && self->what != NULL)
+    if (step == DB_DONE && self->numbers[0] != 0 && self->what != NULL)
+        g_set_error(&result->error, BASE_ERROR, BASE_ERROR_CONFLICT,
+                    "%s was changed or removed meanwhile", self->what);
+    else if (step == DB_DONE && self->what != NULL)
         g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no %s", self->what);
     else if (step == DB_FAILED && result->error->code == BASE_ERROR_EXISTS &&
              self->record != NULL) {
@@ -257,14 +260,16 @@ static bool start_record_update(const StoreRequest *self, Db *db, GError **error
     db_bind_text(db, 3, record->name);
     db_bind_text(db, 4, record->document);
     db_bind_number(db, 5, clock_wall_us());
+    db_bind_number(db, 6, self->numbers[0]);
     return true;
 }
 
-StoreRequest *store_request_record_update(const Record *record)
+StoreRequest *store_request_record_update(const Record *record, int64_t before_us)
 {
     StoreRequest *self = store_request_new_writing(start_record_update, finish_written);
 
     self->record = record_copy(record);
+    self->numbers[0] = before_us;
     self->what = g_strdup_printf("%s '%s'", record->kind, record->id);
     return self;
 }
@@ -286,7 +291,10 @@ static bool start_record_get(const StoreRequest *self, Db *db, GError **error)
 
 static bool start_record_remove(const StoreRequest *self, Db *db, GError **error)
 {
-    return start_record_key(self, SQL_RECORD_REMOVE, db, error);
+    if (!start_record_key(self, SQL_RECORD_REMOVE, db, error))
+        return false;
+    db_bind_number(db, 3, self->numbers[0]);
+    return true;
 }
 
 static bool start_record_list(const StoreRequest *self, Db *db, GError **error)
@@ -331,13 +339,14 @@ StoreRequest *store_request_record_list(const char *kind, const char *after, uin
     return self;
 }
 
-StoreRequest *store_request_record_remove(const char *kind, const char *id)
+StoreRequest *store_request_record_remove(const char *kind, const char *id, int64_t before_us)
 {
     StoreRequest *self = store_request_new_writing(start_record_remove, finish_written);
 
     self->texts[0] = g_strdup(kind);
     self->texts[1] = g_strdup(id);
     self->what = g_strdup_printf("%s '%s'", kind, id);
+    self->numbers[0] = before_us;
     return self;
 }
 

@@ -259,12 +259,15 @@ StoreRequest *store_request_queue(void);
 #define RECORD_RESTORED "restored"
 /* record: copied. insert: EXISTS when id or name is taken; update: NOT_FOUND. */
 StoreRequest *store_request_record_insert(const Record *record);
-StoreRequest *store_request_record_update(const Record *record);
+/* before_us: when it was changed last, as it was read; 0: whatever it is now. NOT_FOUND, CONFLICT: it was changed, or
+ * removed, since. */
+StoreRequest *store_request_record_update(const Record *record, int64_t before_us);
 /* Result: records with one element. NOT_FOUND. */
 StoreRequest *store_request_record_get(const char *kind, const char *id);
 /* By id, after `after` (exclusive, "": from the start). */
 StoreRequest *store_request_record_list(const char *kind, const char *after, uint32_t limit);
-StoreRequest *store_request_record_remove(const char *kind, const char *id);
+/* As store_request_record_update. */
+StoreRequest *store_request_record_remove(const char *kind, const char *id, int64_t before_us);
 /* Removes those of a kind that were not changed since a wall time. */
 StoreRequest *store_request_record_expire(const char *kind, int64_t before_us);
 /* entry: copied. The rows are those of this daemon (store.owner). EXISTS, CONFLICT: another process wrote this number, or

@@ -14,8 +14,10 @@
         " WHERE id = $1", \
     [FLEET_RECORD_INSERT] = "INSERT INTO " table " (id, name, document, created_us, updated_us) VALUES ($1, $2, $3, " \
         "$4, $4) ON CONFLICT (name) DO NOTHING RETURNING id", \
-    [FLEET_RECORD_UPDATE] = "UPDATE " table " SET name = $2, document = $3, updated_us = $4 WHERE id = $1 RETURNING id", \
-    [FLEET_RECORD_REMOVE] = "DELETE FROM " table " WHERE id = $1 RETURNING id" }
+    [FLEET_RECORD_UPDATE] = "UPDATE " table " SET name = $2, document = $3, updated_us = $4 WHERE id = $1 AND " \
+        "($5::bigint = 0 OR updated_us = $5::bigint) RETURNING id", \
+    [FLEET_RECORD_REMOVE] = "DELETE FROM " table " WHERE id = $1 AND ($2::bigint = 0 OR " \
+        "updated_us = $2::bigint) RETURNING id" }
 
 const char *const FLEET_RECORD_STATEMENTS[FLEET_TABLE_COUNT][FLEET_RECORD_COUNT] = {
     [FLEET_CLUSTERS] = RECORDS("pesitwizard_clusters", DATABASE),

@@ -17,8 +17,8 @@ typedef enum {
     FLEET_RECORD_LIST, /* $1 after, $2 limit */
     FLEET_RECORD_GET,  /* $1 id */
     FLEET_RECORD_INSERT, /* $1 id, $2 name, $3 document, $4 now; gives the id, nothing: the name is taken */
-    FLEET_RECORD_UPDATE, /* the same; gives the id, nothing: it is not there */
-    FLEET_RECORD_REMOVE, /* $1 id; the same */
+    FLEET_RECORD_UPDATE, /* the same, $5 when it was changed last, 0: any; gives the id, nothing: it is not there */
+    FLEET_RECORD_REMOVE, /* $1 id, $2 as $5; the same */
     FLEET_RECORD_COUNT
 } FleetRecordStatement;
 

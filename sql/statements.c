@@ -167,13 +167,16 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_RECORD_INSERT] =
         "INSERT INTO admin_records (kind, id, name, document, created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6)",
     [SQL_RECORD_UPDATE] =
-        "UPDATE admin_records SET name = $3, document = $4, updated_us = $5 WHERE kind = $1 AND id = $2 RETURNING id",
+        "UPDATE admin_records SET name = $3, document = $4, updated_us = $5 WHERE kind = $1 AND id = $2 AND "
+        "(CAST($6 AS BIGINT) = 0 OR updated_us = CAST($6 AS BIGINT)) RETURNING id",
     [SQL_RECORD_GET] =
         "SELECT kind, id, name, document, created_us, updated_us FROM admin_records WHERE kind = $1 AND id = $2",
     [SQL_RECORD_LIST] =
         "SELECT kind, id, name, document, created_us, updated_us FROM admin_records WHERE kind = $1 AND id > $2 "
         "ORDER BY id LIMIT $3",
-    [SQL_RECORD_REMOVE] = "DELETE FROM admin_records WHERE kind = $1 AND id = $2 RETURNING id",
+    [SQL_RECORD_REMOVE] =
+        "DELETE FROM admin_records WHERE kind = $1 AND id = $2 AND (CAST($3 AS BIGINT) = 0 OR "
+        "updated_us = CAST($3 AS BIGINT)) RETURNING id",
     [SQL_RECORD_EXPIRE] = "DELETE FROM admin_records WHERE kind = $1 AND updated_us < $2",
     [SQL_AUDIT_INSERT] =
         /* only behind the row that it was made to follow */

@@ -13,6 +13,7 @@ import time
 import pytest
 import waiting
 from admin import FIRST_KEY, Api
+from race import one_wins
 from waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -174,6 +175,14 @@ def test_credentials_change(api):
     assert [login(api, "anne", word).status for word in ("anne has a password", "anne has another one")] == [401, 200]
     audit = api.get("/api/v1/audit?action=updateUser").json["content"][-1]["details"]
     assert json.loads(audit)["before"]["role"] == "partner" and "another one" not in audit
+
+
+def test_of_changes_at_once_one_is_done(api):
+    key = api.post("/api/v1/apikeys", {"name": "k", "role": "viewer"}).json["id"]
+    one_wins(api, "/api/v1/apikeys/" + key, lambda number: {"description": "d%d" % number})
+    registry = api.post("/api/v1/registries", {"name": "r"}).headers["Location"]
+    one_wins(api, registry, lambda number: {"name": "r%d" % number})
+    assert api.get("/api/v1/audit/verify").json["valid"]
 
 
 def test_a_credential_that_could_not_be_meant_is_refused(api):

@@ -15,6 +15,7 @@ from admin import FIRST_KEY, Api
 from cutter import Cutter
 from node import Bare
 from postgres import Postgres
+from race import one_wins
 from test_random import Chance
 from waiting import eventually, logged
 
@@ -559,3 +560,9 @@ def test_daemons_of_a_cluster_make_one_first_key(tmp_path, database, fleet):
     assert [key["name"] for key in Api(nodes[0]).get("/api/v1/apikeys").json] == ["first"]
     for node in nodes:
         node.stop()
+
+
+def test_of_changes_at_once_one_is_done(fleet):
+    registry = fleet.post("/api/v1/registries", {"name": "r"}).headers["Location"]
+    one_wins(fleet, registry, lambda number: {"name": "r%d" % number})
+    assert fleet.ask("DELETE", registry).status == 204
