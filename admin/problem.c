@@ -67,8 +67,9 @@ static const char *find_suspect(const Request *self, unsigned code, const char *
 {
     const Suspect *suspect = self->suspects;
 
-    if (suspect == NULL || (code != BASE_ERROR_NOT_FOUND && code != BASE_ERROR_REFUSED &&
-                            code != BASE_ERROR_INVALID && code != BASE_ERROR_EXISTS))
+    if (suspect == NULL ||
+        (code != BASE_ERROR_NOT_FOUND && code != BASE_ERROR_REFUSED && code != BASE_ERROR_INVALID &&
+         code != BASE_ERROR_EXISTS && code != BASE_ERROR_BUSY))
         return NULL;
     while (!g_str_has_prefix(message, suspect->begin))
         suspect++;
@@ -87,6 +88,8 @@ void request_fail(Request *self, const GError *error)
     const char *suspect = find_suspect(self, code, error->message);
     const char *written;
 
+    if (suspect != NULL && code == BASE_ERROR_BUSY)
+        code = BASE_ERROR_CONFLICT; /* the file is, and not we */
     if (suspect != NULL)
         field = g_strdup(suspect);
     else if ((code == BASE_ERROR_INVALID || code == BASE_ERROR_EXISTS) && length > 0 &&

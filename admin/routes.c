@@ -43,6 +43,7 @@ const Route ROUTES[] = {
     { "PUT", "/api/v1/users/{name}", ALL, ROLE_ADMIN, BODY_JSON, credentials_update_user, "updateUser", "Changes the fields that are given, or the password" },
     { "DELETE", "/api/v1/users/{name}", ALL, ROLE_ADMIN, BODY_NONE, credentials_remove_user, "removeUser", "The user is gone" },
     { "GET", "/api/v1/audit", ALL, ROLE_ADMIN, BODY_NONE, audit_list, "audit", "Who did what" },
+    { "GET", "/api/v1/audit/search", ALL, ROLE_ADMIN, BODY_NONE, audit_list, "audit", "Alias" },
     { "GET", "/api/v1/audit/verify", ALL, ROLE_ADMIN, BODY_NONE, audit_verify, "verifyAudit", "Whether the trail is whole" },
 
     { "GET", "/api/servers", SERVER, ROLE_VIEWER, BODY_NONE, listeners_list, "listeners", "PeSIT listeners" },
@@ -136,6 +137,7 @@ const Route ROUTES[] = {
     { "POST", "/api/v1/clusters/{id}/deploy", FLEET, ROLE_ADMIN, BODY_NONE, records_undeployable, "deploy", "501 in this version" },
     { "GET", "/api/v1/clusters/{id}/deployment/status", FLEET, ROLE_VIEWER, BODY_NONE, records_undeployable, "deploymentStatus", "501 in this version" },
     { "GET", "/api/v1/clusters/{id}/pods", FLEET, ROLE_VIEWER, BODY_NONE, records_undeployable, "pods", "501 in this version" },
+    { "GET", "/api/v1/clusters/{id}/pods/{pod}/logs", FLEET, ROLE_VIEWER, BODY_NONE, records_undeployable, "podLogs", "501 in this version" },
     { "GET", "/api/v1/clusters/{id}/partners", FLEET, ROLE_VIEWER, BODY_NONE, cluster_partners_list, "partners", "Those of a cluster, as its daemons have them" },
     { "POST", "/api/v1/clusters/{id}/partners", FLEET, ROLE_ADMIN, BODY_JSON, cluster_partners_create, "createPartner", "Alias" },
     { "GET", "/api/v1/clusters/{id}/partners/{partner}", FLEET, ROLE_VIEWER, BODY_NONE, cluster_partners_show, "partner", "Alias" },

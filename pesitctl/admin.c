@@ -115,7 +115,10 @@ static bool put_setting(json_t *body, const char *setting, GError **error)
 
 static void print_value(const char *name, json_t *value)
 {
-    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text =
+            json_is_string(value)
+                    ? NULL
+                    : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
 
     if (!json_is_null(value))
         printf("%-*s %s\n", NAME_COLUMNS, name, text != NULL ? text : json_string_value(value));

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Partners as the client sees them, and the test of a connection: a real CONNECT, bounded in time, told in words."""
 import json
+import re
 import socket
+import subprocess
 import time
 
 import pytest
 import waiting
 from admin import FIRST_KEY, LISTENER, Api
-from node import Bare
+from node import BUILD, Bare
 
 S = "/api/v1/servers"
 LOCKED = '''partners = ( { name = "GOOD"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d; },
@@ -44,6 +46,9 @@ def test_a_partner_is_called(client, bank):
     assert 0 < told["connectMs"] < 5000 and 0 < told["answerMs"] < 5000 and told["tls"] == "plain"
     assert told["negotiated"]["framing"] == "prefixed" and told["negotiated"]["syncWindow"] > 0
     assert client.control("partner", "test", "GOOD")["success"]
+    shown = subprocess.run([BUILD / "pesitctl/pesitctl", "--socket", client.folder / "door", "partner", "test", "GOOD"],
+                           capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^connectMs +\d+(\.\d{1,3})?$", shown, re.M), shown
     assert bank.inbox() == [] and api.get("/api/v1/transfers").json["content"] == []
     waiting.eventually(lambda: bank.control("status")["connections"] == 0)
 

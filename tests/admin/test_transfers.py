@@ -119,6 +119,11 @@ def test_what_is_wrong_with_a_file_is_named(api, bank):
     assert send("partner=BANK1&remoteFilename=nowhere/x") == "remoteFilename" and send("partner=BANK1&path=out/%C3%A9") == "path"
     assert send("partner=BANK1&path=out/" + "y" * 300) == send("partner=BANK1&path=") == "path"
     assert send("partner=BANK1&path=out/x", b"") == "file"
+    bank.stop()
+    waits = api.post("/api/v1/transfers/send?partner=BANK1&path=out/twice", b"x").json["transferId"]
+    again = api.post("/api/v1/transfers/send?partner=BANK1&path=out/twice", b"y")
+    assert (again.status, again.json["field"]) == (409, "path") and str(waits) in again.json["detail"], again
+    assert api.post("/api/v1/transfers/%d/cancel" % waits).status == 202
     assert api.post("/api/v1/config/files", {"partnerId": "BANK1", "pattern": "small/*", "mode": "send", "maxFileSize": 1048576}).status == 201
     assert send("partner=BANK1&path=small/x", bytes(1048577)) == "file"
 
@@ -128,7 +133,7 @@ def test_what_is_wrong_with_a_file_is_named(api, bank):
 
     assert receive(server="NOBODY", path="in/x") == "server" and receive(partnerId="BANK1", remoteFilename="out/x") == "remoteFilename"
     assert receive(partner="BANK1") == "path" and receive(partner="BANK1", virtualFile=7) == "virtualFile"
-    assert [t["filename"] for t in api.get("/api/v1/transfers").json["content"]] == []
+    assert [t["filename"] for t in api.get("/api/v1/transfers").json["content"]] == ["out/twice"]
 
 
 def test_who_is_called_and_who_calls(api, bank):
