@@ -130,7 +130,7 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_TRANSFER_SERVED] =
         "SELECT " COLUMNS " FROM transfer_history WHERE owner = $1 AND state < 4 AND direction = 3 AND state = 1 AND EXISTS "
         "(SELECT 1 FROM transfer_history AS service WHERE service.offer_id = transfer_history.id AND service.offer_id > 0 "
-        "AND service.state = 4) ORDER BY id",
+        "AND service.state = 4) ORDER BY created_us, id",
     [SQL_TRANSFER_EXPIRED] =
         "SELECT " COLUMNS " FROM transfer_history WHERE data_kept = 1 AND state >= 4 AND finished_us > 0 AND "
         "finished_us < $1 AND owner = $3 ORDER BY finished_us LIMIT $2",

@@ -295,6 +295,45 @@ static void test_several_at_once(gconstpointer data)
     clear_target(&target);
 }
 
+/* Whether a step of a plan reads all rows of the history: "SCAN transfer_history" or "SCAN t", in no index of few rows. */
+static bool reads_history(const char *step)
+{
+    static const char *const NAMES[] = {"transfer_history", "t", "service", "offer"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(NAMES); i++) {
+        g_autofree char *whole = g_strdup_printf("SCAN %s", NAMES[i]);
+        g_autofree char *longer = g_strdup_printf("%s ", whole);
+        const char *found = strstr(step, longer);
+
+        if (strcmp(step, whole) == 0 || (found != NULL && strstr(found, " transfers_open") == NULL))
+            return true;
+    }
+    return false;
+}
+
+/* No statement reads the whole history, however long it is. */
+static void test_plans(gconstpointer data)
+{
+    DbTarget target = new_target(data);
+    Db *db = open_at(&target, count_all());
+
+    for (unsigned i = 0; i < SQL_INQUIRY_TAKE; i++) {
+        g_autofree char *text = g_strconcat("EXPLAIN QUERY PLAN ", SQL_STATEMENTS[i], NULL);
+        g_autoptr(GError) error = NULL;
+
+        if (strstr(text, "transfer_history") == NULL)
+            continue;
+        g_assert_true(db_start_text(db, text, &error));
+        while (db_step(db, &error) == DB_ROW) {
+            if (reads_history(db_text(db, 3)))
+                g_error("%s: %s", SQL_STATEMENTS[i], db_text(db, 3));
+        }
+        g_assert_no_error(error);
+    }
+    db_close(db);
+    clear_target(&target);
+}
+
 int main(int argc, char **argv)
 {
     Postgres *server;
@@ -306,6 +345,7 @@ int main(int argc, char **argv)
     conninfo = postgres_conninfo(server);
     g_test_add_data_func("/migrations/sqlite/from-every-version", NULL, test_from_every_version);
     g_test_add_data_func("/migrations/sqlite/sums", NULL, test_sums);
+    g_test_add_data_func("/migrations/sqlite/plans", NULL, test_plans);
     g_test_add_data_func("/migrations/sqlite/changed-text", NULL, test_changed_text);
     g_test_add_data_func("/migrations/sqlite/failing", NULL, test_failing);
     g_test_add_data_func("/migrations/sqlite/adopted", NULL, test_adopted);
