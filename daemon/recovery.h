@@ -10,5 +10,6 @@
 #include "daemon/store.h"
 #include "daemon/transfer/spool.h"
 
-/* Error: the store cannot be read or written. Logs what it did. */
-bool recovery_run(const Config *config, Store *store, Spool *spool, GError **error);
+/* Error: the store cannot be read or written. Logs what it did. Returns the transfers that are to be sent, in the order in
+ * which they were made; new. */
+GPtrArray *recovery_run(const Config *config, Store *store, Spool *spool, GError **error);

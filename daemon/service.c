@@ -714,22 +714,11 @@ Config *service_config(const Service *self)
     return self->config;
 }
 
-/* What was on its way to a partner when the daemon stopped. */
-static bool resume_transfers(Service *self, GError **error)
+/* What was on its way to a partner when the daemon stopped. transfers: taken out of the array. */
+static void resume_transfers(Service *self, GPtrArray *transfers)
 {
-    g_autoptr(StoreResult) rows = store_execute(self->store, store_request_unfinished());
-
-    if (rows->error != NULL) {
-        g_propagate_error(error, g_steal_pointer(&rows->error));
-        return false;
-    }
-    for (guint i = 0; i < rows->transfers->len; i++) {
-        const Transfer *transfer = g_ptr_array_index(rows->transfers, i);
-
-        if (transfer->direction == DIRECTION_SEND)
-            queue_add(self->queue, transfer_copy(transfer));
-    }
-    return true;
+    for (guint i = 0; i < transfers->len; i++)
+        queue_add(self->queue, g_steal_pointer(&transfers->pdata[i]));
 }
 
 static Store *open_store(const Config *config, GError **error)
@@ -855,6 +844,7 @@ static bool open_parts(Service *self, GError **error)
                            .listen = listen_or_not,
                            .data = self};
     const Config *config = self->config;
+    g_autoptr(GPtrArray) unsent = NULL;
 
     self->spool =
             spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
@@ -864,7 +854,8 @@ static bool open_parts(Service *self, GError **error)
     if (self->store == NULL || !add_definitions(self, error))
         return false;
     config = self->config;
-    if (!recovery_run(config, self->store, self->spool, error))
+    unsent = recovery_run(config, self->store, self->spool, error);
+    if (unsent == NULL)
         return false;
     self->probes = probes_new(on_tested, self);
     self->errands_source = mailbox_attach(self->errands, NULL, on_errand, self);
@@ -876,8 +867,9 @@ static bool open_parts(Service *self, GError **error)
     queue_set_counter(self->queue, count_incoming, self);
     self->desk = desk_open(&self->services, self->config, self->queue, &host, error);
     self->watch = self->desk != NULL ? watch_new(reload_by_itself, self, error) : NULL;
-    if (self->watch == NULL || !resume_transfers(self, error))
+    if (self->watch == NULL)
         return false;
+    resume_transfers(self, unsent);
     watch_files(self);
     store_watch(self->store, on_store_news, self);
     self->retention = retention_new(self->store, self->spool, self->config);
