@@ -134,12 +134,16 @@ def test_answers_are_those_of_the_contract(fleet):
     schemas = yaml.safe_load(fleet.get("/openapi.yaml").body)["components"]["schemas"]
     told = schemas["ClusterShown"]["allOf"][1]["properties"]
     body = dict.fromkeys(("name", "description", "namespace", "environment", "containerImage", "containerVersion",
-                          "storageHostPath", "orchestratorId", "registryId"), "x") | {"replicas": 1, "pesitPort": 5000}
+                          "storageHostPath"), "x") | {"replicas": 1, "pesitPort": 5000, "environment": "PRODUCTION"}
+    others = {field: fleet.post(path, {"name": "r"}) for field, path in (("orchestratorId", "/api/v1/orchestrators"),
+                                                                         ("registryId", "/api/v1/registries"))}
+    body |= {field: answer.json["id"] for field, answer in others.items()}
     assert set(body) == set(schemas["Cluster"]["properties"])
     made = fleet.post(CLUSTERS, body).json
     assert set(made) == set(told) | set(body) and set(made["database"]) == set(told["database"]["properties"])
     for method, path in (("POST", "/deploy"), ("GET", "/deployment/status"), ("GET", "/pods")):
         assert fleet.ask(method, where(made, path)).status == 501
+    assert [fleet.ask("DELETE", answer.headers["Location"]).status for answer in others.values()] == [204, 204]
 
 
 def test_a_daemon_never_drops_its_own_cluster(tmp_path, database, fleet):
