@@ -137,37 +137,48 @@ static const char *query_state(Request *request)
     return NULL;
 }
 
-static void list(Request *request, void (*write)(GString *out, GVariant *partner))
+/* Partners are asked for until there are enough of what they are written as: those that are nothing here leave no page
+ * short. A page ends between partners. write: how many. */
+static void list(Request *request, unsigned (*write)(GString *out, GVariant *partner))
 {
-    const char *state = query_state(request);
-    g_autoptr(GVariant) found = NULL;
-    int64_t limit = LIST_MAX;
-    GString *out;
+    const char *state = query_state(request), *only = request_query(request, "partner");
+    g_autofree char *after = g_strdup(request_query(request, "after"));
+    g_autoptr(GString) listed = g_string_new(NULL);
+    int64_t limit = LIST_MAX, left, asked;
+    bool more;
 
     if (state == NULL || !request_query_number(request, "limit", 1, LIST_MAX, &limit))
         return;
-    found = ask_partners(request, request_query(request, "partner"),
-                         request_query(request, "after"), state, limit);
-    if (found == NULL)
-        return;
-    out = request_answer(request, 200);
-    json_open(out, NULL, '[');
-    for (gsize i = 0; i < g_variant_n_children(found); i++) {
-        g_autoptr(GVariant) partner = g_variant_get_child_value(found, i);
+    left = limit;
+    json_open(listed, NULL, '[');
+    do {
+        g_autoptr(GVariant) found = ask_partners(request, only, after, state, left);
 
-        write(out, partner);
-    }
-    json_close(out, ']');
+        if (found == NULL)
+            return;
+        asked = left;
+        more = (int64_t)g_variant_n_children(found) == asked;
+        for (gsize i = 0; i < g_variant_n_children(found) && left > 0; i++) {
+            g_autoptr(GVariant) partner = g_variant_get_child_value(found, i);
+
+            left -= write(listed, partner);
+            g_free(after);
+            after = g_strdup(value_text(partner, "name"));
+        }
+    } while (more && left > 0);
+    json_close(listed, ']');
+    g_string_append(request_answer(request, 200), listed->str);
 }
 
-static void list_partner(GString *out, GVariant *partner)
+static unsigned list_partner(GString *out, GVariant *partner)
 {
     write_partner(out, partner, true);
+    return 1;
 }
 
-static void list_files(GString *out, GVariant *partner)
+static unsigned list_files(GString *out, GVariant *partner)
 {
-    (void)write_files(out, partner, NULL); /* none is fine */
+    return write_files(out, partner, NULL);
 }
 
 void partners_list(Request *request)
@@ -182,12 +193,14 @@ void files_list(Request *request)
 
 /* those that we call, as the client's servers */
 
-static void list_server(GString *out, GVariant *partner)
+static unsigned list_server(GString *out, GVariant *partner)
 {
     g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
 
-    if (value_text(settings, "address") != NULL)
-        write_partner(out, partner, false);
+    if (value_text(settings, "address") == NULL)
+        return 0;
+    write_partner(out, partner, false);
+    return 1;
 }
 
 void servers_list(Request *request)

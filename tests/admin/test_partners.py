@@ -214,6 +214,7 @@ def test_lists_have_pages(api):
     for name in "CAB":
         api.post(P, {"id": name, "enabled": name != "B"})
     assert [p["id"] for p in api.get(P + "?limit=2").json] == ["A", "B"]
+    assert {f["partnerId"] for f in api.get(F + "?limit=1").json} == {"BANK1"}  # A and B have none
     assert [p["id"] for p in api.get(P + "?after=B").json] == ["BANK1", "C"]
     assert [p["id"] for p in api.get("/api/partners?enabled=false").json] == ["B"]
     assert api.get(P + "?limit=0").json["field"] == "limit"

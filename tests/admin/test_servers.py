@@ -64,6 +64,18 @@ def test_what_failed_is_told(client, name, step, cause, diag, hint, code):
     assert done.returncode == code and json.loads(done.stdout)["message"] == told["message"]
 
 
+def test_a_page_is_full_while_there_are_more(client):
+    """Partners that are never called are no servers, and those without virtual files have none: neither leaves a page short."""
+    api = Api(client)
+    for name in ("AA", "AB", "AC"):
+        assert api.post(S, {"id": name}).status == 201
+    assert api.post("/api/v1/partners/AC/files", {"pattern": "in/*", "mode": "receive"}).status == 201
+    assert [one["id"] for one in api.get(S + "?limit=2").json] == ["GOOD", "NAMELESS"]
+    assert [one["id"] for one in api.get(S + "?limit=2&after=NAMELESS").json] == ["NOBODY", "OTHER"]
+    assert [one["id"] for one in api.get(S + "?limit=1&partner=AA").json] == []
+    assert [one["id"] for one in api.get(S).json] == [one["id"] for one in api.get("/api/v1/partners").json if one["host"]]
+
+
 def test_a_test_is_bounded(client):
     api = Api(client)
     began = time.monotonic()
