@@ -176,6 +176,7 @@ void transfers_list_retryable(Request *request);
 void transfers_list_retries(Request *request);
 void transfers_show(Request *request);
 void transfers_statistics(Request *request);
+void transfers_list_days(Request *request);
 void transfers_cancel(Request *request);
 void transfers_retry(Request *request);
 void transfers_hold(Request *request);

@@ -110,6 +110,7 @@ const Route ROUTES[] = {
     { "GET", "/api/v1/transfers/partner/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list_partner, "transfersOfPartner", "Those of a partner" },
     { "GET", "/api/v1/transfers/stats", BOTH, ROLE_PARTNER, BODY_NONE, transfers_statistics, "statistics", "Transfers in numbers" },
     { "GET", "/api/v1/transfers/statistics", BOTH, ROLE_PARTNER, BODY_NONE, transfers_statistics, "statistics", "Alias" },
+    { "GET", "/api/v1/transfers/stats/daily", BOTH, ROLE_PARTNER, BODY_NONE, transfers_list_days, "dailyStatistics", "Those that ended, by the day on which they began" },
     { "GET", "/api/v1/transfers/stats/partner/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_statistics, "statistics", "Of one partner" },
     { "POST", "/api/v1/transfers/send", CLIENT, ROLE_OPERATOR, BODY_UPLOAD, transfers_send, "send", "Uploads a file and sends it" },
     { "POST", "/api/transfers/send", CLIENT, ROLE_OPERATOR, BODY_UPLOAD, transfers_send, "send", "Alias" },
@@ -176,7 +177,7 @@ static const struct { const char *operation, *names; } QUERIES[] = {
     { "transfers", OF_PARTNER " " OF_STATUS " " WHICH " " PAGE }, { "transfersOfPartner", OF_STATUS " " WHICH " " PAGE },
     { "activeTransfers", OF_PARTNER " " WHICH " " PAGE }, { "retryableTransfers", OF_PARTNER " " WHICH " " PAGE },
     { "transfersOfStatus", OF_PARTNER " " WHICH " " PAGE },
-    { "statistics", "partner partnerId from startDate" },
+    { "statistics", "partner partnerId from startDate" }, { "dailyStatistics", "partner partnerId days" },
     { "send", "partner server serverId partnerId path virtualFile remoteFilename" },
     { "clusters", "after limit" }, { "removeCluster", "confirm force" }, { "registries", "after limit" }, { "orchestrators", "after limit" },
 };

@@ -16,6 +16,8 @@
 #define PAGE_MAX     1000
 #define ANSWER_US    (7 * 86400 * USEC_PER_SEC)
 #define COPY_BYTES   (1u << 30)
+#define DAY_US       (86400 * USEC_PER_SEC)
+#define DAYS_MAX     366
 #define ONCE_KEY_MAX 255
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
@@ -468,6 +470,55 @@ void transfers_statistics(Request *request)
     json_number(out, "pendingTransfers", counts[TRANSFER_QUEUED] + counts[TRANSFER_WAITING]);
     json_number(out, "totalBytesTransferred", bytes);
     json_close(out, '}');
+}
+
+/* The sums of one day, from the index on. Returns the index behind them. */
+static guint write_day(GString *out, const GPtrArray *sums, guint from)
+{
+    int64_t day_us = ((const Transfer *)g_ptr_array_index(sums, from))->created_us;
+    int64_t total = 0, bytes = 0, counts[TRANSFER_CANCELLED + 1] = {0};
+    g_autoptr(GDateTime) day = g_date_time_new_from_unix_utc(day_us / USEC_PER_SEC);
+    g_autofree char *date = g_date_time_format(day, "%Y-%m-%d");
+    guint i = from;
+
+    for (; i < sums->len; i++) {
+        const Transfer *sum = g_ptr_array_index(sums, i);
+
+        if (sum->created_us != day_us)
+            break;
+        total += (int64_t)sum->articles;
+        bytes += sum->state == TRANSFER_DONE ? (int64_t)sum->size_bytes : 0;
+        counts[sum->state] += (int64_t)sum->articles;
+    }
+    json_open(out, NULL, '{');
+    json_text(out, "date", date);
+    json_number(out, "totalTransfers", total);
+    json_number(out, "completedTransfers", counts[TRANSFER_DONE]);
+    json_number(out, "failedTransfers", counts[TRANSFER_FAILED]);
+    json_number(out, "cancelledTransfers", counts[TRANSFER_CANCELLED]);
+    json_number(out, "totalBytesTransferred", bytes);
+    json_close(out, '}');
+    return i;
+}
+
+void transfers_list_days(Request *request)
+{
+    const char *partner = NULL;
+    int64_t days = 7, today_us = clock_wall_us() / DAY_US * DAY_US;
+    g_autoptr(StoreResult) result = NULL;
+    GString *out;
+
+    if (!choose_partner(request, query_either(request, "partner", "partnerId"), &partner) ||
+        !request_query_number(request, "days", 1, DAYS_MAX, &days))
+        return;
+    result = request_store(request, store_request_days(partner, today_us - (days - 1) * DAY_US));
+    if (result == NULL)
+        return;
+    out = request_answer(request, 200);
+    json_open(out, NULL, '[');
+    for (guint i = 0; i < result->transfers->len;)
+        i = write_day(out, result->transfers, i);
+    json_close(out, ']');
 }
 
 /* ordering */

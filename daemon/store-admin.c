@@ -182,6 +182,40 @@ StoreRequest *store_request_statistics(const char *partner, int64_t since_us)
     return self;
 }
 
+static bool start_days(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_TRANSFER_DAYS, error))
+        return false;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_number(db, 2, self->numbers[0]);
+    return true;
+}
+
+static void finish_days(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    (void)self;
+    result->transfers = g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
+    while (db_step(db, &result->error) == DB_ROW) {
+        Transfer *sum = transfer_new();
+
+        sum->created_us = db_number(db, 0) * DAY_US;
+        sum->direction = (TransferDirection)(db_number(db, 1) / 8);
+        sum->state = (TransferState)(db_number(db, 1) % 8);
+        sum->articles = (uint64_t)db_number(db, 2);
+        sum->size_bytes = (uint64_t)db_number(db, 3);
+        g_ptr_array_add(result->transfers, sum);
+    }
+}
+
+StoreRequest *store_request_days(const char *partner, int64_t since_us)
+{
+    StoreRequest *self = store_request_new(start_days, finish_days);
+
+    self->texts[0] = g_strdup(partner != NULL ? partner : "");
+    self->numbers[0] = divide_up(MAX(since_us, 0), DAY_US);
+    return self;
+}
+
 static bool start_queue(const StoreRequest *self, Db *db, GError **error)
 {
     (void)self;

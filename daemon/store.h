@@ -252,6 +252,8 @@ StoreRequest *store_request_search(const StoreSearch *search);
 /* Per direction and state of what was created since: a Transfer whose articles is the number of rows and whose
  * size_bytes is their sum, 0 while they are not final. partner: NULL for all. */
 StoreRequest *store_request_statistics(const char *partner, int64_t since_us);
+/* The same of what ended, for each whole day of UTC since, the oldest first; created_us is its beginning. */
+StoreRequest *store_request_days(const char *partner, int64_t since_us);
 /* Per state of what is not final, without offers: a Transfer whose articles is the number of rows and whose created_us is
  * that of the oldest. */
 StoreRequest *store_request_queue(void);

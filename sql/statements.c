@@ -162,6 +162,10 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         " UNION ALL SELECT direction * 8 + state, count(*), 0 FROM transfer_history WHERE state < 4 AND created_us >= $2 AND "
         "($1 = '' OR partner = $1) GROUP BY direction * 8 + state) AS parts "
         "GROUP BY kind HAVING sum(transfers) <> 0 ORDER BY kind",
+    [SQL_TRANSFER_DAYS] =
+        "WITH RECURSIVE " SUM_DAYS("short", "1", "day >= $2")
+        " SELECT short.day, direction * 8 + state, sum(transfers), sum(bytes) FROM " SUMS_OF("short", "1", "$1")
+        " GROUP BY short.day, direction * 8 + state HAVING sum(transfers) <> 0 ORDER BY short.day, direction * 8 + state",
     [SQL_TRANSFER_QUEUE] =
         "SELECT state, count(*), min(created_us) FROM transfer_history WHERE state < 4 AND direction <> 3 GROUP BY state",
     [SQL_RECORD_INSERT] =

@@ -266,6 +266,25 @@ def test_how_far_it_is_is_told(api, bank, company, tmp_path):
     assert b"progress" not in streams[2].read1(65536)
 
 
+def test_numbers_of_each_day(api, company, bank):
+    daily = "/api/v1/transfers/stats/daily"
+    assert api.get(daily).json == []
+    sent = [api.post("/api/v1/transfers/send?partner=BANK1&path=out/d%d" % i, b"12345").json["transferId"] for i in range(3)]
+    for one in sent:
+        wait(api, one)
+    wait(api, api.post("/api/v1/transfers/receive", {"partner": "BANK1", "path": "releves/nothing"}).json["transferId"], "failed")
+    today = api.get(daily + "?days=1").json
+    assert [(row["totalTransfers"], row["completedTransfers"], row["failedTransfers"], row["totalBytesTransferred"]) for row in today] == [(4, 3, 1, 15)]
+    company.stop()
+    company.sql("UPDATE transfer_history SET created_us = created_us - 2 * 86400000000 WHERE id = %d" % sent[0])
+    company.start()
+    again = Api(company, index=-1)
+    rows = again.get(daily + "?partnerId=BANK1").json
+    assert [row["totalTransfers"] for row in rows] == [1, 3] and rows[0]["date"] < rows[1]["date"] == today[0]["date"], rows
+    assert [row["totalTransfers"] for row in again.get(daily + "?days=2").json] == [3] and again.get(daily + "?partner=ELSE").json == []
+    assert again.get(daily + "?days=0").json["field"] == again.get(daily + "?days=367").json["field"] == "days"
+
+
 def read_metrics(node):
     return dict(re.findall(r"^(pesit_\S+) (\S+)$", Api(node).get("/metrics").body.decode(), re.M))
 
