@@ -213,9 +213,16 @@ static bool start_get(const StoreRequest *self, Db *db, GError **error)
     return true;
 }
 
+static void finish_get(const StoreRequest *self, Db *db, StoreResult *result)
+{
+    finish_one(self, db, result);
+    if (result->transfer != NULL && g_strcmp0(db_text(db, TRANSFER_COLUMNS), self->owner) != 0)
+        result->elsewhere = g_strdup(db_text(db, TRANSFER_COLUMNS));
+}
+
 StoreRequest *store_request_get(int64_t id)
 {
-    StoreRequest *self = store_request_new(start_get, finish_one);
+    StoreRequest *self = store_request_new(start_get, finish_get);
 
     self->numbers[0] = id;
     self->what = g_strdup_printf("transfer %" G_GINT64_FORMAT, id);

@@ -75,6 +75,7 @@ void store_result_free(StoreResult *result)
     if (result->audits != NULL)
         g_ptr_array_unref(result->audits);
     inquiry_free(result->inquiry);
+    g_free(result->elsewhere);
     g_free(result);
 }
 

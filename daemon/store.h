@@ -176,6 +176,7 @@ typedef struct {
     GPtrArray *audits;      /* of AuditEntry, or NULL */
     GPtrArray *definitions; /* of Definition, or NULL */
     Inquiry *inquiry;       /* or NULL */
+    char *elsewhere; /* of store_request_get: the daemon whose the transfer is, when we are not it; or NULL */
     uint64_t number;
 } StoreResult;
 void store_result_free(StoreResult *result);

@@ -97,7 +97,7 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "state = CASE WHEN direction = 3 AND state = 1 THEN 6 ELSE state END, "
         "finished_us = CASE WHEN direction = 3 AND state = 1 THEN $4 ELSE finished_us END WHERE partner = $1 AND path = $2 AND id < $3 AND hidden = 0 AND "
         "(state >= 4 OR direction = 3)",
-    [SQL_TRANSFER_GET] = "SELECT " COLUMNS " FROM transfer_history WHERE id = $1",
+    [SQL_TRANSFER_GET] = "SELECT " COLUMNS ", owner FROM transfer_history WHERE id = $1",
     [SQL_TRANSFER_FIND_PATH] =
         "SELECT " COLUMNS " FROM transfer_history WHERE partner = $1 AND path = $2 AND " VISIBLE
         " ORDER BY id DESC LIMIT 1",

@@ -157,6 +157,19 @@ static bool answer_error(Question *question, StoreResult *result)
     return true;
 }
 
+/* True: another daemon of our schema has the transfer and its bytes, and the caller hears so. */
+static bool answer_elsewhere(Question *question, StoreResult *result)
+{
+    if (result->elsewhere == NULL)
+        return false;
+    desk_fail(question->call, BASE_ERROR_CONFLICT,
+              "transfer %" G_GINT64_FORMAT " is in the spool of daemon '%s': ask that one",
+              result->transfer->id, result->elsewhere);
+    store_result_free(result);
+    g_free(question);
+    return true;
+}
+
 static void answer_transfer(StoreResult *result, gpointer data)
 {
     Question *question = data;
@@ -276,7 +289,7 @@ static void answer_open(StoreResult *result, gpointer data)
     g_autoptr(GError) error = NULL;
     int fd;
 
-    if (answer_error(question, result))
+    if (answer_error(question, result) || answer_elsewhere(question, result))
         return;
     fd = desk_open_bytes(question->desk, result->transfer, &error);
     if (fd < 0) {
@@ -383,7 +396,7 @@ static void requeue(StoreResult *result, gpointer data)
     Question *question = data;
     Transfer *transfer;
 
-    if (answer_error(question, result))
+    if (answer_error(question, result) || answer_elsewhere(question, result))
         return;
     transfer = result->transfer;
     if ((transfer->direction != DIRECTION_SEND && transfer->direction != DIRECTION_FETCH) ||
@@ -427,19 +440,28 @@ static void retry(DoorCall *call, GVariant *parameters, gpointer data)
         ask(self, call, store_request_get(id), requeue);
 }
 
+static void refuse_to_hold(StoreResult *result, gpointer data)
+{
+    Question *question = data;
+
+    if (answer_error(question, result) || answer_elsewhere(question, result))
+        return;
+    desk_fail(question->call, BASE_ERROR_CONFLICT,
+              "transfer %" G_GINT64_FORMAT " is not waiting or running", result->transfer->id);
+    store_result_free(result);
+    g_free(question);
+}
+
 static void hold(DoorCall *call, GVariant *parameters, gpointer data)
 {
-    const Desk *self = data;
-    g_autoptr(GError) error = NULL;
+    Desk *self = data;
     gint64 id;
 
     g_variant_get(parameters, "(x)", &id);
-    if (queue_hold(self->queue, id, &error)) {
+    if (queue_hold(self->queue, id, NULL))
         door_call_return(call, NULL, NULL, 0);
-        return;
-    }
-    error->code = BASE_ERROR_CONFLICT; /* whether there is one is asked by Get */
-    door_call_fail(call, error);
+    else
+        ask(self, call, store_request_get(id), refuse_to_hold);
 }
 
 static void answer_cancelled(StoreResult *result, gpointer data)
@@ -460,7 +482,7 @@ static void cancel_unqueued(StoreResult *result, gpointer data)
     Question *question = data;
     Transfer *transfer;
 
-    if (answer_error(question, result))
+    if (answer_error(question, result) || answer_elsewhere(question, result))
         return;
     transfer = result->transfer;
     if (transfer->direction == DIRECTION_OFFER && transfer->state == TRANSFER_QUEUED) {

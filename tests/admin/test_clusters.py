@@ -570,3 +570,27 @@ def test_of_changes_at_once_one_is_done(fleet):
     registry = fleet.post("/api/v1/registries", {"name": "r"}).headers["Location"]
     one_wins(fleet, registry, lambda number: {"name": "r%d" % number})
     assert fleet.ask("DELETE", registry).status == 204
+
+
+def test_a_transfer_is_with_the_daemon_that_has_its_bytes(tmp_path, database, fleet):
+    """Another one of the cluster sees it, and says whom to ask; it does not try to send what it does not have."""
+    cluster = make(fleet, "spools")
+    text = 'admin: { listeners = ( { port = 0; } ); first_key = "%s"; };' % FIRST_KEY
+    nodes = [database.daemon(tmp_path / owner, cluster, owner, text).start() for owner in ("a", "b")]
+    here, there = map(Api, nodes)
+    assert here.post("/api/v1/config/partners", {"id": "P", "host": "127.0.0.1", "port": 1}).status == 201
+    assert here.post("/api/v1/config/files", {"partnerId": "P", "pattern": "out/*", "mode": "send"}).status == 201
+    where = "/api/v1/transfers/%d" % here.post("/api/v1/transfers/send?partner=P&path=out/x", b"x").json["transferId"]
+    eventually(lambda: there.get(where).json["state"] == "waiting")
+
+    def refused():
+        asked = [there.post(where + verb) for verb in ("/hold", "/cancel", "/retry", "/replay")] + [there.get(where + "/download")]
+        return [(answer.status, "daemon 'a'" in answer.json["detail"]) for answer in asked]
+
+    assert refused() == [(409, True)] * 5
+    assert here.post(where + "/cancel").status == 202
+    eventually(lambda: there.get(where).json["state"] == "cancelled")
+    assert refused() == [(409, True)] * 5 and here.get(where).json["state"] == "cancelled"
+    assert here.get(where + "/download").body == b"x" and here.post(where + "/retry").status == 202
+    for node in nodes:
+        node.stop()
