@@ -130,11 +130,13 @@ void gate_add(Gate *self, const Connection *connection, const char *address)
     g_hash_table_insert(self->visitors, (gpointer)(uintptr_t)connection, visitor);
 }
 
-/* Who has proved who it is has only mistyped before; what else was tried from its address is not its own. */
-static void forgive(Gate *self, const char *identifier)
+/* Who has proved who it is has only mistyped before. Guesses at other names stay counted by the name; partners behind
+ * one address do not wait for what one of them has mistyped. */
+static void forgive(Gate *self, const char *address, const char *identifier)
 {
     g_autofree char *key = g_strconcat("=", identifier, NULL);
 
+    g_hash_table_remove(self->failures, address);
     g_hash_table_remove(self->failures, key);
 }
 
@@ -151,7 +153,7 @@ Verdict gate_admit(Gate *self, const Config *config, const Connection *connectio
     if (gate_count_admitted(self, partner) + outgoing->partner >= settings->max_connections)
         return VERDICT_BUSY;
     visitor->partner = g_strdup(partner);
-    forgive(self, settings->identifier);
+    forgive(self, visitor->address, settings->identifier);
     return VERDICT_YES;
 }
 
