@@ -89,10 +89,18 @@ static void complain(Upload *self, const char *name, const char *wrong)
         self->wrong = g_strconcat(valid, ": ", wrong, NULL);
 }
 
+/* Of PeSIT Wizard's fields server says who is called, and partnerId who calls: us, beside a server. */
+static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
+static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
+
 void upload_add_part(Upload *self, const UploadPart *part)
 {
     GString *value = g_hash_table_lookup(self->fields, part->name);
 
+    if (strcmp(part->name, "password") == 0)
+        complain(self, part->name, "it belongs to the partner's configuration, not to a request");
+    else if (!g_strv_contains(PARTNER, part->name) && !g_strv_contains(PATH, part->name))
+        complain(self, part->name, "unknown field");
     if (value == NULL) {
         if (g_hash_table_size(self->fields) >= FIELDS_MAX) {
             complain(self, part->name, "there are too many fields");
@@ -164,10 +172,6 @@ static const char *first_field(const Upload *self, const char *const *names)
     return upload_field(self, first_name(self, names));
 }
 
-/* Of PeSIT Wizard's fields server says who is called, and partnerId who calls: us, beside a server. */
-static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
-static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
-
 /* Asks the daemon; what it complains about is told as the field. quoted: of a complaint that begins with a quote. */
 static DoorAnswer *ask(Upload *self, const char *method, GVariant *parameters, const char *quoted)
 {
@@ -192,9 +196,11 @@ static bool find_target(Upload *self, const char **ret_partner, const char **ret
     *ret_path = first_field(self, PATH);
     if (*ret_partner != NULL && *ret_path != NULL)
         return true;
-    request_problem(self->request, 400, "invalid", *ret_partner == NULL ? "partner" : "path",
-                    "%s: it is missing, or comes after the file",
-                    *ret_partner == NULL ? "partner" : "path");
+    request_problem(
+            self->request, 400, "invalid", *ret_partner == NULL ? "partner" : "path",
+            "%s: it is missing, or comes after the file; in front of it in a form, or in the "
+            "query where the body is the file",
+            *ret_partner == NULL ? "partner" : "path");
     return false;
 }
 

@@ -72,6 +72,10 @@ def test_a_form_says_each_thing_once(api, company):
                         (twice % b"out/\xff", "path: it is no UTF-8"), (body[:body.rindex(b"--" + mark)] + body, "twice")):
         answer = api.post(send, wrong, Content_Type=kind)
         assert answer.status == 400 and told in answer.json["detail"], answer
+    for name in ("colour", "password"):
+        other, kind = form({"partner": "BANK1", "path": "out/a", name: "x"}, b"x")
+        answer = api.post(send, other, Content_Type=kind)
+        assert (answer.status, answer.json["field"]) == (400, name), answer
     assert api.get("/api/v1/transfers").json["content"] == [] and list((company.folder / "spool/staging").iterdir()) == []
 
 
