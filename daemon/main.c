@@ -272,6 +272,7 @@ static bool start_admin(Daemon *self, GError **error)
     if (self->admin == NULL)
         return false;
     admin_set_audit_kept(self->admin, config->audit_retention_s);
+    service_resume(self->service); /* who looks on is told of what comes after */
     service_set_hooks(self->service, &hooks);
     self->front = front_open(config, self->handed, on_admin_connection, self, error);
     return self->front != NULL;

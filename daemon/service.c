@@ -63,6 +63,7 @@ struct Service {
     GHashTable *origins;    /* Connection * → id of the entrance by which it came */
     Running *incoming;      /* what they move */
     Queue *queue;
+    GPtrArray *unsent; /* Transfer *, until the queue is given them */
     Desk *desk;
     Watch *watch;
     Retention *retention;
@@ -714,13 +715,6 @@ Config *service_config(const Service *self)
     return self->config;
 }
 
-/* What was on its way to a partner when the daemon stopped. transfers: taken out of the array. */
-static void resume_transfers(Service *self, GPtrArray *transfers)
-{
-    for (guint i = 0; i < transfers->len; i++)
-        queue_add(self->queue, g_steal_pointer(&transfers->pdata[i]));
-}
-
 static Store *open_store(const Config *config, GError **error)
 {
     StoreSettings settings = {.path = config->store_path,
@@ -844,7 +838,6 @@ static bool open_parts(Service *self, GError **error)
                            .listen = listen_or_not,
                            .data = self};
     const Config *config = self->config;
-    g_autoptr(GPtrArray) unsent = NULL;
 
     self->spool =
             spool_open(config->spool_path, config->inbox_path, config->spool_reserve_bytes, error);
@@ -854,8 +847,8 @@ static bool open_parts(Service *self, GError **error)
     if (self->store == NULL || !add_definitions(self, error))
         return false;
     config = self->config;
-    unsent = recovery_run(config, self->store, self->spool, error);
-    if (unsent == NULL)
+    self->unsent = recovery_run(config, self->store, self->spool, error);
+    if (self->unsent == NULL)
         return false;
     self->probes = probes_new(on_tested, self);
     self->errands_source = mailbox_attach(self->errands, NULL, on_errand, self);
@@ -869,7 +862,6 @@ static bool open_parts(Service *self, GError **error)
     self->watch = self->desk != NULL ? watch_new(reload_by_itself, self, error) : NULL;
     if (self->watch == NULL)
         return false;
-    resume_transfers(self, unsent);
     watch_files(self);
     store_watch(self->store, on_store_news, self);
     self->retention = retention_new(self->store, self->spool, self->config);
@@ -906,6 +898,14 @@ Service *service_start(const char *path, Config *config, Handed *handed, GError 
     g_unix_signal_add(SIGINT, on_terminate, self);
     g_unix_signal_add(SIGHUP, on_hang_up, self);
     return self;
+}
+
+void service_resume(Service *self)
+{
+    for (guint i = 0; i < self->unsent->len; i++)
+        queue_add(self->queue, g_steal_pointer(&self->unsent->pdata[i]));
+    g_clear_pointer(&self->unsent, g_ptr_array_unref);
+    atomic_store(&self->heartbeat_us, clock_now_us()); /* many take their time */
 }
 
 bool service_tell_ready(Service *self, int ready_fd, GError **error)
@@ -963,6 +963,8 @@ void service_stop(Service *self)
     mailbox_unref(self->notices);
     store_close(self->store);
     queue_free(self->queue);
+    if (self->unsent != NULL)
+        g_ptr_array_unref(self->unsent);
     spool_close(self->spool);
     gate_free(self->gate);
     g_ptr_array_unref(self->connections);

@@ -31,6 +31,9 @@ typedef struct {
 
 /* config: taken; path: of its file, read again by SIGHUP and when it changes; handed: borrowed. Returns new. */
 Service *service_start(const char *path, Config *config, Handed *handed, GError **error);
+/* Gives the queue what was on its way to a partner when the daemon stopped. Last of the start: what the queue records
+ * about each of them then stands in the store's line, and nothing that the start asks the store stands behind it. */
+void service_resume(Service *self);
 /* Tells whoever waits that all is there. ready_fd: gets the line READY, -1: nobody waits there. */
 bool service_tell_ready(Service *self, int ready_fd, GError **error);
 /* Returns when the service was told to stop and has drained. */

@@ -7,7 +7,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 
+import postgres
 import pytest
 from disk import Disk
 from node import BUILD, Bare
@@ -308,3 +310,33 @@ def test_an_inbox_on_another_filesystem(node, disk):
     edit(node, '"inbox"', '"%s/inbox"' % disk.folder)
     code, said = start(node)
     assert code == START and "inbox '%s/inbox' is not on the spool's filesystem" % disk.folder in said
+
+
+# what it does not wait for
+
+PARTNER = 'partners = ( { name = "BANK1"; identifier = "BANK1"; address = "127.0.0.1"; port = 1; enabled = %s; retry_attempts = 9; ' \
+    'files = ( { pattern = "out/*"; mode = "send"; } ); } );'
+
+
+def test_it_is_ready_before_the_queue_has_written_what_it_found(tmp_path):
+    """What waits for a partner that is disabled now gets a new reason in its row; here somebody holds the row."""
+    server, schema = postgres.shared(), postgres.next_schema()
+    node = Bare(tmp_path / "node", "COMPANY", PARTNER % "true", store=server.store(schema)).start()
+    (tmp_path / "file").write_bytes(b"x")
+    number = node.control("send", "BANK1", tmp_path / "file", "out/file", "--no-wait")["id"]
+    node.stop()
+    node.configure("COMPANY", PARTNER % "false")
+    with subprocess.Popen(["psql", "-q", "-A", "-t", "-d", server.conninfo], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        holder.stdin.write("BEGIN; SELECT id FROM %s.transfer_history WHERE id = %d FOR UPDATE;\n" % (schema, number))
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "%d\n" % number
+        starter = threading.Thread(target=node.start)
+        starter.start()
+        starter.join(60)
+        waits = starter.is_alive()
+        holder.stdin.write("ROLLBACK;\n")
+    starter.join(60)
+    assert not waits, node.log()
+    shown = node.control("transfers")
+    assert [(t["id"], t["error"]) for t in shown] == [(number, "partner 'BANK1' is disabled")]
+    node.stop()
