@@ -530,7 +530,7 @@ void staged_unref(Mount *self, Staged *staged)
         return;
     fd_clear(&staged->fd);
     if (!atomic_load(&staged->committed) && self->client != NULL)
-        (void)client_discard(self->client, staged->id, CALL_MS, NULL); /* else it goes with us */
+        client_discard(self->client, staged->id);
     g_free(staged->ack);
     g_free(staged);
 }

@@ -359,6 +359,22 @@ DoorAnswer *client_call(Client *self, ClientMethod method, GVariant *parameters,
     return NULL;
 }
 
+void client_tell(Client *self, const char *method, GVariant *parameters)
+{
+    g_autoptr(GVariant) owned = g_variant_ref_sink(parameters);
+    sd_bus_message *message = NULL;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->ready &&
+        sd_bus_message_new_method_call(self->bus, &message, NULL, DOOR_OBJECT, DOOR_INTERFACE,
+                                       method) >= 0 &&
+        sd_bus_message_set_expect_reply(message, false) >= 0 &&
+        marshal_append(message, owned, NULL, 0) >= 0 && sd_bus_send(self->bus, message, NULL) >= 0)
+        wake_to_send(self);
+    sd_bus_message_unref(message);
+    pthread_mutex_unlock(&self->lock);
+}
+
 /* calls that take long */
 
 static void answer_and_free(ClientPending *pending, DoorAnswer *answer)

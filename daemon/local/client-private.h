@@ -21,6 +21,9 @@ typedef struct {
 DoorAnswer *client_call(Client *self, ClientMethod method, GVariant *parameters,
                         unsigned timeout_ms, GError **error);
 
+/* Says something that nobody waits for; when the daemon is away it is not said. parameters: floating. */
+void client_tell(Client *self, const char *method, GVariant *parameters);
+
 /* The parameters of a call that takes long, when it is said (again): remaining_ms is for the daemon. Floating.
  * Under the client's lock: it must not call. */
 typedef GVariant *(*ClientParameters)(const ClientPending *pending, unsigned remaining_ms);

@@ -245,10 +245,9 @@ ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *part
                       error);
 }
 
-bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error)
+void client_discard(Client *self, int64_t staging_id)
 {
-    return call_done(self, (ClientMethod){"Discard", false, CLIENT_OURSELVES},
-                     g_variant_new("(x)", staging_id), timeout_ms, error);
+    client_tell(self, "Discard", g_variant_new("(x)", staging_id));
 }
 
 ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GError **error)

@@ -65,7 +65,9 @@ int client_stage(Client *self, const char *partner, const char *path, bool scrat
 ClientTransfer *client_commit(Client *self, int64_t staging_id, const char *partner,
                               const char *path, uint32_t mode, int64_t mtime_us, bool noreplace,
                               uint32_t for_uid, unsigned timeout_ms, GError **error);
-bool client_discard(Client *self, int64_t staging_id, unsigned timeout_ms, GError **error);
+/* Waits for nothing, so that the client's own thread may call it too: when the daemon is away, the file has gone with the
+ * connection. */
+void client_discard(Client *self, int64_t staging_id);
 ClientTransfer *client_wait(Client *self, int64_t id, unsigned wait_ms, GError **error);
 ClientTransfer *client_find(Client *self, const char *partner, const char *path,
                             unsigned timeout_ms, GError **error);

@@ -76,7 +76,7 @@ def test_a_daemon_killed_under_a_writer_is_an_error_at_close(mnt, source):
     assert mnt.shell("cp $S out/lost", S=str(source)).returncode == 0
 
 
-def test_fsync_does_not_promise_what_is_lost(mnt):
+def test_fsync_does_not_promise_what_is_lost(mnt, source):
     with open(mnt.at("moved/.f.tmp"), "wb", 0) as file:
         file.write(b"x")
         os.fsync(file.fileno())
@@ -85,7 +85,10 @@ def test_fsync_does_not_promise_what_is_lost(mnt):
         with pytest.raises(OSError) as caught:
             os.fsync(file.fileno())
         assert caught.value.errno == errno.EIO
+    begun = time.monotonic()
     wait_for(lambda: not mnt.at("moved/.f.tmp").exists())
+    assert time.monotonic() - begun < 3  # who forgets it waits for no answer
+    assert mnt.shell("cp $S out/after-fsync", S=str(source)).returncode == 0
 
 
 def test_a_daemon_killed_at_any_moment_of_a_copy_tells_the_truth(mnt, bank, source):
