@@ -136,6 +136,8 @@ def others(newest):
     for partner, when in itertools.product(("", "PARTNER0", "PARTNER119", "NOBODY"),
                                            ("", day(0, "00:00:01"), day(300), day(300, "11:11:11"), day(720, "00:00:01"))):
         yield "/api/v1/transfers/stats?" + "&".join(filter(None, (partner and "partner=" + partner, when and "from=" + when)))
+    for partner, days in itertools.product(("", "PARTNER0", "PARTNER119"), (7, 366)):
+        yield "/api/v1/transfers/stats/daily?days=%d%s" % (days, partner and "&partner=" + partner)
     for number in (1, newest // 3, newest):
         yield "/api/v1/transfers/%d" % number
     for list_of in ("", "/active", "/retryable", "/status/PAUSED", "/partner/PARTNER1"):
