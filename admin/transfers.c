@@ -30,6 +30,12 @@ static const char *const STATUSES[] = {
         [TRANSFER_CANCELLED] = "CANCELLED",
 };
 
+/* its other words, which we never answer: what it has interrupted, or taken, waits here */
+static const struct {
+    const char *word;
+    TransferState state;
+} ASKED[] = {{"INTERRUPTED", TRANSFER_WAITING}, {"PENDING", TRANSFER_QUEUED}};
+
 #define STATUS_HELD "PAUSED"
 #define ACTIVE                                                                                     \
     (1u << TRANSFER_STAGED | 1u << TRANSFER_QUEUED | 1u << TRANSFER_RUNNING |                      \
@@ -132,6 +138,10 @@ static bool parse_state(const char *text, unsigned *ret_mask)
     for (unsigned i = 0; i < G_N_ELEMENTS(STATUSES); i++) {
         if (strcmp(STATUSES[i], text) == 0)
             *ret_mask |= 1u << i;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(ASKED); i++) {
+        if (strcmp(ASKED[i].word, text) == 0)
+            *ret_mask |= 1u << ASKED[i].state;
     }
     return *ret_mask != 0;
 }

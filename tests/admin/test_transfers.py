@@ -188,6 +188,7 @@ def test_list_pages_and_filters(api):
     assert api.get("/api/v1/transfers?partner=OTHER").json["content"] == []
     assert api.get("/api/v1/transfers?from=2099-01-01").json["content"] == []
     assert api.get("/api/v1/transfers?status=WRONG").json["field"] == "status"
+    assert api.get("/api/v1/transfers?status=INTERRUPTED,PENDING").json["content"] == []
     assert api.get("/api/v1/transfers?size=0").json["field"] == "size"
     assert api.get("/api/v1/transfers/stats").json["completedTransfers"] == 7
 
