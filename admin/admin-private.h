@@ -173,10 +173,13 @@ void transfers_list_active(Request *request);
 void transfers_list_status(Request *request);
 void transfers_list_partner(Request *request);
 void transfers_list_retryable(Request *request);
-void transfers_list_retries(Request *request);
-void transfers_show(Request *request);
 void transfers_statistics(Request *request);
 void transfers_list_days(Request *request);
+
+/* transfer-verbs.c */
+
+void transfers_show(Request *request);
+void transfers_list_retries(Request *request);
 void transfers_cancel(Request *request);
 void transfers_retry(Request *request);
 void transfers_hold(Request *request);
