@@ -240,7 +240,7 @@ static const Row PARTNER[] = {
     { "maxConcurrentTransfers", "max_connections", NULL }, { "serverId", "identifier", NULL },
     { "host", "address", NULL }, { "tlsEnabled", "tls.enabled", NULL }, { "sslEnabled", "tls.enabled", NULL },
     { "connectionTimeout" }, { "readTimeout" }, { "protocolVersion" }, { "defaultServer" },
-    { "settings" }, { "secrets" }, { "source" }, { "version" }, { "updatedAt" }, { "createdAt" }, { "virtualFiles" },
+    { "settings" }, { "secrets" }, { "source" }, { "fault" }, { "version" }, { "updatedAt" }, { "createdAt" }, { "virtualFiles" },
     { "ignored" }, { NULL },
 };
 static const Row FILE_ROWS[] = {
@@ -251,7 +251,7 @@ static const Row FILE_ROWS[] = {
     { "direction", NULL, read_direction }, { "overwrite", NULL, read_overwrite }, { "maxFileSize", NULL, read_bytes },
     { "recordFormat", NULL, read_record_format }, { "waitSeconds", "wait_s", NULL },
     { "receiveDirectory" }, { "sendDirectory" }, { "receiveFilenamePattern" }, { "filenamePattern" }, { "localPath" },
-    { "settings" }, { "source" }, { "version" }, { "updatedAt" }, { "createdAt" }, { "ignored" }, { NULL },
+    { "settings" }, { "source" }, { "fault" }, { "version" }, { "updatedAt" }, { "createdAt" }, { "ignored" }, { NULL },
 };
 static const Row LISTENER[] = {
     { "serverId", NULL, read_listener_name }, { "id", NULL, read_listener_name }, { "name", NULL, read_listener_name },

@@ -18,6 +18,7 @@
 static void write_origin(GString *out, GVariant *described)
 {
     json_text(out, "source", value_text(described, "source"));
+    json_text(out, "fault", value_text(described, "fault"));
     json_number(out, "version", value_number(described, "version"));
     json_time(out, "updatedAt", value_number(described, "updated_us"));
 }

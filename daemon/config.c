@@ -788,21 +788,36 @@ static bool parse(Reader *self, GError **error)
 
 /* the store's partners and virtual files */
 
+/* What stands for a partner that does not fit. */
+static bool add_stub(config_t *text, const char *name)
+{
+    config_setting_t *root = config_root_setting(text);
+    config_setting_t *identifier = config_setting_add(root, "identifier", CONFIG_TYPE_STRING);
+    config_setting_t *enabled = config_setting_add(root, "enabled", CONFIG_TYPE_BOOL);
+
+    return config_setting_set_string(identifier, name) == CONFIG_TRUE &&
+           config_setting_set_bool(enabled, 0) == CONFIG_TRUE;
+}
+
 /* The settings as a group of the file would be, with the key that names it. */
 static bool parse_definition(const Reader *self, config_t *text, const Definition *definition,
                              const char *key, const char *name, GError **error)
 {
     config_setting_t *setting;
 
-    if (strstr(definition->settings, "@include") != NULL) {
+    const char *settings = definition->fault != NULL ? "" : definition->settings;
+
+    if (strstr(settings, "@include") != NULL) {
         (void)complain(self, NULL, error, "@include is for files");
         return false;
     }
-    if (config_read_string(text, definition->settings) != CONFIG_TRUE) {
+    if (config_read_string(text, settings) != CONFIG_TRUE) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s", self->path,
                     config_error_line(text), config_error_text(text));
         return false;
     }
+    if (definition->fault != NULL && !add_stub(text, name))
+        return false;
     setting = config_setting_add(config_root_setting(text), key, CONFIG_TYPE_STRING);
     if (setting == NULL)
         return complain(self, config_setting_get_member(config_root_setting(text), key), error,
@@ -835,6 +850,8 @@ static bool read_definition(Reader *self, Config *config, const Definition *defi
     config_t text;
     bool read;
 
+    if (definition->left_out)
+        return true;
     if (is_file && partner == NULL)
         return complain(self, NULL, error, "there is no partner of this name");
     config_init(&text);

@@ -20,10 +20,11 @@ typedef struct {
     char *partner, *pattern; /* pattern NULL: the partner itself */
     GVariant *settings;      /* what changes; NULL: it is removed */
     int64_t version;         /* 0: it is new */
-    GPtrArray *after;        /* the list once the store has it */
-    Definition *changed;     /* in after; NULL: removed */
-    unsigned waiting;        /* requests that the store has not answered */
-    GError *error;           /* the first of them */
+    bool alone; /* a partner that was left out: the virtual files are those of another, of the file */
+    GPtrArray *after;    /* the list once the store has it */
+    Definition *changed; /* in after; NULL: removed */
+    unsigned waiting;    /* requests that the store has not answered */
+    GError *error;       /* the first of them */
 } Change;
 
 struct Definitions {
@@ -61,6 +62,8 @@ static Definition *copy(const Definition *definition)
     fresh->version = definition->version;
     fresh->created_us = definition->created_us;
     fresh->updated_us = definition->updated_us;
+    fresh->fault = g_strdup(definition->fault);
+    fresh->left_out = definition->left_out;
     return fresh;
 }
 
@@ -147,9 +150,85 @@ void definitions_close(Definitions *self)
     g_free(self);
 }
 
-const GPtrArray *definitions_list(const Definitions *self)
+bool definitions_are_none(const Definitions *self)
 {
-    return self->list;
+    return self->list->len == 0;
+}
+
+/* Which one a complaint of config_load_with is about; NULL: none. */
+static Definition *find_culprit(const Definitions *self, const char *complaint)
+{
+    for (guint i = 0; i < self->list->len; i++) {
+        Definition *definition = g_ptr_array_index(self->list, i);
+        g_autofree char *name = config_name_definition(definition->partner, definition->pattern);
+        g_autofree char *place = g_strdup_printf("store, %s:", name);
+
+        if (g_str_has_prefix(complaint, place))
+            return definition;
+    }
+    return NULL;
+}
+
+Config *definitions_load(Definitions *self, GError **error)
+{
+    for (;;) {
+        GError *fault = NULL;
+        Config *config = config_load_with(self->host.path, self->list, &fault);
+        Definition *culprit = config == NULL ? find_culprit(self, fault->message) : NULL;
+
+        if (config != NULL)
+            return config;
+        if (culprit == NULL || culprit->left_out) {
+            g_propagate_error(error, fault);
+            return NULL;
+        }
+        culprit->left_out = culprit->fault != NULL || culprit->pattern != NULL;
+        if (culprit->fault == NULL) {
+            culprit->fault = g_strdup(fault->message);
+            log_event(LOG_DEFINITION_UNFIT, "REASON", fault->message, NULL);
+        }
+        g_error_free(fault);
+    }
+}
+
+/* The same list, all as if it did fit. Returns new. */
+static GPtrArray *dup_hopeful(const Definitions *self)
+{
+    GPtrArray *list = list_new();
+
+    for (guint i = 0; i < self->list->len; i++) {
+        Definition *fresh = copy(g_ptr_array_index(self->list, i));
+
+        g_clear_pointer(&fresh->fault, g_free);
+        fresh->left_out = false;
+        g_ptr_array_add(list, fresh);
+    }
+    return list;
+}
+
+Config *definitions_load_again(Definitions *self, const Config *running, GError **error)
+{
+    g_autoptr(GPtrArray) hopeful = dup_hopeful(self);
+    Config *loaded = config_load_again(self->host.path, hopeful, running, NULL);
+
+    if (loaded == NULL)
+        return config_load_again(self->host.path, self->list, running, error);
+    set_list(self, g_steal_pointer(&hopeful));
+    return loaded;
+}
+
+/* What did not fit still does not, until somebody changes it. */
+static void keep_faults(const Definitions *self, const GPtrArray *list)
+{
+    for (guint i = 0; i < list->len; i++) {
+        Definition *fresh = g_ptr_array_index(list, i);
+        const Definition *known = find(self, fresh->partner, fresh->pattern);
+
+        if (known == NULL || known->fault == NULL || known->version != fresh->version)
+            continue;
+        fresh->fault = g_strdup(known->fault);
+        fresh->left_out = known->left_out;
+    }
 }
 
 static bool is_same(const Definitions *self, const GPtrArray *list)
@@ -173,6 +252,7 @@ static void on_read(StoreResult *result, gpointer data)
     if (error != NULL) {
         log_event(LOG_STORE_FAILED, "REASON", error->message, NULL);
     } else if (!is_same(self, result->definitions)) {
+        keep_faults(self, result->definitions);
         set_list(self, g_steal_pointer(&result->definitions));
         if (!self->host.apply(self->host.data, &error))
             log_event(LOG_CONFIG_REFUSED, "REASON", error->message, NULL);
@@ -191,6 +271,8 @@ void definitions_refresh(Definitions *self)
 static void insert_origin(GVariantDict *d, const Definition *definition)
 {
     g_variant_dict_insert(d, "source", "s", definition != NULL ? "store" : "file");
+    if (definition != NULL && definition->fault != NULL)
+        g_variant_dict_insert(d, "fault", "s", definition->fault);
     g_variant_dict_insert(d, "version", "x", definition != NULL ? definition->version : (gint64)0);
     g_variant_dict_insert(d, "updated_us", "x",
                           definition != NULL ? definition->updated_us : (gint64)0);
@@ -209,6 +291,55 @@ static GVariant *describe_file(const Definitions *self, const Partner *partner,
     return g_variant_dict_end(&d);
 }
 
+/* One that is in no configuration: it can be changed and removed. */
+static GVariant *describe_left_out(const Definition *definition)
+{
+    GVariantDict d;
+
+    g_variant_dict_init(&d, NULL);
+    g_variant_dict_insert(&d, "pattern", "s", definition->pattern);
+    g_variant_dict_insert(&d, "max_bytes", "t", (guint64)0);
+    insert_origin(&d, definition);
+    g_variant_dict_insert_value(&d, "settings",
+                                g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
+    return g_variant_dict_end(&d);
+}
+
+static void add_left_out(const Definitions *self, const char *partner, GVariantBuilder *files)
+{
+    for (guint i = 0; i < self->list->len; i++) {
+        const Definition *definition = g_ptr_array_index(self->list, i);
+
+        if (definition->left_out && definition->pattern != NULL &&
+            strcmp(definition->partner, partner) == 0)
+            g_variant_builder_add_value(files, describe_left_out(definition));
+    }
+}
+
+void definitions_describe_listeners(const Definitions *self, GVariantBuilder *listeners)
+{
+    for (guint i = 0; i < self->list->len; i++) {
+        const Definition *definition = g_ptr_array_index(self->list, i);
+        GVariantDict d;
+
+        if (!definition->left_out || definition->partner[0] != '\0')
+            continue;
+        g_variant_dict_init(&d, NULL);
+        g_variant_dict_insert(&d, "id", "s", definition->pattern);
+        g_variant_dict_insert(&d, "address", "s", "");
+        g_variant_dict_insert(&d, "port", "u", (guint32)0);
+        g_variant_dict_insert(&d, "tls", "b", FALSE);
+        g_variant_dict_insert(&d, "running", "b", FALSE);
+        g_variant_dict_insert(&d, "stopped", "b", FALSE);
+        g_variant_dict_insert(&d, "failure", "s", definition->fault);
+        g_variant_dict_insert(&d, "connections", "u", (guint32)0);
+        g_variant_dict_insert(&d, "version", "x", definition->version);
+        g_variant_dict_insert_value(&d, "settings",
+                                    g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
+        g_variant_builder_add_value(listeners, g_variant_dict_end(&d));
+    }
+}
+
 static GVariant *describe_partner(const Definitions *self, const Partner *partner)
 {
     GVariantBuilder files;
@@ -218,6 +349,7 @@ static GVariant *describe_partner(const Definitions *self, const Partner *partne
     for (guint i = 0; i < partner->files->len; i++)
         g_variant_builder_add_value(
                 &files, describe_file(self, partner, g_ptr_array_index(partner->files, i)));
+    add_left_out(self, partner->name, &files);
     g_variant_dict_init(&d, NULL);
     g_variant_dict_insert(&d, "name", "s", partner->name);
     insert_origin(&d, find(self, partner->name, NULL));
@@ -383,7 +515,8 @@ static void explain(const Change *change, GError **error)
 static bool is_gone(const Change *change, const Definition *definition)
 {
     return change->settings == NULL && strcmp(definition->partner, change->partner) == 0 &&
-           (change->pattern == NULL || g_strcmp0(definition->pattern, change->pattern) == 0);
+           ((change->pattern == NULL && !change->alone) ||
+            g_strcmp0(definition->pattern, change->pattern) == 0);
 }
 
 /* The list as it will be: partners stay before virtual files. */
@@ -420,6 +553,7 @@ static bool prepare(const Definitions *self, Change *change, GError **error)
     const Definition *found = find(self, change->partner, change->pattern);
     g_autoptr(Config) loaded = NULL;
 
+    change->alone = found != NULL && found->left_out && found->pattern == NULL;
     if (!check_present(self, change, found, error) || !make_list(self, change, found, error))
         return false;
     loaded = config_load_again(self->host.path, change->after, config, error);
@@ -495,7 +629,7 @@ static void submit_removal(Change *change)
             submit(change, store_request_undefine(definition->partner, definition->pattern,
                                                   definition->version));
     }
-    if (change->pattern == NULL)
+    if (change->pattern == NULL && !change->alone)
         submit(change, store_request_set_secret(change->partner, PASSWORD_RECEIVED, NULL));
 }
 

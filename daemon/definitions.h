@@ -16,7 +16,7 @@ typedef struct {
     const char *path; /* of the configuration file; borrowed */
     /* The configuration in force. */
     const Config *(*config)(gpointer data);
-    /* What definitions_list has is to be in force. False: it does not fit, and all stays as it was. */
+    /* They are to be in force as they are now (definitions_load_again). False: it does not fit, and all stays as it was. */
     bool (*apply)(gpointer data, GError **error);
     gpointer data;
 } DefinitionsHost;
@@ -25,8 +25,14 @@ typedef struct {
 Definitions *definitions_open(Store *store, const DefinitionsHost *host, GError **error);
 /* Changes that were not made are answered with CANCELLED. */
 void definitions_close(Definitions *self);
-/* Definition *, partners first. Borrowed, until the main loop turns. */
-const GPtrArray *definitions_list(const Definitions *self);
+/* The configuration with what the store has. At the start: what does not fit is left out, and logged, so that all
+ * others can work; a partner stands there disabled, and what is to be sent to it waits. Error: of the file. Returns new. */
+Config *definitions_load(Definitions *self, GError **error);
+/* For a daemon that runs, as config_load_again. What did not fit may fit now; nothing else is left out. Returns new. */
+Config *definitions_load_again(Definitions *self, const Config *running, GError **error);
+bool definitions_are_none(const Definitions *self);
+/* Those that were left out, as entrances_describe has the others. */
+void definitions_describe_listeners(const Definitions *self, GVariantBuilder *listeners);
 /* Somebody changed them: they are read again, and applied when they differ. */
 void definitions_refresh(Definitions *self);
 

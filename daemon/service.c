@@ -431,8 +431,7 @@ static void renew_password(const Service *self, const Config *loaded)
 static bool reload(gpointer data, GError **error)
 {
     Service *self = data;
-    Config *loaded =
-            config_load_again(self->path, definitions_list(self->definitions), self->config, error);
+    Config *loaded = definitions_load_again(self->definitions, self->config, error);
 
     if (loaded == NULL ||
         (self->hooks.renew != NULL && !self->hooks.renew(error, self->hooks.data)) ||
@@ -503,6 +502,7 @@ static void describe(GVariantDict *status, gpointer data)
 
     g_variant_builder_init(&listeners, G_VARIANT_TYPE("aa{sv}"));
     entrances_describe(self->entrances, count_by_entrance, (gpointer)(uintptr_t)self, &listeners);
+    definitions_describe_listeners(self->definitions, &listeners);
     g_variant_dict_insert(status, "state", "s", self->stopping ? "stopping" : "running");
     g_variant_dict_insert(status, "version", "s", PESITFS_VERSION);
     g_variant_dict_insert(status, "node", "s",
@@ -746,9 +746,9 @@ static bool add_definitions(Service *self, GError **error)
     self->definitions = definitions_open(self->store, &host, error);
     if (self->definitions == NULL)
         return false;
-    if (definitions_list(self->definitions)->len == 0)
+    if (definitions_are_none(self->definitions))
         return true;
-    loaded = config_load_with(self->path, definitions_list(self->definitions), error);
+    loaded = definitions_load(self->definitions, error);
     if (loaded == NULL)
         return false;
     config_unref(self->config);

@@ -24,6 +24,7 @@ void definition_free(Definition *definition)
     g_free(definition->partner);
     g_free(definition->pattern);
     g_free(definition->settings);
+    g_free(definition->fault);
     g_free(definition);
 }
 

@@ -147,6 +147,10 @@ typedef struct {
     char *settings;
     int64_t version;                /* 1, and one more with each change */
     int64_t created_us, updated_us; /* wall */
+    /* not in the store: why it does not fit the configuration, NULL: it does; a partner that does not is there, disabled, or
+     * left out if it cannot even be that */
+    char *fault;
+    bool left_out;
 } Definition;
 
 /* Strings are copied. Returns new. */

@@ -94,3 +94,42 @@ def test_the_queue_follows(tmp_path, server, bank):
     server.execute("DELETE FROM cluster_company.virtual_files; DELETE FROM cluster_company.partners")
     wait_for(company, "partner 'BANK2' is not configured any more")
     company.stop()
+
+
+def test_one_that_does_not_fit_keeps_nobody_from_working(tmp_path, server, bank):
+    """As after an upgrade to a version that checks more: the start goes on without it, and what is to be sent waits."""
+    server.execute(PARTNER % "COMPANY")
+    server.execute(FILE)
+    company = Bare(tmp_path / "company", "COMPANY", COMPANY % bank.port, server.store("cluster_company")).start()
+    server.execute(BANK_IN_STORE.replace('"BANK1"', '"BANK2"'))
+    server.execute(OUT_IN_STORE)
+    wait_for(company, "configuration loaded", 2)
+    source = tmp_path / "source"
+    source.write_bytes(b"payment")
+    number = company.control("send", "BANK2", source, "out/a", "--no-wait")["id"]
+    wait_for(company, "transfer waits for a retry")
+    company.stop()
+    server.execute(CHANGE % ("port = 1;", "port = 0;"))
+    server.execute(OUT_IN_STORE.replace("out/*", "bad/*").replace('"send"', '"sent"'))
+    server.execute("INSERT INTO cluster_company.partners VALUES ('BANK1', 'identifier = \"BANK3\";', 1, 0, 0)")  # the file's name
+    server.execute("INSERT INTO cluster_company.pesitwizard_server_configs VALUES ('door', 'port = 70000;', 1, 0, 0)")
+    server.execute(OUT_IN_STORE.replace("BANK2", "BANK1").replace("out/*", "more/*"))
+    company.start()
+    for name in ("partner 'BANK2'", "partner 'BANK1'", "virtual file 'bad/*' of 'BANK2'", "listener 'door'"):
+        wait_for(company, 'not in force: REASON="store, %s' % name)
+    there = {row["id"]: (row["enabled"], row["source"], row["fault"]) for row in company.control("partner", "list")}
+    assert there["BANK1"][0] and not there["BANK2"][0] and "'port' is 0" in there["BANK2"][2], there
+    assert company.control("send", "BANK1", source, "out/b")["state"] == "done"
+    assert company.control("show", number)["state"] in ("queued", "waiting")
+    company.control("api", "PUT", "/api/v1/config/partners/BANK2", '{"port": %d, "identifier": "BANK2", "enabled": false}' % bank.port)
+    assert company.control("partner", "list")[1]["fault"] is None
+    company.stop()
+    company.start()
+    assert company.log().count("store, partner 'BANK2'") == 1 and company.control("show", number)["state"] in ("queued", "waiting")
+    assert company.control("api", "GET", "/api/servers/door/status")["status"] == "ERROR"
+    for path in ("/api/v1/config/files/BANK2%2Fbad%2F*", "/api/servers/door", "/api/v1/config/partners/BANK1"):
+        company.control("api", "DELETE", path)
+    assert [(row["partnerId"], row["pattern"], row["fault"]) for row in company.control("file", "list")] == [
+        ("BANK1", "out/*", None), ("BANK1", "more/*", None), ("BANK2", "out/*", None)]
+    assert company.control("partner", "list")[0]["source"] == "file" and company.control("status")["listeners"] == []
+    company.stop()
