@@ -37,6 +37,19 @@ def company(tmp_path, bank):
     node.stop()
 
 
+@pytest.fixture
+def start(tmp_path, server):
+    """Starts a company with its store in PostgreSQL, and ends it however the test ends."""
+    started = []
+
+    def start_company(text):
+        started.append(Bare(tmp_path / "company", "COMPANY", text, server.store("cluster_company")).start())
+        return started[-1]
+    yield start_company
+    for node in started:
+        node.stop()
+
+
 def wait_for(node, text, count=1):
     pause, deadline = threading.Event(), time.monotonic() + 20
     while node.log().count(text) < count:
@@ -71,11 +84,11 @@ OUT_IN_STORE = """INSERT INTO cluster_company.virtual_files VALUES ('BANK2', 'ou
 CHANGE = "UPDATE cluster_company.partners SET version = version + 1, settings = replace(settings, '%s', '%s')"
 
 
-def test_the_queue_follows(tmp_path, server, bank):
+def test_the_queue_follows(tmp_path, server, bank, start):
     """What waits for a partner of the store says that it is disabled there, starts when it is enabled, fails when it is gone."""
     server.execute(PARTNER % "COMPANY")
     server.execute(FILE)
-    company = Bare(tmp_path / "company", "COMPANY", "", server.store("cluster_company")).start()
+    company = start("")
     server.execute(BANK_IN_STORE)
     server.execute(OUT_IN_STORE)
     wait_for(company, "configuration loaded", 2)
@@ -93,14 +106,13 @@ def test_the_queue_follows(tmp_path, server, bank):
     wait_for(company, "transfer waits for a retry", 2)
     server.execute("DELETE FROM cluster_company.virtual_files; DELETE FROM cluster_company.partners")
     wait_for(company, "partner 'BANK2' is not configured any more")
-    company.stop()
 
 
-def test_one_that_does_not_fit_keeps_nobody_from_working(tmp_path, server, bank):
+def test_one_that_does_not_fit_keeps_nobody_from_working(tmp_path, server, bank, start):
     """As after an upgrade to a version that checks more: the start goes on without it, and what is to be sent waits."""
     server.execute(PARTNER % "COMPANY")
     server.execute(FILE)
-    company = Bare(tmp_path / "company", "COMPANY", COMPANY % bank.port, server.store("cluster_company")).start()
+    company = start(COMPANY % bank.port)
     server.execute(BANK_IN_STORE.replace('"BANK1"', '"BANK2"'))
     server.execute(OUT_IN_STORE)
     wait_for(company, "configuration loaded", 2)
@@ -132,4 +144,3 @@ def test_one_that_does_not_fit_keeps_nobody_from_working(tmp_path, server, bank)
     assert [(row["partnerId"], row["pattern"], row["fault"]) for row in company.control("file", "list")] == [
         ("BANK1", "out/*", None), ("BANK1", "more/*", None), ("BANK2", "out/*", None)]
     assert company.control("partner", "list")[0]["source"] == "file" and company.control("status")["listeners"] == []
-    company.stop()
