@@ -103,7 +103,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Walk, walk_clear)
 
 static void meet(Walk *self, int64_t seq, const char *hash)
 {
-    self->met = self->met || (seq == self->wanted_seq && strcmp(hash, self->wanted_hash) == 0);
+    self->met = self->met || (self->wanted_seq != 0 && seq == self->wanted_seq &&
+                              strcmp(hash, self->wanted_hash) == 0);
 }
 
 /* Rows before the first may be gone when a later one says so, and with which hash the last of them ended. */

@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -270,6 +271,26 @@ def test_old_rows_of_the_trail_go(api, company):
     store.close()
     company.start()
     assert "none says" in Api(company, index=-1).get("/api/v1/audit/verify").json["reason"]
+
+
+def test_a_removal_that_says_nothing_removes_nothing(api, company):
+    """A row with a right hash, which only says that others were removed."""
+    api.post("/api/v1/apikeys", {"name": "a", "role": "viewer"})
+    last = api.get("/api/v1/audit/verify").json
+    company.stop()
+    for number, (detail, valid) in enumerate((("{}", True), ("not JSON", True), ('{"seq":9,"hash":"x"}', False))):
+        texts = (last["hash"], "pesitd", "local", "Prune", "/api/v1/audit", detail)
+        hashed = hashlib.sha256(("%d;%d;" % (last["seq"] + 1 + number, 7) + "".join("%d:%s;" % (len(text), text) for text in texts)).encode()).hexdigest()
+        with sqlite3.connect(company.folder / "store.db") as store:
+            store.execute("INSERT INTO audit_events (writer, seq, time_us, previous, actor, address, action, object, detail, hash) "
+                          "VALUES ('', ?, 7, ?, ?, ?, ?, ?, ?, ?)", (last["seq"] + 1 + number, *texts, hashed))
+        store.close()
+        company.start()
+        verified = Api(company, index=-1).get("/api/v1/audit/verify").json
+        assert verified["valid"] == valid and verified["seq"] == last["seq"] + 1 + number, verified
+        last = {"seq": last["seq"], "hash": hashed}
+        company.stop()
+    company.start()
 
 
 def test_changes_are_told_as_before_and_after(api):
