@@ -155,11 +155,11 @@ bool definitions_are_none(const Definitions *self)
     return self->list->len == 0;
 }
 
-/* Which one a complaint of config_load_with is about; NULL: none. */
-static Definition *find_culprit(const Definitions *self, const char *complaint)
+/* Which one of a list a complaint of config_load_with is about; NULL: none. */
+static Definition *find_culprit(const GPtrArray *list, const char *complaint)
 {
-    for (guint i = 0; i < self->list->len; i++) {
-        Definition *definition = g_ptr_array_index(self->list, i);
+    for (guint i = 0; i < list->len; i++) {
+        Definition *definition = g_ptr_array_index(list, i);
         g_autofree char *name = config_name_definition(definition->partner, definition->pattern);
         g_autofree char *place = g_strdup_printf("store, %s:", name);
 
@@ -169,51 +169,53 @@ static Definition *find_culprit(const Definitions *self, const char *complaint)
     return NULL;
 }
 
-Config *definitions_load(Definitions *self, GError **error)
+/* Takes out of force what does not fit of a list: at a start anything, later only what did not fit before. NULL: something
+ * else is wrong. Returns new. */
+static Config *load_what_fits(const Definitions *self, GPtrArray *list, const Config *running,
+                              GError **error)
 {
     for (;;) {
         GError *fault = NULL;
-        Config *config = config_load_with(self->host.path, self->list, &fault);
-        Definition *culprit = config == NULL ? find_culprit(self, fault->message) : NULL;
+        Config *config = config_load_again(self->host.path, list, running, &fault);
+        Definition *culprit = config == NULL ? find_culprit(list, fault->message) : NULL;
+        const Definition *known =
+                culprit != NULL ? find(self, culprit->partner, culprit->pattern) : NULL;
 
         if (config != NULL)
             return config;
-        if (culprit == NULL || culprit->left_out) {
+        if (culprit == NULL || culprit->left_out || (running != NULL && known->fault == NULL)) {
             g_propagate_error(error, fault);
             return NULL;
         }
         culprit->left_out = culprit->fault != NULL || culprit->pattern != NULL;
-        if (culprit->fault == NULL) {
-            culprit->fault = g_strdup(fault->message);
+        if (culprit->fault == NULL && running == NULL)
             log_event(LOG_DEFINITION_UNFIT, "REASON", fault->message, NULL);
-        }
+        if (culprit->fault == NULL)
+            culprit->fault = g_strdup(fault->message);
         g_error_free(fault);
     }
 }
 
-/* The same list, all as if it did fit. Returns new. */
-static GPtrArray *dup_hopeful(const Definitions *self)
+Config *definitions_load(Definitions *self, GError **error)
 {
-    GPtrArray *list = list_new();
+    return load_what_fits(self, self->list, NULL, error);
+}
+
+Config *definitions_load_again(Definitions *self, const Config *running, GError **error)
+{
+    g_autoptr(GPtrArray) hopeful = list_new();
+    Config *loaded;
 
     for (guint i = 0; i < self->list->len; i++) {
         Definition *fresh = copy(g_ptr_array_index(self->list, i));
 
         g_clear_pointer(&fresh->fault, g_free);
         fresh->left_out = false;
-        g_ptr_array_add(list, fresh);
+        g_ptr_array_add(hopeful, fresh);
     }
-    return list;
-}
-
-Config *definitions_load_again(Definitions *self, const Config *running, GError **error)
-{
-    g_autoptr(GPtrArray) hopeful = dup_hopeful(self);
-    Config *loaded = config_load_again(self->host.path, hopeful, running, NULL);
-
-    if (loaded == NULL)
-        return config_load_again(self->host.path, self->list, running, error);
-    set_list(self, g_steal_pointer(&hopeful));
+    loaded = load_what_fits(self, hopeful, running, error);
+    if (loaded != NULL)
+        set_list(self, g_steal_pointer(&hopeful));
     return loaded;
 }
 

@@ -126,6 +126,8 @@ def test_one_that_does_not_fit_keeps_nobody_from_working(tmp_path, server, bank,
     server.execute("INSERT INTO cluster_company.partners VALUES ('BANK1', 'identifier = \"BANK3\";', 1, 0, 0)")  # the file's name
     server.execute("INSERT INTO cluster_company.pesitwizard_server_configs VALUES ('door', 'port = 70000;', 1, 0, 0)")
     server.execute(OUT_IN_STORE.replace("BANK2", "BANK1").replace("out/*", "more/*"))
+    server.execute("INSERT INTO cluster_company.partners VALUES ('BANK5', 'identifier = \"BANK5\"; password_sent = \"file:%s\";', 1, 0, 0)"
+                   % (tmp_path / "later"))
     company.start()
     for name in ("partner 'BANK2'", "partner 'BANK1'", "virtual file 'bad/*' of 'BANK2'", "listener 'door'"):
         wait_for(company, 'not in force: REASON="store, %s' % name)
@@ -133,6 +135,14 @@ def test_one_that_does_not_fit_keeps_nobody_from_working(tmp_path, server, bank,
     assert there["BANK1"][0] and not there["BANK2"][0] and "'port' is 0" in there["BANK2"][2], there
     assert company.control("send", "BANK1", source, "out/b")["state"] == "done"
     assert company.control("show", number)["state"] in ("queued", "waiting")
+    # what fits comes into force beside them, and what fits again by a reload
+    server.execute("INSERT INTO cluster_company.partners VALUES ('BANK4', 'identifier = \"BANK4\";', 1, 0, 0)")
+    wait_for(company, "configuration loaded", 3)
+    assert [row["id"] for row in company.control("partner", "list")] == ["BANK1", "BANK2", "BANK4", "BANK5"]
+    assert "no such file" in company.control("partner", "list")[3]["fault"].lower()
+    (tmp_path / "later").write_text("secret", encoding="ascii")
+    company.control("reload")
+    assert [row["fault"] is None for row in company.control("partner", "list")] == [False, False, True, True]
     company.control("api", "PUT", "/api/v1/config/partners/BANK2", '{"port": %d, "identifier": "BANK2", "enabled": false}' % bank.port)
     assert company.control("partner", "list")[1]["fault"] is None
     company.stop()
