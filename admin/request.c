@@ -12,7 +12,8 @@
 #define ASK_US   (60 * USEC_PER_SEC) /* for the daemon or its store */
 #define SLICE_US 100000
 
-#define DAY_LENGTH 10 /* 2027-01-31 */
+#define CORRELATION_MAX 128
+#define DAY_LENGTH      10 /* 2027-01-31 */
 
 Request *request_new(Admin *admin, const char *method, const char *path)
 {
@@ -67,6 +68,7 @@ void request_free(Request *self)
     g_free(self->certificate);
     g_free(self->change);
     g_free(self->query_fault);
+    g_free(self->correlation);
     g_free(self);
 }
 
@@ -263,6 +265,25 @@ bool request_names_etag(const char *list, const char *etag)
     return false;
 }
 
+bool request_set_correlation(Request *self, const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
+            length = 0;
+    }
+    if (length == 0 || length > CORRELATION_MAX || !g_utf8_validate(text, -1, NULL)) {
+        request_problem(self, 400, "invalid", "correlationId",
+                        "correlationId: it must have 1 to %d bytes of UTF-8, none of control",
+                        CORRELATION_MAX);
+        return false;
+    }
+    g_free(self->correlation);
+    self->correlation = g_strdup(text);
+    return true;
+}
+
 /* answering */
 
 GString *request_answer(Request *self, unsigned status)
@@ -306,7 +327,7 @@ static bool await(Request *self, Reply *reply, gpointer *ret_value)
 DoorAnswer *request_ask(Request *self, const char *method, GVariant *parameters)
 {
     const AdminHost *host = &self->admin->host;
-    const DoorCaller caller = {self->identity.name, self->address};
+    const DoorCaller caller = {self->identity.name, self->address, self->correlation};
     g_autoptr(Reply) reply = reply_new((GDestroyNotify)door_answer_free);
     gpointer value = NULL;
     DoorAnswer *answer;

@@ -68,6 +68,7 @@ struct Request {
     GHashTable *fields; /* what problems name → what the caller wrote; borrowed, NULL: the same */
     const Suspect *suspects; /* borrowed, or NULL */
     char *change;            /* for the audit: an object of JSON without its end, or NULL */
+    char *correlation;       /* what is made is called so, or NULL */
     bool doubtful;           /* the daemon was asked, and nobody knows whether it did it */
     /* the answer */
     unsigned status;
@@ -108,6 +109,9 @@ bool request_read_text(Request *self, const Json *json, const char *const *names
 
 /* Whether a list of entity tags names one, or is "*". etag: NULL: it has none. */
 bool request_names_etag(const char *list, const char *etag);
+
+/* What is made from here on is called so; false: answered. */
+bool request_set_correlation(Request *self, const char *text);
 
 /* answering */
 

@@ -43,7 +43,7 @@
 typedef struct {
     char *method;    /* NULL: no question */
     GVariant *value; /* NULL: the answer is there */
-    char *actor, *origin;
+    char *actor, *origin, *correlation;
     Reply *reply;
     DoorCall *call;
 } Errand;
@@ -323,8 +323,8 @@ static void on_accept(int fd, const char *address, const EntranceInfo *entrance,
         return;
     }
     make_room(self, address);
-    connection =
-            connection_start_incoming(&self->services, self->config, fd, address, entrance->tls);
+    connection = connection_start_incoming(&self->services, self->config, fd, address, entrance->id,
+                                           entrance->tls);
     gate_add(self->gate, connection, address);
     g_ptr_array_add(self->connections, connection);
     g_hash_table_insert(self->origins, connection, g_strdup(entrance->id));
@@ -551,6 +551,7 @@ static void errand_free(gpointer message)
     g_free(errand->method);
     g_free(errand->actor);
     g_free(errand->origin);
+    g_free(errand->correlation);
     if (errand->value != NULL)
         g_variant_unref(errand->value);
     reply_unref(errand->reply);
@@ -562,7 +563,7 @@ static void on_errand(gpointer message, gpointer data)
     Service *self = data;
     Errand *errand = message;
 
-    const DoorCaller caller = {errand->actor, errand->origin};
+    const DoorCaller caller = {errand->actor, errand->origin, errand->correlation};
 
     if (errand->method != NULL)
         desk_ask(self->desk, errand->method, errand->value, errand->actor != NULL ? &caller : NULL,
@@ -581,6 +582,7 @@ bool service_ask(Service *self, const char *method, GVariant *parameters, const 
 
     errand->actor = caller != NULL ? g_strdup(caller->actor) : NULL;
     errand->origin = caller != NULL ? g_strdup(caller->origin) : NULL;
+    errand->correlation = caller != NULL ? g_strdup(caller->correlation) : NULL;
     errand->method = g_strdup(method);
     errand->value = g_variant_ref_sink(parameters);
     errand->reply = reply_ref(reply);

@@ -48,7 +48,7 @@ void store_request_free(StoreRequest *request);
 /* Appends text so that LIKE … ESCAPE '\' takes it literally. */
 void store_append_literal(GString *pattern, const char *text);
 
-#define TRANSFER_COLUMNS 35
+#define TRANSFER_COLUMNS 38
 /* Binds every column, $1 … $TRANSFER_COLUMNS. */
 void transfer_bind(Db *db, const Transfer *transfer);
 /* Binds every column but the id, $1 … */

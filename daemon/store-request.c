@@ -434,6 +434,42 @@ StoreRequest *store_request_history(const char *partner, unsigned states, unsign
     return store_request_search(&search);
 }
 
+static bool start_correlated(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, (SqlStatement)self->numbers[2], error))
+        return false;
+    db_bind_text(db, 1, self->texts[0]);
+    db_bind_text(db, 2, self->texts[1]);
+    db_bind_number(db, 3, self->numbers[0]);
+    db_bind_number(db, 4, self->numbers[1]);
+    return true;
+}
+
+static StoreRequest *new_correlated(SqlStatement statement, const char *name, const char *partner,
+                                    int64_t before_id, uint32_t limit)
+{
+    StoreRequest *self = store_request_new(start_correlated, finish_all);
+
+    self->texts[0] = g_strdup(name);
+    self->texts[1] = g_strdup(partner != NULL ? partner : "");
+    self->numbers[0] = before_id > 0 ? before_id : INT64_MAX;
+    self->numbers[1] = limit;
+    self->numbers[2] = statement;
+    return self;
+}
+
+StoreRequest *store_request_correlated(const char *correlation, const char *partner,
+                                       int64_t before_id, uint32_t limit)
+{
+    return new_correlated(SQL_TRANSFER_LIST_CORRELATION, correlation, partner, before_id, limit);
+}
+
+StoreRequest *store_request_session(const char *session, const char *partner, int64_t before_id,
+                                    uint32_t limit)
+{
+    return new_correlated(SQL_TRANSFER_LIST_SESSION, session, partner, before_id, limit);
+}
+
 static bool start_unfinished(const StoreRequest *self, Db *db, GError **error)
 {
     if (!db_start(db, SQL_TRANSFER_UNFINISHED, error))

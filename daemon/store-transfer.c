@@ -38,7 +38,7 @@ static const Field FIELDS[TRANSFER_COLUMNS] = {
     FIELD(U32, attempts), FIELD(I64, next_retry_us), FIELD(U8, diag_type), FIELD(U16, diag_code), FIELD(U8, cause),
     FIELD(TEXT, error), FIELD(TEXT, sha256), FIELD(TEXT, spool_name), FIELD(TEXT, offer_path), FIELD(I64, offer_id),
     FIELD(BOOL, hidden), FIELD(BOOL, data_kept), FIELD(BOOL, end_sent), FIELD(U64, name_counter),
-    FIELD(TEXT, actor), FIELD(TEXT, origin),
+    FIELD(TEXT, actor), FIELD(TEXT, origin), FIELD(TEXT, correlation), FIELD(TEXT, session), FIELD(TEXT, listener),
 };
 
 static const char *const STATES[] = {

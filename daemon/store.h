@@ -64,7 +64,10 @@ typedef struct {
     uint64_t name_counter; /* what {counter} stands for in its names */
     char *actor,
             *origin; /* who had it made, "uid:N", "key:NAME", "partner:NAME", and from where; NULL: not known */
-    bool end_sent; /* TRANS.END was sent: the partner may have it; never send as new */
+    char *correlation; /* what its caller names it by, or NULL */
+    char *session;     /* of PeSIT, the last one that moved it; NULL: none yet */
+    char *listener;    /* by which the partner came; NULL: we called */
+    bool end_sent;     /* TRANS.END was sent: the partner may have it; never send as new */
 } Transfer;
 
 Transfer *transfer_new(void);
@@ -223,6 +226,12 @@ StoreRequest *store_request_find_received(const char *partner, const char *peer,
  * Result: transfers; number: the before_id that goes on, 0: there is no more. */
 StoreRequest *store_request_history(const char *partner, unsigned states, unsigned directions,
                                     int64_t before_id, uint32_t limit);
+/* Those with a correlation, or of a session of PeSIT; newest first, at most limit. partner: or NULL. before_id: as above. Result:
+ * transfers. */
+StoreRequest *store_request_correlated(const char *correlation, const char *partner,
+                                       int64_t before_id, uint32_t limit);
+StoreRequest *store_request_session(const char *session, const char *partner, int64_t before_id,
+                                    uint32_t limit);
 /* All rows that are not final (staged, queued, running, waiting): for the start. */
 StoreRequest *store_request_unfinished(void);
 /* Our offers that still wait although a partner has taken them: a stop came between. Result: transfers. */

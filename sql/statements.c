@@ -11,7 +11,7 @@
     "wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, "        \
     "next_retry_us, "                                                                              \
     "diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, "       \
-    "data_kept, end_sent, name_counter, actor, origin"
+    "data_kept, end_sent, name_counter, actor, origin, correlation, session, listener"
 /* what stands in the mount: not removed, not cancelled, not a service, from a partner only when complete */
 #define VISIBLE                                                                                    \
     "hidden = 0 AND state <> 6 AND direction <> 4 AND (direction NOT IN (1, 2) OR state = 4)"
@@ -80,15 +80,15 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "INSERT INTO transfer_history (direction, state, partner, path, file_name, file_type, transfer_id, peer, client, "
         "bank, size_bytes, wire_bytes, articles, mode, mtime_us, created_us, updated_us, finished_us, attempts, "
         "next_retry_us, diag_type, diag_code, cause, error, sha256, spool_name, offer_path, offer_id, hidden, "
-        "data_kept, end_sent, name_counter, actor, origin, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
-        "$17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35) RETURNING id",
+        "data_kept, end_sent, name_counter, actor, origin, correlation, session, listener, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
+        "$17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38) RETURNING id",
     [SQL_TRANSFER_UPDATE] =
         "UPDATE transfer_history SET direction = $2, state = $3, partner = $4, path = $5, file_name = $6, file_type = $7, "
         "transfer_id = $8, peer = $9, client = $10, bank = $11, size_bytes = $12, wire_bytes = $13, "
         "articles = $14, mode = $15, mtime_us = $16, created_us = $17, updated_us = $18, finished_us = $19, "
         "attempts = $20, next_retry_us = $21, diag_type = $22, diag_code = $23, cause = $24, error = $25, "
         "sha256 = $26, spool_name = $27, offer_path = $28, offer_id = $29, hidden = $30, data_kept = $31, "
-        "end_sent = $32, name_counter = $33, actor = $34, origin = $35 WHERE id = $1 AND ((1 << state) & $36) <> 0 RETURNING id",
+        "end_sent = $32, name_counter = $33, actor = $34, origin = $35, correlation = $36, session = $37, listener = $38 WHERE id = $1 AND ((1 << state) & $39) <> 0 RETURNING id",
     [SQL_TRANSFER_WITHDRAW] =
         "UPDATE transfer_history SET state = 6, hidden = 1, data_kept = 0, finished_us = $2, updated_us = $2, "
         "error = 'withdrawn: the database went away before it was recorded' WHERE id = $1",
@@ -98,6 +98,13 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "finished_us = CASE WHEN direction = 3 AND state = 1 THEN $4 ELSE finished_us END WHERE partner = $1 AND path = $2 AND id < $3 AND hidden = 0 AND "
         "(state >= 4 OR direction = 3)",
     [SQL_TRANSFER_GET] = "SELECT " COLUMNS ", owner FROM transfer_history WHERE id = $1",
+    /* $2: of this partner, or of any; $3: older than this transfer */
+    [SQL_TRANSFER_LIST_CORRELATION] =
+        "SELECT " COLUMNS " FROM transfer_history WHERE correlation = $1 AND ($2 = '' OR partner = $2) AND id < $3 "
+        "ORDER BY id DESC LIMIT $4",
+    [SQL_TRANSFER_LIST_SESSION] =
+        "SELECT " COLUMNS " FROM transfer_history WHERE session = $1 AND ($2 = '' OR partner = $2) AND id < $3 "
+        "ORDER BY id DESC LIMIT $4",
     [SQL_TRANSFER_FIND_PATH] =
         "SELECT " COLUMNS " FROM transfer_history WHERE partner = $1 AND path = $2 AND " VISIBLE
         " ORDER BY id DESC LIMIT 1",

@@ -16,8 +16,9 @@ typedef struct {
 
 /* Who asks from inside the daemon, and for whom. Borrowed. */
 typedef struct {
-    const char *actor;  /* "key:NAME", "user:NAME", … */
-    const char *origin; /* an address, "local" */
+    const char *actor;       /* "key:NAME", "user:NAME", … */
+    const char *origin;      /* an address, "local" */
+    const char *correlation; /* its name for what is made, or NULL */
 } DoorCaller;
 
 /* Closes descriptors that nobody took (those not set to -1). */

@@ -479,6 +479,7 @@ static bool read_staged(const Desk *self, const Committing *committing, GError *
     committing->transfer->size_bytes = (uint64_t)stat.st_size;
     committing->transfer->actor = dup_actor(committing->call, fd);
     committing->transfer->origin = g_strdup(door_call_origin(committing->call));
+    committing->transfer->correlation = g_strdup(door_call_correlation(committing->call));
     return true;
 }
 

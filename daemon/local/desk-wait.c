@@ -331,6 +331,7 @@ void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data)
     }
     transfer->actor = g_strdup(door_call_actor(call));
     transfer->origin = g_strdup(door_call_origin(call));
+    transfer->correlation = g_strdup(door_call_correlation(call));
     fetch = g_new0(FetchCall, 1);
     fetch->desk = self;
     fetch->key = g_strdup(key);

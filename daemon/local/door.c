@@ -53,7 +53,7 @@ struct DoorCall {
     const DoorMethod *method;
     sd_bus_message *message; /* NULL: from inside */
     unsigned uid;
-    char *actor, *origin;
+    char *actor, *origin, *correlation;
     bool is_for_other; /* whom the caller named */
     GVariant *parameters;
     Reply *reply; /* from inside */
@@ -124,6 +124,7 @@ static DoorCall *call_new(DoorPeer *peer, const DoorMethod *method, GVariant *pa
     call->parameters = g_variant_ref_sink(parameters);
     call->actor = caller != NULL ? g_strdup(caller->actor) : g_strdup_printf("uid:%u", peer->uid);
     call->origin = g_strdup(caller != NULL ? caller->origin : "local");
+    call->correlation = caller != NULL ? g_strdup(caller->correlation) : NULL;
     return call;
 }
 
@@ -156,6 +157,7 @@ static void call_free(DoorCall *call)
     g_clear_error(&call->error);
     g_free(call->actor);
     g_free(call->origin);
+    g_free(call->correlation);
     if (call->reply != NULL)
         reply_unref(call->reply);
     g_variant_unref(call->parameters);
@@ -544,6 +546,11 @@ const char *door_call_origin(DoorCall *call)
     return call->origin;
 }
 
+const char *door_call_correlation(DoorCall *call)
+{
+    return call->correlation;
+}
+
 bool door_call_is_trusted(DoorCall *call)
 {
     return call->message != NULL && is_trusted(call->uid);
@@ -578,7 +585,7 @@ static void return_inside(DoorCall *call, GVariant *value, const int *fds, size_
 void door_call_inside(Door *self, const char *method, GVariant *parameters,
                       const DoorCaller *caller, Reply *reply)
 {
-    static const DoorCaller OURSELVES = {"pesitd", "local"};
+    static const DoorCaller OURSELVES = {"pesitd", "local", NULL};
     const Entrance *entrance = g_hash_table_lookup(self->entrances, method);
     DoorCall *call = call_new(&self->inside, entrance != NULL ? entrance->row : NULL, parameters,
                               caller != NULL ? caller : &OURSELVES);

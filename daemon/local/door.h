@@ -43,6 +43,8 @@ unsigned door_call_uid(DoorCall *call);
  * long as the call. */
 const char *door_call_actor(DoorCall *call);
 const char *door_call_origin(DoorCall *call);
+/* What the caller names the transfer by that it makes, or NULL. Borrowed alike. */
+const char *door_call_correlation(DoorCall *call);
 /* Root or the daemon's user, and not from inside: who speaks for others. */
 bool door_call_is_trusted(DoorCall *call);
 /* The caller has named another, and may. */

@@ -16,6 +16,8 @@ struct Connection {
     bool incoming;
     char *label;              /* constant after start: any thread */
     char *address;            /* constant after start: any thread */
+    char *session;            /* its name in the history; constant */
+    char *listener;           /* incoming: id of that which took it; constant */
     int fd;                   /* accepted socket, until the stream owns it */
     _Atomic int cut_fd;       /* duplicate for connection_cut: main loop and thread */
     Mailbox *orders;          /* any thread */

@@ -307,6 +307,8 @@ static Connection *connection_new(const ConnectionServices *services, Config *co
     self->tls = tls != NULL ? tls_context_ref(tls) : NULL;
     self->label = g_strdup_printf("c%u", atomic_fetch_add(&last_number, 1) + 1);
     self->address = g_strdup(address);
+    self->session = g_strdup_printf("%013" G_GINT64_MODIFIER "x-%08x", clock_wall_us(),
+                                    g_random_int()); /* in the order of time: cheap to index */
     self->fd = -1;
     atomic_init(&self->cut_fd, -1);
     self->orders = mailbox_new(discard_order);
@@ -327,11 +329,12 @@ Connection *connection_start_outgoing(const ConnectionServices *services, Config
 }
 
 Connection *connection_start_incoming(const ConnectionServices *services, Config *config, int fd,
-                                      const char *address, TlsContext *tls)
+                                      const char *address, const char *listener, TlsContext *tls)
 {
     Connection *self = connection_new(services, config, tls, address);
 
     self->incoming = true;
+    self->listener = g_strdup(listener);
     self->fd = fd;
     atomic_store(&self->cut_fd, fcntl(fd, F_DUPFD_CLOEXEC, 0));
     self->thread = g_thread_new(self->label, connection_main, self);
@@ -371,6 +374,8 @@ void connection_free(Connection *self)
     config_unref(self->config);
     g_free(self->label);
     g_free(self->address);
+    g_free(self->session);
+    g_free(self->listener);
     g_free(self);
 }
 

@@ -70,9 +70,9 @@ void notice_free(Notice *notice);
  * first: taken, the first job. */
 Connection *connection_start_outgoing(const ConnectionServices *services, Config *config,
                                       const Partner *partner, TlsContext *tls, Job *first);
-/* Starts the thread of an accepted socket. fd: taken. address: copied. */
+/* Starts the thread of an accepted socket. fd: taken. address, listener (id of that which took it): copied. */
 Connection *connection_start_incoming(const ConnectionServices *services, Config *config, int fd,
-                                      const char *address, TlsContext *tls);
+                                      const char *address, const char *listener, TlsContext *tls);
 /* Gives an order. order: taken. Main loop. */
 void connection_order(Connection *self, Order *order);
 /* Wakes a connection that is stuck in its socket; for stopping. Main loop. */

@@ -299,6 +299,8 @@ Transfer *incoming_new_transfer(const Incoming *self, TransferDirection directio
     transfer->peer = g_strdup(self->connection->partner->identifier);
     transfer->actor = g_strconcat("partner:", self->connection->partner->name, NULL);
     transfer->origin = g_strdup(connection_address(self->connection));
+    transfer->session = g_strdup(self->connection->session);
+    transfer->listener = g_strdup(self->connection->listener);
     transfer->file_type = (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0);
     transfer->file_name = incoming_dup_text(fpdu, PESIT_PI_FILE_NAME);
     transfer->transfer_id = (uint32_t)pesit_fpdu_number(fpdu, PESIT_PI_TRANSFER_ID, 0);

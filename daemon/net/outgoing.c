@@ -23,6 +23,8 @@ static void run_job(Connection *self)
     Notice *notice;
 
     self->channel->transfer_id = self->job->transfer->id;
+    g_free(exchange.transfer->session);
+    exchange.transfer->session = g_strdup(self->session);
     if (self->job->transfer->direction == DIRECTION_SEND)
         exchange_send(&exchange);
     else

@@ -156,7 +156,8 @@ static gpointer run_bank(gpointer data)
     int fd = accept4(pair->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
     g_assert_cmpint(fd, >=, 0);
-    (void)connection_start_incoming(&pair->bank.services, pair->bank.config, fd, "127.0.0.1", NULL);
+    (void)connection_start_incoming(&pair->bank.services, pair->bank.config, fd, "127.0.0.1", "L1",
+                                    NULL);
     serve_notices(&pair->bank);
     return NULL;
 }
