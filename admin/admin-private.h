@@ -12,6 +12,8 @@ typedef struct Health Health;
 typedef struct Logins Logins;
 struct Admin {
     AdminHost host;
+    GRWLock folders_lock;
+    GPtrArray *folders; /* char *: whose files may be sent by their path */
     GThreadPool *workers;
     GThreadPool *hashers; /* few: a password costs memory */
     GThreadPool *doctors; /* of health only: workers may all wait for a store that hangs */
@@ -166,28 +168,45 @@ void openapi_show(Request *request);
 
 /* transfers.c */
 
-void transfer_write(GString *out, const char *key, GVariant *transfer);
+/* stored: its row, for what the door does not tell; or NULL. */
+void transfer_write(GString *out, const char *key, GVariant *transfer, const Transfer *stored);
 void transfer_write_stored(GString *out, const char *key, const Transfer *t);
 void transfers_list(Request *request);
 void transfers_list_active(Request *request);
 void transfers_list_status(Request *request);
 void transfers_list_partner(Request *request);
 void transfers_list_retryable(Request *request);
+void transfers_list_correlated(Request *request);
+void transfers_list_session(Request *request);
+void transfers_list_active_server(Request *request);
 void transfers_statistics(Request *request);
 void transfers_list_days(Request *request);
 
 /* transfer-verbs.c */
 
+/* The transfer as it is now; what another partner's is not there. NULL: answered. Returns new. */
+GVariant *transfer_get(Request *request, int64_t *ret_id);
+void transfer_answer(Request *request, unsigned status, int64_t id, GVariant *described);
+/* For the audit: how it stood, and stands. */
+void transfer_note_order(Request *request, GVariant *before, GVariant *after);
 void transfers_show(Request *request);
 void transfers_list_retries(Request *request);
 void transfers_cancel(Request *request);
 void transfers_retry(Request *request);
 void transfers_hold(Request *request);
 void transfers_release(Request *request);
-void transfers_replay(Request *request);
 void transfers_download(Request *request);
+
+/* sending.c: what begins transfers */
+
 void transfers_send(Request *request);
 void transfers_receive(Request *request);
+/* Either, by the field direction. */
+void transfers_create(Request *request);
+void transfers_replay(Request *request);
+
+/* once.c */
+
 /* What was answered under an Idempotency-Key goes after a week. */
 void transfers_forget_answers(Admin *admin);
 

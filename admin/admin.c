@@ -68,6 +68,8 @@ static void free_parts(Admin *self)
     health_free(self->health);
     logins_free(self->logins);
     g_hash_table_unref(self->moved);
+    g_ptr_array_unref(self->folders);
+    g_rw_lock_clear(&self->folders_lock);
     g_free(self);
 }
 
@@ -204,6 +206,8 @@ Admin *admin_start(const AdminHost *host, GError **error)
 
     self->host = *host;
     self->host.first_key = NULL;
+    g_rw_lock_init(&self->folders_lock);
+    self->folders = g_ptr_array_new_with_free_func(g_free);
     self->workers = g_thread_pool_new(run_job, self, WORKERS, FALSE, NULL);
     self->hashers = g_thread_pool_new(run_hash, self, HASHERS, FALSE, NULL);
     self->doctors = g_thread_pool_new(run_job, self, DOCTORS, FALSE, NULL);
@@ -269,8 +273,8 @@ void admin_take_act(Admin *self, const AdminAct *done, void (*on_done)(gpointer 
     json_text(detail, "error", done->error);
     json_close(detail, '}');
     act.detail = detail->str;
-    log_event(LOG_ADMIN_CHANGE, "ACTOR", done->actor, "ADDRESS", done->origin, "ACTION", done->method,
-              "OBJECT", done->what, NULL);
+    log_event(LOG_ADMIN_CHANGE, "ACTOR", done->actor, "ADDRESS", done->origin, "ACTION",
+              done->method, "OBJECT", done->what, NULL);
     audit_post(self->audit, &act, on_done, data);
 }
 
@@ -304,6 +308,18 @@ void admin_take_removal(Admin *self, const GPtrArray *transfers)
         if (g_hash_table_add(told, transfer->partner))
             tell_removal(self, transfers, i);
     }
+}
+
+void admin_set_send_folders(Admin *self, const GPtrArray *folders)
+{
+    GPtrArray *copy = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < folders->len; i++)
+        g_ptr_array_add(copy, g_strdup(g_ptr_array_index(folders, i)));
+    g_rw_lock_writer_lock(&self->folders_lock);
+    g_ptr_array_unref(self->folders);
+    self->folders = copy;
+    g_rw_lock_writer_unlock(&self->folders_lock);
 }
 
 void admin_set_audit_kept(Admin *self, uint32_t kept_s)
@@ -341,7 +357,7 @@ static void run_local(gpointer data)
     LocalRun *run = data;
 
     if (routes_match(run->request)) {
-        if (run->request->route->body == BODY_UPLOAD || run->request->route->handler == events_open)
+        if (run->request->route->handler == events_open)
             request_problem(run->request, 501, "http-only", NULL,
                             "this is answered over HTTP only");
         else

@@ -51,6 +51,8 @@ void admin_stop(Admin *self);
  * certificate in hex, or NULL. Any thread. */
 void admin_take_connection(Admin *self, int fd, unsigned families, const char *address,
                            const char *certificate);
+/* Absolute paths of the folders whose files a request may send by their path; folders: char *, copied. Any thread. */
+void admin_set_send_folders(Admin *self, const GPtrArray *folders);
 /* How long rows of the audit trail are kept; 0: for ever. Any thread. */
 void admin_set_audit_kept(Admin *self, uint32_t kept_s);
 /* A transfer changed. transfer: borrowed. ours: in this daemon, which then has its end in its audit trail; else in another on the

@@ -384,6 +384,25 @@ static bool check_framing(Exchange *self)
     return false;
 }
 
+/* Of a route that takes uploads: not when a body of JSON names a file. Where the query says what it is for, the body is the
+ * file, whatever it has in it. */
+static bool is_upload(const Request *request)
+{
+    static const char *const TARGETS[] = {"partner",   "path",        "server",        "serverId",
+                                          "partnerId", "virtualFile", "remoteFilename"};
+
+    if (request->route->body != BODY_UPLOAD)
+        return false;
+    if (request->content_type == NULL ||
+        g_ascii_strncasecmp(request->content_type, "application/json", 16) != 0)
+        return true;
+    for (size_t i = 0; i < G_N_ELEMENTS(TARGETS); i++) {
+        if (request_query(request, TARGETS[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* A body that is not read ends the connection. */
 static bool has_body(const Exchange *self)
 {
@@ -402,7 +421,7 @@ static bool check_length(Exchange *self)
             MHD_lookup_connection_value(self->connection, MHD_HEADER_KIND, "Content-Length");
     guint64 length = 0;
 
-    if (text == NULL || request->route->body == BODY_UPLOAD)
+    if (text == NULL || is_upload(request))
         return true;
     if (g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &length, NULL) &&
         length <= REQUEST_BODY_MAX)
@@ -451,7 +470,7 @@ static void begin(Exchange *self, const Peer *peer)
         request_problem(request, 414, "url", NULL, "the path is too long, or no UTF-8");
     else if (check_framing(self) && routes_match(request) && !is_too_fast(self) &&
              (request->route->role == ROLE_PUBLIC || logins_admit(request)) && check_length(self) &&
-             request->route->body == BODY_UPLOAD)
+             is_upload(request))
         begin_upload(self);
 }
 

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One transfer over HTTP: as it is, the verbs, which act on what runs, its bytes, and how one is begun. */
+/* One transfer over HTTP: as it is, the verbs, which act on what runs, and its bytes. */
 #include "admin/admin-private.h"
 
 #include "base/clock.h"
 #include "daemon/local/description.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ANSWER_US    (7 * 86400 * USEC_PER_SEC)
-#define COPY_BYTES   (1u << 30)
-#define ONCE_KEY_MAX 255
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
 
@@ -28,8 +24,7 @@ static bool read_id(Request *request, int64_t *ret_id)
     return false;
 }
 
-/* The transfer as it is now; what another partner's is not there. NULL: answered. Returns new. */
-static GVariant *get_transfer(Request *request, int64_t *ret_id)
+GVariant *transfer_get(Request *request, int64_t *ret_id)
 {
     g_autoptr(DoorAnswer) answer = NULL;
     g_autoptr(GVariant) described = NULL;
@@ -49,27 +44,28 @@ static GVariant *get_transfer(Request *request, int64_t *ret_id)
     return g_steal_pointer(&described);
 }
 
-static void answer_transfer(Request *request, unsigned status, GVariant *described)
+void transfer_answer(Request *request, unsigned status, int64_t id, GVariant *described)
 {
+    g_autoptr(StoreResult) stored = request_execute(request, store_request_get(id));
     GString *out = request_answer(request, status);
 
-    transfer_write(out, NULL, described);
+    transfer_write(out, NULL, described, stored->transfer);
 }
 
 void transfers_show(Request *request)
 {
     int64_t id;
-    g_autoptr(GVariant) described = get_transfer(request, &id);
+    g_autoptr(GVariant) described = transfer_get(request, &id);
 
     if (described != NULL)
-        answer_transfer(request, 200, described);
+        transfer_answer(request, 200, id, described);
 }
 
 /* What is known of its attempts. */
 void transfers_list_retries(Request *request)
 {
     int64_t id;
-    g_autoptr(GVariant) described = get_transfer(request, &id);
+    g_autoptr(GVariant) described = transfer_get(request, &id);
     Description d;
     bool held;
     GString *out;
@@ -91,20 +87,19 @@ void transfers_list_retries(Request *request)
 
 /* ordering */
 
-/* How it stood, and stands. */
-static void note_order(Request *request, GVariant *before, GVariant *after)
+void transfer_note_order(Request *request, GVariant *before, GVariant *after)
 {
     g_autoptr(GString) was = g_string_new(NULL), is = g_string_new(NULL);
 
-    transfer_write(was, NULL, before);
-    transfer_write(is, NULL, after);
+    transfer_write(was, NULL, before, NULL);
+    transfer_write(is, NULL, after, NULL);
     request_note_change(request, was->str, is->str);
 }
 
 static void order(Request *request, const char *method)
 {
     int64_t id;
-    g_autoptr(GVariant) before = get_transfer(request, &id), after = NULL;
+    g_autoptr(GVariant) before = transfer_get(request, &id), after = NULL;
     g_autoptr(DoorAnswer) answer = NULL;
 
     if (before == NULL)
@@ -112,11 +107,11 @@ static void order(Request *request, const char *method)
     answer = request_ask(request, method, g_variant_new("(x)", id));
     if (answer == NULL)
         return;
-    after = get_transfer(request, &id);
+    after = transfer_get(request, &id);
     if (after == NULL)
         return;
-    note_order(request, before, after);
-    answer_transfer(request, 202, after);
+    transfer_note_order(request, before, after);
+    transfer_answer(request, 202, id, after);
 }
 
 void transfers_cancel(Request *request)
@@ -137,7 +132,7 @@ void transfers_hold(Request *request)
 void transfers_release(Request *request)
 {
     int64_t id;
-    g_autoptr(GVariant) described = get_transfer(request, &id);
+    g_autoptr(GVariant) described = transfer_get(request, &id);
     Description d;
 
     if (described == NULL || !description_read(described, &d))
@@ -237,7 +232,7 @@ static void answer_bytes(Request *request, DoorAnswer *answer, const struct stat
 void transfers_download(Request *request)
 {
     int64_t id;
-    g_autoptr(GVariant) described = get_transfer(request, &id);
+    g_autoptr(GVariant) described = transfer_get(request, &id);
     g_autoptr(DoorAnswer) answer = NULL;
     struct stat stat;
 
@@ -251,268 +246,4 @@ void transfers_download(Request *request)
                         "the bytes of transfer %" PRId64 " cannot be read", id);
     else
         answer_bytes(request, answer, &stat);
-}
-
-/* sending and receiving */
-
-/* answer: of Commit or Fetch. */
-static void answer_new(Request *request, const DoorAnswer *answer)
-{
-    g_autoptr(GVariant) described = g_variant_get_child_value(answer->value, 0);
-
-    answer_transfer(request, 202, described);
-    request_note_change(request, NULL, request->answer->str);
-}
-
-/* A key that a caller gave. In the store, under its id: the print of what was asked, and behind a line's end what was
- * answered. */
-typedef struct {
-    char *id, *print; /* NULL: he gave none */
-} Once;
-
-static void once_clear(Once *once)
-{
-    g_free(once->id);
-    g_free(once->print);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Once, once_clear)
-
-/* What was answered under this key before. True: answered. */
-static bool answer_again(Request *request, const Once *once)
-{
-    g_autoptr(StoreResult) result =
-            request_execute(request, store_request_record_get("answer", once->id));
-    const char *document, *answer;
-
-    if (result->error != NULL)
-        return false;
-    document = ((const Record *)g_ptr_array_index(result->records, 0))->document;
-    answer = strchr(document, '\n');
-    if (!g_str_has_prefix(document, once->print)) {
-        request_problem(request, 422, "idempotency", "Idempotency-Key",
-                        "this key was given to another request");
-    } else if (answer == NULL) {
-        request_problem(request, 409, "conflict", "Idempotency-Key",
-                        "a request with this key is under way, or nobody knows how it ended: see "
-                        "the list of transfers");
-    } else {
-        g_string_append(request_answer(request, 202), answer + 1);
-        request_add_header(request, "Idempotent-Replayed", "true");
-    }
-    return true;
-}
-
-static bool is_key(const char *text)
-{
-    size_t length = strlen(text);
-
-    for (size_t i = 0; i < length; i++) {
-        if (!g_ascii_isprint(text[i]))
-            return false;
-    }
-    return length > 0 && length <= ONCE_KEY_MAX;
-}
-
-/* Reserves the caller's Idempotency-Key. what: is asked. False: answered. */
-static bool reserve(Request *request, const char *what, Once *ret_once)
-{
-    g_autofree char *whole = NULL;
-    g_autoptr(Record) record = NULL;
-    g_autoptr(StoreResult) result = NULL;
-
-    if (request->idempotency_key == NULL)
-        return true;
-    if (!is_key(request->idempotency_key)) {
-        request_problem(request, 400, "invalid", "Idempotency-Key",
-                        "Idempotency-Key: it must have 1 to %d characters of ASCII", ONCE_KEY_MAX);
-        return false;
-    }
-    whole = g_strjoin("\n", request->identity.name, request->route->operation,
-                      request->idempotency_key, NULL);
-    ret_once->id = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
-    ret_once->print = g_compute_checksum_for_string(G_CHECKSUM_SHA256, what, -1);
-    record = record_new("answer", ret_once->id, ret_once->id, ret_once->print);
-    result = request_execute(request, store_request_record_insert(record));
-    if (result->error == NULL)
-        return true;
-    if (result->error->code != BASE_ERROR_EXISTS || !answer_again(request, ret_once))
-        request_fail(request, result->error);
-    return false;
-}
-
-/* The answer stays for repeats; a failure may be tried again, unless it may have been none. */
-static void settle(Request *request, const Once *once)
-{
-    g_autofree char *document = NULL;
-    g_autoptr(Record) record = NULL;
-
-    if (once->id == NULL || request->doubtful)
-        return;
-    if (request->status != 202) {
-        store_post(request->admin->host.store, store_request_record_remove("answer", once->id, 0));
-        return;
-    }
-    document = g_strconcat(once->print, "\n", request->answer->str, NULL);
-    record = record_new("answer", once->id, once->id, document);
-    store_result_free(request_execute(request, store_request_record_update(record, 0)));
-}
-
-void transfers_forget_answers(Admin *admin)
-{
-    store_post(admin->host.store,
-               store_request_record_expire("answer", clock_wall_us() - ANSWER_US));
-}
-
-void transfers_send(Request *request)
-{
-    g_autofree char *what = upload_describe(request->upload);
-    g_auto(Once) once = {NULL};
-    g_autoptr(DoorAnswer) answer = NULL;
-
-    if (!reserve(request, what, &once))
-        return;
-    answer = upload_commit(request->upload);
-    if (answer != NULL)
-        answer_new(request, answer);
-    settle(request, &once);
-}
-
-/* sending again */
-
-static bool copy_bytes(Request *request, int from, int to)
-{
-    g_autoptr(GError) error = NULL;
-    ssize_t count;
-
-    do {
-        count = copy_file_range(from, NULL, to, NULL, COPY_BYTES,
-                                0); /* one spool, one filesystem */
-    } while (count > 0 || (count < 0 && errno == EINTR));
-    if (count == 0 && fsync(to) == 0)
-        return true;
-    error_set_errno(&error, errno, "copy the bytes");
-    request_fail(request, error);
-    return false;
-}
-
-/* A staged copy of the bytes of a transfer. False: answered. */
-static bool stage_copy(Request *request, int64_t id, const char *partner, const char *path,
-                       int64_t *ret_staging_id)
-{
-    g_autoptr(DoorAnswer) source = request_ask(request, "Open", g_variant_new("(x)", id));
-    g_autoptr(DoorAnswer) staged = NULL;
-    gint64 staging_id = 0;
-
-    if (source == NULL)
-        return false;
-    staged = request_ask(request, "Stage", g_variant_new("(ssb)", partner, path, FALSE));
-    if (staged == NULL)
-        return false;
-    g_variant_get(staged->value, "(xh)", &staging_id, NULL);
-    *ret_staging_id = staging_id;
-    if (copy_bytes(request, source->fds[0], staged->fds[0]))
-        return true;
-    upload_discard(request->admin, staging_id);
-    return false;
-}
-
-static DoorAnswer *commit_copy(Request *request, const Description *of, int64_t staging_id)
-{
-    GVariantBuilder attributes;
-    DoorAnswer *answer;
-
-    g_variant_builder_init(&attributes, G_VARIANT_TYPE_VARDICT);
-    g_variant_builder_add(&attributes, "{sv}", "mode", g_variant_new_uint32(of->mode));
-    g_variant_builder_add(&attributes, "{sv}", "mtime_us", g_variant_new_int64(of->mtime_us));
-    answer = request_ask(
-            request, "Commit",
-            g_variant_new("(xssa{sv})", staging_id, of->partner, of->path, &attributes));
-    if (answer == NULL)
-        upload_discard(request->admin, staging_id);
-    return answer;
-}
-
-static void replay(Request *request, GVariant *described, int64_t id)
-{
-    Description d;
-    g_autoptr(DoorAnswer) answer = NULL;
-    g_autoptr(GVariant) fresh = NULL;
-    int64_t staging_id = 0;
-
-    if (!description_read(described, &d))
-        return;
-    if (strcmp(d.direction, "send") != 0 && strcmp(d.direction, "offer") != 0) {
-        request_problem(request, 409, "conflict", NULL,
-                        "transfer %" PRId64 " is a %s: only what was sent from here is sent again",
-                        id, d.direction);
-        return;
-    }
-    if (!stage_copy(request, id, d.partner, d.path, &staging_id))
-        return;
-    answer = commit_copy(request, &d, staging_id);
-    if (answer == NULL)
-        return;
-    fresh = g_variant_get_child_value(answer->value, 0);
-    note_order(request, described, fresh);
-    answer_transfer(request, 202, fresh);
-}
-
-void transfers_replay(Request *request)
-{
-    int64_t id;
-    g_autoptr(GVariant) described = get_transfer(request, &id);
-    g_auto(Once) once = {NULL};
-
-    if (described == NULL || !reserve(request, request->parameters[0], &once))
-        return;
-    replay(request, described, id);
-    settle(request, &once);
-}
-
-/* What has to be there. False: answered. */
-static bool read_needed(Request *request, const Json *json, const char *const *names,
-                        const char **ret_name, const char **ret_text)
-{
-    if (!request_read_text(request, json, names, ret_name, ret_text))
-        return false;
-    if (*ret_text != NULL)
-        return true;
-    request_problem(request, 400, "invalid", names[0], "%s: it is missing", names[0]);
-    return false;
-}
-
-void transfers_receive(Request *request)
-{
-    /* of PeSIT Wizard's fields filename is where the bytes go: here only when nothing else says what they are */
-    static const char *const NAMES[] = {"partner",  "server",      "serverId",       "partnerId",
-                                        "path",     "virtualFile", "remoteFilename", "filename",
-                                        "password", NULL};
-    static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
-    static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", "filename", NULL};
-    g_autoptr(Json) json = request_read_json(request, NAMES);
-    g_autofree char *what = NULL;
-    g_auto(Once) once = {NULL};
-    g_autoptr(DoorAnswer) answer = NULL;
-    const char *partner_name, *path_name, *partner = NULL, *path = NULL;
-
-    if (json == NULL)
-        return;
-    if (json_has(json, "password")) {
-        request_problem(request, 400, "invalid", "password",
-                        "password: it belongs to the partner's configuration, not to a request");
-        return;
-    }
-    if (!read_needed(request, json, PARTNER, &partner_name, &partner) ||
-        !read_needed(request, json, PATH, &path_name, &path))
-        return;
-    what = g_strconcat(partner, "\n", path, NULL);
-    if (!reserve(request, what, &once))
-        return;
-    request->suspects = (const Suspect[]){
-            {"no partner", partner_name}, {"partner ", partner_name}, {"", path_name}};
-    answer = request_ask(request, "Fetch", g_variant_new("(ssu)", partner, path, 1u));
-    request->suspects = NULL;
-    if (answer != NULL)
-        answer_new(request, answer);
-    settle(request, &once);
 }

@@ -68,6 +68,9 @@ static void write_fields(GString *out, const Transfer *t, TransferState state, u
     json_text(out, "errorCode", t->diag_code != 0 ? diag : NULL);
     json_text(out, "errorMessage", t->error);
     json_text(out, "checksum", t->sha256);
+    json_text(out, "correlationId", t->correlation);
+    json_text(out, "sessionId", t->session);
+    json_text(out, "serverId", t->listener);
 }
 
 void transfer_write_stored(GString *out, const char *key, const Transfer *t)
@@ -78,7 +81,7 @@ void transfer_write_stored(GString *out, const char *key, const Transfer *t)
 }
 
 /* from the local door, which knows what runs */
-void transfer_write(GString *out, const char *key, GVariant *described)
+void transfer_write(GString *out, const char *key, GVariant *described, const Transfer *stored)
 {
     g_autoptr(Transfer) t = transfer_new();
     Description d;
@@ -103,6 +106,9 @@ void transfer_write(GString *out, const char *key, GVariant *described)
         t->diag_code = (uint16_t)g_ascii_strtoull(d.diag + 2, NULL, 10);
     }
     t->error = d.error[0] != '\0' ? g_strdup(d.error) : NULL;
+    t->correlation = stored != NULL ? g_strdup(stored->correlation) : NULL;
+    t->session = stored != NULL ? g_strdup(stored->session) : NULL;
+    t->listener = stored != NULL ? g_strdup(stored->listener) : NULL;
     t->sha256 = d.sha256[0] != '\0' ? g_strdup(d.sha256) : NULL;
     json_open(out, key, '{');
     write_fields(out, t, t->state, d.progress_bytes);
@@ -357,6 +363,73 @@ void transfers_list_status(Request *request)
 void transfers_list_partner(Request *request)
 {
     list(request, (Listing){.partner = request->parameters[0]});
+}
+
+/* Few have one name: no filter but whose they are. */
+static void list_named(Request *request,
+                       StoreRequest *(*find)(const char *name, const char *partner,
+                                             int64_t before_id, uint32_t limit))
+{
+    const char *partner = NULL;
+    int64_t before_id = 0, limit = 50;
+    g_autoptr(StoreResult) found = NULL;
+    GString *out;
+
+    if (!choose_partner(request, NULL, &partner) ||
+        !request_query_number(request, "before", 1, INT64_MAX, &before_id) ||
+        !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
+        !request_query_number(request, "limit", 1, PAGE_MAX, &limit))
+        return;
+    found = request_store(request,
+                          find(request->parameters[0], partner, before_id, (uint32_t)limit + 1));
+    if (found == NULL)
+        return;
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    write_rows(out, found->transfers, 0, (uint32_t)limit);
+    if (found->transfers->len > limit)
+        json_number(out, "next",
+                    ((const Transfer *)g_ptr_array_index(found->transfers, limit - 1))->id);
+    json_close(out, '}');
+}
+
+void transfers_list_correlated(Request *request)
+{
+    list_named(request, store_request_correlated);
+}
+
+void transfers_list_session(Request *request)
+{
+    list_named(request, store_request_session);
+}
+
+static bool came_by(const Transfer *t, const char *listener)
+{
+    return g_strcmp0(t->listener, listener) == 0;
+}
+
+/* Those that partners move now by a listener: as many as it has connections, so one page has them all. */
+void transfers_list_active_server(Request *request)
+{
+    StoreSearch search = {.states = ACTIVE,
+                          .directions = 1u << DIRECTION_RECEIVE | 1u << DIRECTION_SERVE,
+                          .limit = ORDER_ROWS_MAX};
+    g_autoptr(StoreResult) found = NULL;
+    GString *out;
+
+    if (!choose_partner(request, NULL, &search.partner))
+        return;
+    found = request_store(request, store_request_search(&search));
+    if (found == NULL)
+        return;
+    for (guint i = found->transfers->len; i > 0; i--) {
+        if (!came_by(g_ptr_array_index(found->transfers, i - 1), request->parameters[0]))
+            g_ptr_array_remove_index(found->transfers, i - 1);
+    }
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    write_rows(out, found->transfers, 0, ORDER_ROWS_MAX);
+    json_close(out, '}');
 }
 
 void transfers_list_retryable(Request *request)

@@ -92,6 +92,7 @@ static void complain(Upload *self, const char *name, const char *wrong)
 /* Of PeSIT Wizard's fields server says who is called, and partnerId who calls: us, beside a server. */
 static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
 static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
+#define CORRELATION "correlationId"
 
 void upload_add_part(Upload *self, const UploadPart *part)
 {
@@ -99,7 +100,8 @@ void upload_add_part(Upload *self, const UploadPart *part)
 
     if (strcmp(part->name, "password") == 0)
         complain(self, part->name, "it belongs to the partner's configuration, not to a request");
-    else if (!g_strv_contains(PARTNER, part->name) && !g_strv_contains(PATH, part->name))
+    else if (!g_strv_contains(PARTNER, part->name) && !g_strv_contains(PATH, part->name) &&
+             strcmp(part->name, CORRELATION) != 0)
         complain(self, part->name, "unknown field");
     if (value == NULL) {
         if (g_hash_table_size(self->fields) >= FIELDS_MAX) {
@@ -262,12 +264,13 @@ char *upload_describe(const Upload *self)
 
 DoorAnswer *upload_commit(Upload *self)
 {
-    const char *partner, *path;
+    const char *partner, *path, *correlation = upload_field(self, CORRELATION);
     g_autoptr(GError) error = NULL;
     GVariantBuilder attributes;
     DoorAnswer *answer;
 
-    if (!upload_flush(self) || !find_target(self, &partner, &path))
+    if (!upload_flush(self) || !find_target(self, &partner, &path) ||
+        (correlation != NULL && !request_set_correlation(self->request, correlation)))
         return NULL;
     if (fsync(self->fd) != 0) {
         error_set_errno(&error, errno, "sync the upload");

@@ -55,6 +55,7 @@ bool config_key_is_equal(const ConfigKey *key, const void *left, const void *rig
     case KEY_CHOICE:
         return *(const int *)a == *(const int *)b;
     case KEY_ADDRESSES:
+    case KEY_FOLDERS:
         return are_texts_equal(*(GPtrArray *const *)a, *(GPtrArray *const *)b);
     case KEY_DELAYS:
         return are_delays_equal(*(GArray *const *)a, *(GArray *const *)b);

@@ -74,6 +74,7 @@ static const ConfigKey ROOT_KEYS[] = {
     { "admin.first_key", KEY_SECRET, 0, 0, NULL, "", false, C(admin_first_key), NULL, "API key of an administrator, stored when there is none yet" },
     { "admin.database.conninfo", KEY_TEXT, 1, 2000, NULL, "", false, C(admin_conninfo), NULL, "PostgreSQL, as libpq takes it: where the API makes and drops clusters, docs/store.md; none: clusters are records" },
     { "admin.database.password", KEY_SECRET, 0, 0, NULL, "", true, C(admin_password), NULL, "of its user, who has CREATEROLE and CREATE on the database; else libpq looks where it always does" },
+    { "admin.send_directories", KEY_FOLDERS, 0, 0, NULL, "", true, C(admin_send_directories), NULL, "whose files a request may send by their path, with all that is below: [\"/var/lib/batch/out\"]; none: bytes are uploaded" },
     { "admin.requests_per_s", KEY_U32, 1, 1000000, "100", "", false, C(admin_rate_per_s), NULL, "requests of one address, health and metrics apart" },
     { "admin.connections", KEY_U32, 1, 10000, "1024", "", false, C(admin_connections), NULL, "of the administration, in all; a stream of events is one" },
     { "admin.connections_per_address", KEY_U32, 1, 10000, "640", "", false, C(admin_connections_per_address), NULL, "of them, from one address" },
@@ -215,6 +216,8 @@ static const char *kind_name(KeyKind kind)
         return "octal text";
     case KEY_ADDRESSES:
         return "list of addresses";
+    case KEY_FOLDERS:
+        return "list of absolute paths";
     case KEY_DELAYS:
         return "list of numbers";
     case KEY_ZONE:
@@ -240,7 +243,7 @@ static void describe_range(GString *text, const ConfigKey *key)
         g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " characters",
                                key->min, key->max);
     } else if (key->max > 0 && key->kind != KEY_MODE && key->kind != KEY_GROUPS &&
-               key->kind != KEY_ADDRESSES) {
+               key->kind != KEY_ADDRESSES && key->kind != KEY_FOLDERS) {
         g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " %s", key->min,
                                key->max, key->unit);
     }

@@ -16,6 +16,7 @@ typedef enum {
     KEY_MODE,      /* uint32_t, written in octal as text */
     KEY_CHOICE,    /* int; choices name the values 0, 1, … */
     KEY_ADDRESSES, /* GPtrArray of char * */
+    KEY_FOLDERS,   /* GPtrArray of char *, absolute */
     KEY_DELAYS,    /* GArray of uint32_t */
     KEY_ZONE,      /* GTimeZone * */
     KEY_PROFILE,   /* PesitProfile, the whole row */

@@ -320,6 +320,7 @@ static GVariant *describe_value(const ConfigKey *key, const void *object)
     case KEY_MB:
         return g_variant_new_int64(number_at(key->kind, at));
     case KEY_ADDRESSES:
+    case KEY_FOLDERS:
         return describe_texts(*(GPtrArray *const *)at);
     case KEY_DELAYS:
         return describe_delays(*(GArray *const *)at);

@@ -201,6 +201,28 @@ static bool read_choice(const Reader *self, const ConfigKey *key, const config_s
                     names->str);
 }
 
+/* An address, or a folder. */
+static bool read_element(const Reader *self, const ConfigKey *key, const config_setting_t *element,
+                         GPtrArray *texts, GError **error)
+{
+    const char *text = config_setting_get_string(element);
+    uint8_t bytes[16];
+    size_t length;
+    unsigned bits;
+
+    if (text != NULL && !check_encoding(self, key->path, element, text, error))
+        return false;
+    if (key->kind == KEY_FOLDERS && (text == NULL || !g_path_is_absolute(text)))
+        return complain(self, element, error, "'%s': \"%s\" is no absolute path", key->path,
+                        text != NULL ? text : "");
+    if (key->kind == KEY_ADDRESSES &&
+        (text == NULL || !partner_parse_range(text, bytes, &length, &bits)))
+        return complain(self, element, error, "'%s': \"%s\" is no address or range", key->path,
+                        text != NULL ? text : "");
+    g_ptr_array_add(texts, g_strdup(text));
+    return true;
+}
+
 static bool read_list(const Reader *self, const ConfigKey *key, const config_setting_t *setting,
                       void *target, GError **error)
 {
@@ -211,18 +233,9 @@ static bool read_list(const Reader *self, const ConfigKey *key, const config_set
     for (int i = 0; i < config_setting_length(setting); i++) {
         config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
 
-        if (key->kind == KEY_ADDRESSES) {
-            const char *text = config_setting_get_string(element);
-            uint8_t bytes[16];
-            size_t length;
-            unsigned bits;
-
-            if (text != NULL && !check_encoding(self, key->path, element, text, error))
+        if (key->kind == KEY_ADDRESSES || key->kind == KEY_FOLDERS) {
+            if (!read_element(self, key, element, *(GPtrArray **)target, error))
                 return false;
-            if (text == NULL || !partner_parse_range(text, bytes, &length, &bits))
-                return complain(self, element, error, "'%s': \"%s\" is no address or range",
-                                key->path, text != NULL ? text : "");
-            g_ptr_array_add(*(GPtrArray **)target, g_strdup(text));
         } else {
             int64_t number = 0;
             uint32_t delay;
@@ -324,7 +337,7 @@ static bool read_key(const Reader *self, const ConfigKey *key, const config_sett
     const char *text = key->fallback;
     int64_t number = 0;
 
-    if (key->kind == KEY_ADDRESSES || key->kind == KEY_DELAYS)
+    if (key->kind == KEY_ADDRESSES || key->kind == KEY_FOLDERS || key->kind == KEY_DELAYS)
         return read_list(self, key, setting, target, error);
     if (setting == NULL && (text == NULL || text[0] == '\0'))
         return true;
@@ -913,6 +926,7 @@ Config *config_load_again(const char *path, const GPtrArray *definitions, const 
     atomic_init(&counted->references, 1);
     config->listeners = g_ptr_array_new_with_free_func(listener_free);
     config->admin_listeners = g_ptr_array_new_with_free_func(admin_listener_free);
+    config->admin_send_directories = g_ptr_array_new_with_free_func(g_free);
     config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
     config->files = g_ptr_array_new_with_free_func(g_free);
     reader.files = config->files;
@@ -957,6 +971,7 @@ void config_unref(Config *config)
     secret_unref(config->admin_password);
     g_ptr_array_unref(config->listeners);
     g_ptr_array_unref(config->admin_listeners);
+    g_ptr_array_unref(config->admin_send_directories);
     g_ptr_array_unref(config->partners);
     g_ptr_array_unref(config->files);
     g_free(config->restart_keys);

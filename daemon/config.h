@@ -70,12 +70,13 @@ typedef struct {
     uint32_t min_rate_bytes_per_s;
     bool read_supported; /* server: SELECT by partners */
     bool sync_required;
-    GPtrArray *listeners;       /* ListenerConfig * */
-    GPtrArray *admin_listeners; /* AdminListener *: empty: no administration over HTTP */
-    Secret *admin_first_key;    /* becomes the first key when there is none; or NULL */
-    char *admin_conninfo;       /* PostgreSQL database of clusters; NULL: they are records */
-    Secret *admin_password;     /* of its user, or NULL */
-    uint32_t admin_rate_per_s;  /* requests per address */
+    GPtrArray *listeners;              /* ListenerConfig * */
+    GPtrArray *admin_listeners;        /* AdminListener *: empty: no administration over HTTP */
+    GPtrArray *admin_send_directories; /* char *: absolute */
+    Secret *admin_first_key;           /* becomes the first key when there is none; or NULL */
+    char *admin_conninfo;              /* PostgreSQL database of clusters; NULL: they are records */
+    Secret *admin_password;            /* of its user, or NULL */
+    uint32_t admin_rate_per_s;         /* requests per address */
     uint32_t admin_connections;
     uint32_t admin_connections_per_address;
     GPtrArray *partners; /* Partner * */

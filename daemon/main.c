@@ -232,6 +232,7 @@ static void reloaded(const Config *config, gpointer data)
     char *password = dup_fleet_password(config);
 
     admin_set_audit_kept(self->admin, config->audit_retention_s);
+    admin_set_send_folders(self->admin, config->admin_send_directories);
     if (self->fleet != NULL)
         fleet_set_password(self->fleet, password);
     secret_free_text(password);
@@ -272,6 +273,7 @@ static bool start_admin(Daemon *self, GError **error)
     if (self->admin == NULL)
         return false;
     admin_set_audit_kept(self->admin, config->audit_retention_s);
+    admin_set_send_folders(self->admin, config->admin_send_directories);
     service_resume(self->service); /* who looks on is told of what comes after */
     service_set_hooks(self->service, &hooks);
     self->front = front_open(config, self->handed, on_admin_connection, self, error);

@@ -9,6 +9,7 @@ import pytest
 import waiting
 from admin import Api
 from mounted import Mounted
+from peer import Requester
 
 FILE = random.Random(5).randbytes(5_000_000)
 RAW = {"Content-Type": "application/octet-stream"}
@@ -335,3 +336,80 @@ def test_metrics_say_what_mounts_do(api, company, bank):
     assert told['pesit_mount_operations_total{operation="rename"}'] == "1"
     assert int(told.get('pesit_mount_errors_total{errno="EACCES"}', 0)) + int(told.get('pesit_mount_errors_total{errno="EPERM"}', 0)) >= 4, told
     assert bank.received("in/a") == b"x" * 3_000_000
+
+
+def test_a_file_of_this_machine_is_sent_by_its_path(api, company, bank, tmp_path):
+    outbox, other = tmp_path / "outbox", tmp_path / "outbox-other"
+    (outbox / "sub").mkdir(parents=True)
+    other.mkdir()
+    (outbox / "sub/pay.xml").write_bytes(FILE)
+    (other / "secret").write_bytes(b"no")
+    (outbox / "link").symlink_to(other / "secret")
+    send, order = "/api/v1/transfers/send", {"server": "BANK1", "partnerId": "US", "remoteFilename": "out/pay.xml",
+                                            "filename": str(outbox / "sub/pay.xml"), "correlationId": "run 7", "chunkSize": 4096}
+    refused = api.post(send, order)
+    assert (refused.status, refused.json["field"]) == (403, "filename") and "admin.send_directories" in refused.json["detail"]
+    company.configure("COMPANY", company.config.read_text(encoding="utf-8").split("\n", 1)[1].replace(
+        "admin: {", 'admin: { send_directories = [ "%s/" ];' % outbox))
+    company.control("reload")
+    before = (outbox / "sub/pay.xml").stat()
+    answer = api.post(send, order, Idempotency_Key="seven")
+    assert answer.status == 202 and answer.json["ignored"] == ["chunkSize"], answer
+    number = answer.json["transferId"]
+    sent = wait(api, number)
+    assert bank.received("in/pay.xml") == FILE and (sent["correlationId"], sent["serverId"]) == ("run 7", None)
+    assert api.post(send, order, Idempotency_Key="seven").json["transferId"] == number
+    assert api.post(send, {**order, "filename": str(outbox / "x")}, Idempotency_Key="seven").status == 422
+    assert (outbox / "sub/pay.xml").stat().st_mtime_ns == before.st_mtime_ns
+    # nothing else can be named, and each time the field is
+    for name, status in ((str(other / "secret"), 403), (str(outbox / "link"), 403), (str(outbox / "../outbox-other/secret"), 403),
+                         (str(outbox / "none"), 404), (str(outbox / "sub"), 400), ("sub/pay.xml", 403), (str(outbox), 403)):
+        answer = api.post(send, {**order, "filename": name})
+        assert (answer.status, answer.json.get("field")) == (status, "filename"), (name, answer)
+    for change, field in (({"server": "NOBODY"}, "server"), ({"remoteFilename": "nowhere/x"}, "remoteFilename"), ({"colour": 1}, "colour"),
+                          ({"password": "x"}, "password"), ({"sourceConnectionId": "s3"}, "sourceConnectionId"), ({"filename": None}, "filename"),
+                          ({"correlationId": ""}, "correlationId"), ({"direction": "RECEIVE"}, "direction")):
+        answer = api.post(send, {**order, **change})
+        assert 400 <= answer.status < 500 and answer.json["field"] == field, (change, answer)
+    assert list((company.folder / "spool/staging").iterdir()) == [], "nothing is left of what was refused"
+    # the same over the local door, where bytes cannot be uploaded, and by the other path
+    again = company.control("api", "POST", send, json.dumps({**order, "remoteFilename": "out/again.xml"}))
+    theirs = {"partnerId": "BANK1", "direction": "SEND", "localPath": str(outbox / "sub/pay.xml"), "remotePath": "/out", "fileName": "third.xml"}
+    third = api.post("/api/v1/transfers", theirs)
+    assert third.status == 202 and third.json["filename"] == "out/third.xml", third
+    assert wait(api, again["transferId"])["fileSize"] == wait(api, third.json["transferId"])["fileSize"] == len(FILE)
+
+
+def test_transfers_are_found_by_what_they_belong_to(api, company, bank):
+    """A name of the caller's, the session of PeSIT, the listener: which all stay with the transfer, over a restart too."""
+    path = "/api/v1/transfers/send?partner=BANK1&correlationId=lot-1&path="
+    ids = [api.post(path + "out/%d" % i, b"x", **RAW).json["transferId"] for i in range(3)]
+    body, kind = form({"partner": "BANK1", "path": "out/form", "correlationId": "lot-1"}, b"x")
+    ids.append(api.post("/api/v1/transfers/send", body, Content_Type=kind).json["transferId"])
+    fetched = api.post("/api/v1/transfers/receive", {"partner": "BANK1", "path": "releves/none", "correlationId": "lot-2"}).json
+    told = [wait(api, i) for i in ids]
+    company.stop()
+    api = Api(company.start(), index=-1)
+    found = api.get("/api/v1/transfers/correlation/lot-1?size=3").json
+    rest = api.get("/api/v1/transfers/correlation/lot-1?before=%d" % found["next"]).json
+    assert [t["transferId"] for t in found["content"] + rest["content"]] == sorted(ids, reverse=True) and "next" not in rest
+    assert [t["transferId"] for t in api.get("/api/v1/transfers/correlation/lot-2").json["content"]] == [fetched["transferId"]]
+    assert api.get("/api/v1/transfers/correlation/lot").json["content"] == []
+    session = told[0]["sessionId"]
+    of_session = api.get("/api/v1/transfers/session/" + session).json["content"]
+    assert told[0]["transferId"] in [t["transferId"] for t in of_session] and {t["sessionId"] for t in of_session} == {session}
+    theirs = Api(bank).get("/api/v1/transfers").json["content"][0]
+    assert theirs["serverId"] == Api(bank).get("/api/servers").json[0]["serverId"] and theirs["sessionId"]
+
+
+def test_what_a_listener_moves_now_is_listed(bank):
+    api, where = Api(bank), "/api/v1/transfers/active/server/"
+    listener = api.get("/api/servers").json[0]["serverId"]
+    assert api.get(where + listener).json["content"] == []
+    slow = Requester(bank.port)
+    slow.connect()
+    assert [slow.create("slow").diag, slow.ask("ORF").diag, slow.ask("WRITE").diag] == ["0/000"] * 3
+    now = waiting.eventually(lambda: api.get(where + listener).json["content"])
+    assert [t["filename"] for t in now] == ["in/slow"] and api.get(where + "other").json["content"] == []
+    slow.close()
+    waiting.eventually(lambda: api.get(where + listener).json["content"] == [])
