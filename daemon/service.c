@@ -774,7 +774,8 @@ static void on_inquiry(StoreResult *result, gpointer data)
 {
     const Service *self = data;
 
-    if (result->error == NULL && self->hooks.inquire != NULL)
+    if (result->error == NULL && !desk_hear(self->desk, result->inquiry) &&
+        self->hooks.inquire != NULL)
         self->hooks.inquire(result->inquiry, self->hooks.data);
     store_result_free(result); /* an error: another took it, or who asks will ask again */
 }

@@ -26,7 +26,7 @@ struct StoreRequest {
     Transfer *transfer;
     Record *record;
     AuditEntry *audit;
-    char *texts[3];
+    char *texts[6];
     int64_t numbers[5];
     uint32_t limit;
     int folder_fds[STORE_FOLDERS_MAX];

@@ -161,10 +161,14 @@ Definition *definition_new(const char *partner, const char *pattern, const char 
 void definition_free(Definition *definition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Definition, definition_free)
 
-/* What a console asks of this cluster: a request of the administration API. Strings are owned. */
+/* What a console asks of this cluster, a request of the administration API; or a daemon on the schema of another: a method of
+ * the local door, with the transfer's number as path and from where it came as body. Strings are owned. */
 typedef struct {
     char *id, *actor, *method, *path, *body;
-    char *if_match; /* or NULL */
+    char *if_match;  /* or NULL */
+    char *owner;     /* whom it is for, NULL: any daemon */
+    unsigned status; /* 0: not answered */
+    char *answer;
 } Inquiry;
 void inquiry_free(Inquiry *inquiry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Inquiry, inquiry_free)
@@ -312,6 +316,14 @@ StoreRequest *store_request_undefine(const char *partner, const char *pattern, i
 
 /* Takes what a console asks, so that no other daemon does; result: inquiry. NOT_FOUND: one did. PostgreSQL only. */
 StoreRequest *store_request_take_inquiry(const char *id);
+/* Leaves one for its owner. */
+StoreRequest *store_request_leave_inquiry(const Inquiry *inquiry);
+/* What was answered; result: inquiry with status and answer. NOT_FOUND: nothing yet. */
+StoreRequest *store_request_answered_inquiry(const char *id);
+/* Takes it back. NOT_FOUND: somebody has taken it. */
+StoreRequest *store_request_retract_inquiry(const char *id);
+/* It goes, and so do those that others left behind before a wall time. */
+StoreRequest *store_request_forget_inquiry(const char *id, int64_t before_us);
 StoreRequest *store_request_answer_inquiry(const char *id, unsigned status, const char *answer);
 
 /* Copies some more of an SQLite store to a file; number: 1 when the copy is whole. PostgreSQL needs none: 1 at once. BUSY:

@@ -254,7 +254,12 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_LISTENER_DELETE] =
         "DELETE FROM pesitwizard_server_configs WHERE server_id = $1 AND version = $2 RETURNING version",
     [SQL_INQUIRY_TAKE] =
-        "UPDATE inquiries SET taken = 1, owner = $2 WHERE id = $1 AND taken = 0 RETURNING actor, method, path, body, if_match",
+        "UPDATE inquiries SET taken = 1, owner = $2 WHERE id = $1 AND taken = 0 AND (owner IS NULL OR owner = $2) RETURNING actor, method, path, body, if_match",
     [SQL_INQUIRY_ANSWER] = "UPDATE inquiries SET status = $2, answer = $3 WHERE id = $1",
+    [SQL_INQUIRY_LEAVE] =
+        "INSERT INTO inquiries (id, created_us, actor, method, path, body, owner) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    [SQL_INQUIRY_ANSWERED] = "SELECT status, coalesce(answer, '') FROM inquiries WHERE id = $1 AND status IS NOT NULL",
+    [SQL_INQUIRY_RETRACT] = "DELETE FROM inquiries WHERE id = $1 AND taken = 0 RETURNING id",
+    [SQL_INQUIRY_FORGET] = "DELETE FROM inquiries WHERE id = $1 OR created_us < $2",
 };
 /* clang-format on */

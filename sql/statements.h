@@ -66,6 +66,10 @@ typedef enum {
     SQL_LISTENER_DELETE,
     SQL_INQUIRY_TAKE, /* PostgreSQL only, as the next */
     SQL_INQUIRY_ANSWER,
+    SQL_INQUIRY_LEAVE,
+    SQL_INQUIRY_ANSWERED,
+    SQL_INQUIRY_RETRACT,
+    SQL_INQUIRY_FORGET,
     SQL_COUNT,
 } SqlStatement;
 

@@ -18,6 +18,7 @@ struct Desk {
     GHashTable *staged;   /* int64_t id → Staged, desk-stage.c */
     GHashTable *writers;  /* "PARTNER/path" being written, declared names only */
     GPtrArray *waiters;   /* Waiter *, desk-wait.c */
+    GPtrArray *passed_on; /* PassedOn *, desk-elsewhere.c */
     guint sweeper;        /* timer */
     GHashTable *changes;  /* set of "PARTNER/path", not told yet; desk-change.c */
     guint moment;         /* timer, while changes are gathered */
@@ -43,6 +44,10 @@ void desk_sweep_staged(Desk *self);
 void desk_waiter_free(gpointer waiter);
 /* Answers those who wait for this transfer. */
 void desk_tell_waiters(Desk *self, const Transfer *transfer);
+
+void desk_passed_on_free(gpointer passed);
+/* An order about a transfer that is another daemon's. call: taken. */
+void desk_pass_on(Desk *self, DoorCall *call, const char *owner, const char *method, int64_t id);
 
 /* Tuple of interface.xml, with the newest values when the queue has it. Floating. */
 GVariant *desk_describe(const Desk *self, const Transfer *transfer);

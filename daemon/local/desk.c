@@ -157,6 +157,17 @@ static bool answer_error(Question *question, StoreResult *result)
     return true;
 }
 
+/* True: another daemon of our schema has the transfer, and hears of the order. */
+static bool pass_on(Question *question, StoreResult *result, const char *method)
+{
+    if (result->elsewhere == NULL)
+        return false;
+    desk_pass_on(question->desk, question->call, result->elsewhere, method, result->transfer->id);
+    store_result_free(result);
+    g_free(question);
+    return true;
+}
+
 /* True: another daemon of our schema has the transfer and its bytes, and the caller hears so. */
 static bool answer_elsewhere(Question *question, StoreResult *result)
 {
@@ -396,7 +407,7 @@ static void requeue(StoreResult *result, gpointer data)
     Question *question = data;
     Transfer *transfer;
 
-    if (answer_error(question, result) || answer_elsewhere(question, result))
+    if (answer_error(question, result) || pass_on(question, result, "Retry"))
         return;
     transfer = result->transfer;
     if ((transfer->direction != DIRECTION_SEND && transfer->direction != DIRECTION_FETCH) ||
@@ -444,7 +455,7 @@ static void refuse_to_hold(StoreResult *result, gpointer data)
 {
     Question *question = data;
 
-    if (answer_error(question, result) || answer_elsewhere(question, result))
+    if (answer_error(question, result) || pass_on(question, result, "Hold"))
         return;
     desk_fail(question->call, BASE_ERROR_CONFLICT,
               "transfer %" G_GINT64_FORMAT " is not waiting or running", result->transfer->id);
@@ -482,7 +493,7 @@ static void cancel_unqueued(StoreResult *result, gpointer data)
     Question *question = data;
     Transfer *transfer;
 
-    if (answer_error(question, result) || answer_elsewhere(question, result))
+    if (answer_error(question, result) || pass_on(question, result, "Cancel"))
         return;
     transfer = result->transfer;
     if (transfer->direction == DIRECTION_OFFER && transfer->state == TRANSFER_QUEUED) {
@@ -823,6 +834,7 @@ Desk *desk_open(const ConnectionServices *services, Config *config, Queue *queue
     self->staged = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, desk_stage_free);
     self->writers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->waiters = g_ptr_array_new_with_free_func(desk_waiter_free);
+    self->passed_on = g_ptr_array_new_with_free_func(desk_passed_on_free);
     self->fetching = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->changes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->absence = store_is_private(self->store) ? absence_new(self->store) : NULL;
@@ -845,6 +857,7 @@ void desk_close(Desk *self)
     if (self->moment != 0)
         g_source_remove(self->moment);
     g_ptr_array_unref(self->waiters);
+    g_ptr_array_unref(self->passed_on);
     door_close(self->door);
     g_hash_table_unref(self->staged);
     g_hash_table_unref(self->writers);

@@ -49,6 +49,8 @@ void desk_close(Desk *self);
 void desk_set_config(Desk *self, Config *config);
 /* A transfer changed, and the change is in the store. transfer: borrowed. */
 void desk_take_change(Desk *self, const Transfer *transfer);
+/* An order that another daemon on the schema left for us about one of our transfers. False: it is none. Main loop. */
+bool desk_hear(Desk *self, const Inquiry *order);
 /* As door_call_inside. */
 void desk_ask(Desk *self, const char *method, GVariant *parameters, const DoorCaller *caller,
               Reply *reply);

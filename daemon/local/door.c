@@ -56,7 +56,9 @@ struct DoorCall {
     char *actor, *origin, *correlation;
     bool is_for_other; /* whom the caller named */
     GVariant *parameters;
-    Reply *reply; /* from inside */
+    Reply *reply;  /* from inside, or NULL */
+    DoorThen then; /* from inside, when there is no reply */
+    gpointer then_data;
     /* what is answered once the audit trail has it */
     sd_bus_message *answer;
     GError *error; /* or NULL: it was done */
@@ -563,7 +565,10 @@ bool door_call_is_for_other(DoorCall *call)
 
 static void answer_inside(DoorCall *call, DoorAnswer *answer)
 {
-    reply_post(call->reply, answer);
+    if (call->then != NULL)
+        call->then(answer, call->then_data);
+    else
+        reply_post(call->reply, answer);
     call_free(call);
 }
 
@@ -582,19 +587,42 @@ static void return_inside(DoorCall *call, GVariant *value, const int *fds, size_
     answer_inside(call, answer);
 }
 
-void door_call_inside(Door *self, const char *method, GVariant *parameters,
-                      const DoorCaller *caller, Reply *reply)
+static DoorCall *call_new_inside(Door *self, const Entrance *entrance, GVariant *parameters,
+                                 const DoorCaller *caller)
 {
     static const DoorCaller OURSELVES = {"pesitd", "local", NULL};
-    const Entrance *entrance = g_hash_table_lookup(self->entrances, method);
-    DoorCall *call = call_new(&self->inside, entrance != NULL ? entrance->row : NULL, parameters,
-                              caller != NULL ? caller : &OURSELVES);
 
-    call->reply = reply_ref(reply);
+    return call_new(&self->inside, entrance != NULL ? entrance->row : NULL, parameters,
+                    caller != NULL ? caller : &OURSELVES);
+}
+
+static void run_inside(Door *self, const Entrance *entrance, DoorCall *call)
+{
     if (entrance != NULL)
         run(entrance->row, call, self->data);
     else
         return_inside(call, NULL, NULL, 0);
+}
+
+void door_call_inside(Door *self, const char *method, GVariant *parameters,
+                      const DoorCaller *caller, Reply *reply)
+{
+    const Entrance *entrance = g_hash_table_lookup(self->entrances, method);
+    DoorCall *call = call_new_inside(self, entrance, parameters, caller);
+
+    call->reply = reply_ref(reply);
+    run_inside(self, entrance, call);
+}
+
+void door_call_inside_then(Door *self, const char *method, GVariant *parameters,
+                           const DoorCaller *caller, DoorThen then, gpointer data)
+{
+    const Entrance *entrance = g_hash_table_lookup(self->entrances, method);
+    DoorCall *call = call_new_inside(self, entrance, parameters, caller);
+
+    call->then = then;
+    call->then_data = data;
+    run_inside(self, entrance, call);
 }
 
 /* the audit trail */

@@ -60,6 +60,10 @@ void door_emit(Door *self, const char *signal, GVariant *parameters);
  * parameters: tuple, floating or taken. caller: copied; NULL: the daemon itself. reply: its value becomes a DoorAnswer. */
 void door_call_inside(Door *self, const char *method, GVariant *parameters,
                       const DoorCaller *caller, Reply *reply);
+/* The same; then is called with the answer, which it takes, on the main loop, also before this returns. */
+typedef void (*DoorThen)(DoorAnswer *answer, gpointer data);
+void door_call_inside_then(Door *self, const char *method, GVariant *parameters,
+                           const DoorCaller *caller, DoorThen then, gpointer data);
 
 /* the audit trail */
 

@@ -573,24 +573,41 @@ def test_of_changes_at_once_one_is_done(fleet):
 
 
 def test_a_transfer_is_with_the_daemon_that_has_its_bytes(tmp_path, database, fleet):
-    """Another one of the cluster sees it, and says whom to ask; it does not try to send what it does not have."""
+    """Another one of the cluster sees it, passes orders on, says whom to ask for its bytes, and what it does when that one is away."""
     cluster = make(fleet, "spools")
     text = 'admin: { listeners = ( { port = 0; } ); first_key = "%s"; };' % FIRST_KEY
     nodes = [database.daemon(tmp_path / owner, cluster, owner, text).start() for owner in ("a", "b")]
     here, there = map(Api, nodes)
     assert here.post("/api/v1/config/partners", {"id": "P", "host": "127.0.0.1", "port": 1}).status == 201
     assert here.post("/api/v1/config/files", {"partnerId": "P", "pattern": "out/*", "mode": "send"}).status == 201
-    where = "/api/v1/transfers/%d" % here.post("/api/v1/transfers/send?partner=P&path=out/x", b"x").json["transferId"]
+    number = here.post("/api/v1/transfers/send?partner=P&path=out/x", b"x").json["transferId"]
+    where = "/api/v1/transfers/%d" % number
     eventually(lambda: there.get(where).json["state"] == "waiting")
 
-    def refused():
-        asked = [there.post(where + verb) for verb in ("/hold", "/cancel", "/retry", "/replay")] + [there.get(where + "/download")]
-        return [(answer.status, "daemon 'a'" in answer.json["detail"]) for answer in asked]
+    def order(verb, check):
+        answer = there.post(where + verb)
+        assert answer.status == 202, answer
+        return eventually(lambda: (lambda seen: seen if check(seen) else None)(here.get(where).json))
 
-    assert refused() == [(409, True)] * 5
-    assert here.post(where + "/cancel").status == 202
-    eventually(lambda: there.get(where).json["state"] == "cancelled")
-    assert refused() == [(409, True)] * 5 and here.get(where).json["state"] == "cancelled"
-    assert here.get(where + "/download").body == b"x" and here.post(where + "/retry").status == 202
+    for asked in (there.post(where + "/replay"), there.get(where + "/download")):
+        assert asked.status == 409 and "daemon 'a'" in asked.json["detail"], asked
+    order("/hold", lambda seen: seen["held"])
+    attempts = order("/release", lambda seen: not seen["held"])["attempts"]
+    order("/retry", lambda seen: seen["attempts"] > attempts)
+    order("/cancel", lambda seen: seen["state"] == "cancelled")
+    refused = there.post(where + "/cancel")
+    assert (refused.status, here.post(where + "/cancel").json["detail"]) == (409, refused.json["detail"])
+    order("/retry", lambda seen: seen["state"] != "cancelled")
+    nodes[1].control("cancel", number)
+    eventually(lambda: here.get(where).json["state"] == "cancelled")
+    left = "SELECT count(*) FROM %s.inquiries" % cluster["database"]["schema"]
+    eventually(lambda: database.ask(left) == ["0"])
+    here.post(where + "/retry")
+    os.kill(nodes[0].process.pid, signal.SIGSTOP)
+    silent = there.post(where + "/cancel")
+    os.kill(nodes[0].process.pid, signal.SIGCONT)
+    assert silent.status == 503 and "daemon 'a'" in silent.json["detail"] and "nothing was done" in silent.json["detail"], silent
+    assert database.ask(left) == ["0"] and here.get(where).json["state"] != "cancelled"
+    assert here.get(where + "/download").body == b"x"
     for node in nodes:
         node.stop()
