@@ -57,8 +57,9 @@ static void on_expired(StoreResult *result, gpointer data)
         if (transfer->spool_name != NULL)
             spool_remove(self->spool, transfer->spool_name);
         transfer->data_kept = false;
-        store_submit(self->store, store_request_update(transfer, 1u << transfer->state, NULL, 0),
-                     on_marked, g_memdup2(&transfer->id, sizeof transfer->id));
+        store_submit_owned(self->store,
+                           store_request_update(transfer, 1u << transfer->state, NULL, 0),
+                           on_marked, g_memdup2(&transfer->id, sizeof transfer->id), g_free);
     }
     store_result_free(result);
 }

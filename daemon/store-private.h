@@ -35,6 +35,7 @@ struct StoreRequest {
     Reply *reply;
     StoreCallback on_result;
     gpointer data;
+    GDestroyNotify free_data; /* for data that nobody was told about; NULL: it is borrowed */
     StoreResult *result;
 };
 

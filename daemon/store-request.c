@@ -47,6 +47,8 @@ void store_request_free(StoreRequest *request)
     for (size_t i = 0; i < request->folder_count; i++)
         fd_clear(&request->folder_fds[i]);
     reply_unref(request->reply);
+    if (request->free_data != NULL)
+        request->free_data(request->data);
     store_result_free(request->result);
     g_free(request);
 }

@@ -527,6 +527,7 @@ static void on_answer(gpointer message, gpointer data)
     StoreRequest *request = message;
 
     (void)data;
+    request->free_data = NULL; /* taken */
     request->on_result(g_steal_pointer(&request->result), request->data);
     store_request_free(request);
 }
@@ -634,8 +635,15 @@ StoreResult *store_execute(Store *self, StoreRequest *request)
 
 void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data)
 {
+    store_submit_owned(self, request, on_result, data, NULL);
+}
+
+void store_submit_owned(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data,
+                        GDestroyNotify free_data)
+{
     request->on_result = on_result;
     request->data = data;
+    request->free_data = free_data;
     submit(self, request);
 }
 

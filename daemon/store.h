@@ -348,6 +348,9 @@ StoreResult *store_execute(Store *self, StoreRequest *request);
  * on_result. Requests from one thread run in order. Any thread. */
 typedef void (*StoreCallback)(StoreResult *result, gpointer data);
 void store_submit(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data);
+/* The same with data that on_result takes; free_data is for a store that is closed before. */
+void store_submit_owned(Store *self, StoreRequest *request, StoreCallback on_result, gpointer data,
+                        GDestroyNotify free_data);
 /* Starts a request; its StoreResult arrives in the reply (reply_wait), so that the caller can go on while
  * it commits. request: taken. Returns new. Any thread. */
 Reply *store_begin(Store *self, StoreRequest *request);

@@ -201,6 +201,14 @@ typedef struct {
     int64_t id;
 } Leftover;
 
+static void leftover_free(gpointer data)
+{
+    Leftover *leftover = data;
+
+    g_free(leftover->name);
+    g_free(leftover);
+}
+
 static void on_end_stored(StoreResult *result, gpointer data)
 {
     Leftover *leftover = data;
@@ -211,8 +219,7 @@ static void on_end_stored(StoreResult *result, gpointer data)
                   result->error->message, NULL);
     else if (leftover->name != NULL)
         spool_remove(leftover->spool, leftover->name);
-    g_free(leftover->name);
-    g_free(leftover);
+    leftover_free(leftover);
     store_result_free(result);
 }
 
@@ -234,7 +241,8 @@ static void record_later(Incoming *self)
                       ? store_request_get(0)
                       : store_request_update(self->transfer,
                                              1u << TRANSFER_RUNNING | 1u << TRANSFER_DONE, NULL, 0);
-    store_submit(services->store, store_request_set_patient(request), on_end_stored, leftover);
+    store_submit_owned(services->store, store_request_set_patient(request), on_end_stored, leftover,
+                       leftover_free);
 }
 
 bool incoming_record(Incoming *self, TransferState state, PesitDiag diag, const char *text,
