@@ -63,6 +63,33 @@ static void answer(Waiter *waiter, const Transfer *transfer)
         (void)close(fd);
 }
 
+typedef struct {
+    Desk *desk;
+    DoorCall *call;
+} LastLook;
+
+static void on_last_look(StoreResult *result, gpointer data)
+{
+    g_autofree LastLook *look = data;
+
+    if (result->error != NULL)
+        door_call_fail(look->call, result->error);
+    else
+        door_call_return(look->call, desk_describe_tuple(look->desk, result->transfer), NULL, 0);
+    store_result_free(result);
+}
+
+/* The queue does not have it: its end is on the way to the store, where this question comes behind it, or it is
+ * with another daemon. */
+static void look_in_store(Waiter *waiter)
+{
+    LastLook *look = g_new0(LastLook, 1);
+
+    look->desk = waiter->desk;
+    look->call = g_steal_pointer(&waiter->call);
+    store_submit(look->desk->store, store_request_get(waiter->id), on_last_look, look);
+}
+
 static gboolean on_time_over(gpointer data)
 {
     Waiter *waiter = data;
@@ -75,7 +102,7 @@ static gboolean on_time_over(gpointer data)
     if (transfer != NULL)
         answer(waiter, transfer);
     else
-        desk_fail(g_steal_pointer(&waiter->call), BASE_ERROR_TIMEOUT, "nothing came in time");
+        look_in_store(waiter);
     g_ptr_array_remove_fast(self->waiters, waiter);
     return G_SOURCE_REMOVE;
 }

@@ -17,6 +17,7 @@ import pytest
 from doorbell import call
 from node import BUILD, Bare
 from shell import Shell
+from strace import Strace
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = (BUILD / "pesitctl/pesitctl").resolve()
@@ -111,6 +112,13 @@ def test_exit_codes_tell_how_it_stands(company, small, line, code):
         told = json.loads(done.stdout or done.stderr) if json_wanted else None
         assert not told or told.get("exit_code", code) == code
     assert not (small.parent / "fetched").exists()
+
+
+def test_an_end_that_is_just_being_stored_is_no_time_out(tmp_path, company, small):
+    """Each commit takes longer than pesitctl waits before it asks again."""
+    with Strace(company.process.pid, tmp_path / "strace", "fdatasync", "fdatasync:delay_enter=700000", company.folder / "store.db-wal"):
+        done = run("--socket", company.folder / "door", "send", "BANK1", small, "out/slowly-stored")
+    assert done.returncode == 0 and "done" in done.stdout, done
 
 
 def test_cancelled_is_7_and_an_absent_daemon_9(company, small, tmp_path):
