@@ -16,21 +16,29 @@ esac
 ./install-deps.sh --test || exit 1
 root=${BUILD_ROOT:-.}
 results=$(mktemp -d)
+touch "$results/counts"
 trap 'rm -rf "$results"' EXIT
 
-# check NAME COMMAND…: runs it, shows its output only when it fails
+# count passed|failed [NUMBER]
+count() {
+    local number
+    for ((number = 0; number < ${2:-1}; number++)); do echo "$1"; done >>"$results/counts"
+}
+
+# check NAME COMMAND…: runs it, shows its output only when it fails; how long it took, and of the processors
 check() {
-    local name=$1 log start=$SECONDS
+    local name=$1 log told TIMEFORMAT="%0R s, %0U + %0S s of processors"
     shift
     log=$(mktemp -p "$results" log.XXXXXX)
-    if "$@" >"$log" 2>&1; then
-        mktemp -p "$results" passed.XXXXXX >/dev/null
-        echo "ok     $name ($((SECONDS - start)) s)"
+    if { time "$@" >"$log" 2>&1; } 2>"$log.time"; then
+        count passed
+        echo "ok     $name ($(cat "$log.time"))"
     else
-        mktemp -p "$results" failed.XXXXXX >/dev/null
-        echo "FAILED $name ($((SECONDS - start)) s)"$'\n'"$(tail -n 60 "$log")"
+        count failed
+        told=$(tail -n 60 "$log")
+        echo "FAILED $name ($(cat "$log.time"))"$'\n'"$told"
     fi
-    rm -f "$log"
+    rm -f "$log" "$log.time"
 }
 
 # own_folder COMMAND…: with temporary files of its own: the folder above them is pytest's, which changes its rights
@@ -42,48 +50,85 @@ own_folder() {
     return "$result"
 }
 
-# build NAME COMPILER OPTION…
+# build NAME: of one folder. Behind the tests that run meanwhile
 build() {
-    local folder=$root/build-$1 compiler=$2
-    shift 2
+    local folder=$root/build-$1 compiler=clang options=() targets=(all meson-test-prereq)
+    case $1 in
+        gcc) compiler=gcc ;;
+        clang-asan) options=(-Db_sanitize=address,undefined -Db_lundef=false) ;;
+        clang-tsan) options=(-Db_sanitize=thread -Db_lundef=false) ;;
+        fuzz) # the rest of it is that of clang-asan
+            options=(-Dfuzz=true -Dfuzz_seconds="${FUZZ_SECONDS:-60}" -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link)
+            targets=(fuzz-programs) ;;
+    esac
     if [ ! -f "$folder/build.ninja" ]; then
-        CC=$compiler meson setup "$folder" . -Dwerror=true "$@" || return 1
+        CC=$compiler meson setup "$folder" . -Dwerror=true "${options[@]}" || return 1
     fi
-    meson compile -C "$folder" && ninja -C "$folder" meson-test-prereq
+    nice -n 10 ninja -C "$folder" "${targets[@]}"
 }
 
-at_once=2 # most of their time tests wait
+# begin NAME: builds it in the background
+begin() {
+    check "build $1" build "$1" &
+    builder=$!
+}
 
-# tests NAME [OPTION…]: the tests of a build folder, counted one by one
+at_once=$(($(nproc) + 3)) # with what builds; most of their time tests wait
+
+# later NAME COMMAND…: checks it in the background as soon as there is room
+later() {
+    while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n; done
+    check "$@" &
+}
+
+brief_suites=(unit thread lint)
+
+# brief FOLDER [ENVIRONMENT…]: the tests of these suites, in one go, for most take a second; one of them is counted by the caller
+brief() {
+    local told=$1/meson-logs/log-brief.json passed failed
+    rm -f "$told"
+    env "${@:2}" meson test -C "$1" --no-rebuild --timeout-multiplier 2 --print-errorlogs --logbase log-brief --num-processes 2 \
+        "${brief_suites[@]/#/--suite=}"
+    failed=$?
+    passed=$(grep -c '"result": "OK"' "$told")
+    count passed $((passed - (failed == 0)))
+    count failed $(($(grep -cvE '"result": "(OK|SKIP)"' "$told") - 1))
+    return "$failed"
+}
+
+# tests NAME [ENVIRONMENT…]: those of a build folder, the longest first
 tests() {
     local folder=$root/build-$1 name
-    for name in $(meson test -C "$folder" --list --no-rebuild "${@:2}" 2>/dev/null | sed 's/.* //'); do
-        while [ "$(jobs -rp | wc -l)" -ge $at_once ]; do wait -n; done
-        check "$1: $name" own_folder meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "log-$name" "$name" &
+    later "$1: ${brief_suites[*]}" brief "$folder" "${@:2}"
+    for name in $(meson test -C "$folder" --list --no-rebuild "${brief_suites[@]/#/--no-suite=}" 2>/dev/null | sed 's/.* //'); do
+        later "$1: $name" own_folder env "${@:2}" meson test -C "$folder" --no-rebuild --timeout-multiplier 2 --print-errorlogs --logbase "log-$name" "$name"
     done
-    wait
 }
 
-run() {
-    check "build $1" build "$@"
-    tests "$1"
-}
-
-run gcc gcc
-if ! $quick; then
-    check quickstart env QUICKSTART_BUILD="$(realpath "$root")/build-gcc" ./quickstart.sh
-    run clang-asan clang -Db_sanitize=address,undefined -Db_lundef=false
+begin gcc
+wait "$builder"
+if $quick; then
+    tests gcc
+else
+    begin clang-asan
+    tests gcc
+    later quickstart env QUICKSTART_BUILD="$(realpath "$root")/build-gcc" ./quickstart.sh
+    wait "$builder"
+    begin clang-tsan
+    tests clang-asan
+    wait "$builder"
+    begin fuzz
     # GLib is not instrumented: what happens inside it cannot be judged; no second of sleep at the end of each process
     # slices of GLib 2.74 go from thread to thread unseen; as plain memory they do not
-    export TSAN_OPTIONS=ignore_noninstrumented_modules=1:atexit_sleep_ms=0 G_SLICE=always-malloc
-    run clang-tsan clang -Db_sanitize=thread -Db_lundef=false
-    check "build fuzz" build fuzz clang -Dfuzz=true -Dfuzz_seconds="${FUZZ_SECONDS:-60}" \
-        -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
-    at_once=5 # they end by the clock
-    tests fuzz --suite fuzz
+    tests clang-tsan TSAN_OPTIONS=ignore_noninstrumented_modules=1:atexit_sleep_ms=0 G_SLICE=always-malloc
+    wait
+    for name in $(meson test -C "$root/build-fuzz" --list --no-rebuild --suite fuzz 2>/dev/null | sed 's/.* //'); do # they end by the clock
+        check "fuzz: $name" meson test -C "$root/build-fuzz" --no-rebuild --timeout-multiplier 2 --print-errorlogs --logbase "log-$name" "$name" &
+    done
 fi
+wait
 
-passed=$(find "$results" -name 'passed.*' | wc -l)
-failed=$(find "$results" -name 'failed.*' | wc -l)
+passed=$(grep -c passed "$results/counts")
+failed=$(grep -c failed "$results/counts")
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
