@@ -73,7 +73,9 @@ char *auth_make_verifier(Admin *admin, const char *password);
 #define CREDENTIAL_PASSWORD_MAX 256
 
 void credentials_list_keys(Request *request);
+void credentials_list_active_keys(Request *request);
 void credentials_create_key(Request *request);
+void credentials_regenerate_key(Request *request);
 void credentials_show_key(Request *request);
 void credentials_update_key(Request *request);
 void credentials_remove_key(Request *request);
@@ -118,6 +120,14 @@ char *audit_dup_hash(const AuditEntry *entry);
 /* audit-trail.c */
 
 void audit_list(Request *request);
+void audit_list_recent(Request *request);
+void audit_list_failures(Request *request);
+void audit_list_category(Request *request);
+void audit_list_security(Request *request);
+void audit_list_transfers(Request *request);
+void audit_list_user(Request *request);
+void audit_list_partner(Request *request);
+void audit_statistics(Request *request);
 void audit_verify(Request *request);
 
 /* events.c */
@@ -210,6 +220,16 @@ void transfers_replay(Request *request);
 /* What was answered under an Idempotency-Key goes after a week. */
 void transfers_forget_answers(Admin *admin);
 
+/* overview.c: the daemon and its like as a whole */
+
+void overview_config(Request *request);
+void overview_system(Request *request);
+void overview_dashboard(Request *request);
+void overview_cluster(Request *request);
+void overview_members(Request *request);
+void overview_leader(Request *request);
+void overview_ownership(Request *request);
+
 /* listeners.c */
 
 void listeners_list(Request *request);
@@ -227,6 +247,8 @@ void service_status(Request *request);
 
 void partners_list(Request *request);
 void partners_list_enabled(Request *request);
+void partners_search(Request *request);
+void partners_statistics(Request *request);
 void partners_show(Request *request);
 void partners_enable(Request *request);
 void partners_disable(Request *request);
@@ -243,6 +265,13 @@ void files_show(Request *request);
 void files_create(Request *request);
 void files_update(Request *request);
 void files_remove(Request *request);
+
+/* default-server.c */
+
+/* NULL: there is none, or answered. Returns new. */
+char *default_server_dup(Request *request);
+void servers_show_default(Request *request);
+void servers_set_default(Request *request);
 
 /* clusters.c */
 

@@ -7,11 +7,81 @@
 #define PAGE     500
 #define PAGE_MAX 1000
 
+/* PeSIT Wizard's words for what a row is about. */
+static const char *const CATEGORIES[] = {"TRANSFER", "SECURITY", "CONFIGURATION", "SYSTEM"};
+typedef enum {
+    CATEGORY_TRANSFER,
+    CATEGORY_SECURITY,
+    CATEGORY_CONFIGURATION,
+    CATEGORY_SYSTEM
+} Category;
+#define CATEGORY_ANY G_N_ELEMENTS(CATEGORIES)
+
 /* What the query asks for; texts: NULL for all. */
 typedef struct {
-    const char *actor, *address, *action, *object;
+    const char *actor, *address, *action, *object, *partner;
     int64_t from_us, to_us; /* 0: open */
+    unsigned category;      /* CATEGORY_ANY: all */
+    bool failures;          /* what went well is left out */
 } Filter;
+
+static Category category_of(const AuditEntry *entry)
+{
+    static const char *const SECURITY[] = {"/api/v1/apikeys", "/api/v1/users",
+                                           "/api/v1/certificates", "/api/v1/secrets"};
+
+    if (g_str_has_prefix(entry->action, "transfer ") || strstr(entry->object, "/transfers") != NULL)
+        return CATEGORY_TRANSFER;
+    for (size_t i = 0; i < G_N_ELEMENTS(SECURITY); i++) {
+        if (g_str_has_prefix(entry->object, SECURITY[i]))
+            return CATEGORY_SECURITY;
+    }
+    return entry->object[0] == '/' && strcmp(entry->action, AUDIT_PRUNE) != 0
+                   ? CATEGORY_CONFIGURATION
+                   : CATEGORY_SYSTEM;
+}
+
+/* A transfer that did not arrive, a request that was refused, an act that failed. */
+static bool has_failed(const AuditEntry *entry)
+{
+    g_autoptr(Json) detail = NULL;
+    const char *error = NULL;
+    int64_t status = 0;
+
+    if (g_str_has_prefix(entry->action, "transfer "))
+        return strcmp(entry->action, "transfer done") != 0;
+    detail = json_read(entry->detail, strlen(entry->detail), NULL);
+    return detail != NULL && json_get_number(detail, "status", &status, NULL) &&
+           json_get_text(detail, "error", &error, NULL) && (status >= 400 || error != NULL);
+}
+
+/* False: answered. */
+static bool read_category(Request *request, const char *name, const char *text, Filter *filter)
+{
+    filter->category = CATEGORY_ANY;
+    for (unsigned i = 0; text != NULL && i < CATEGORY_ANY; i++) {
+        if (g_ascii_strcasecmp(text, CATEGORIES[i]) == 0)
+            filter->category = i;
+    }
+    if (text == NULL || filter->category != CATEGORY_ANY)
+        return true;
+    request_problem(request, 400, "invalid", name,
+                    "%s: '%s' is none of TRANSFER, SECURITY, CONFIGURATION, SYSTEM", name, text);
+    return false;
+}
+
+/* False: answered. */
+static bool read_outcome(Request *request, Filter *filter)
+{
+    const char *text = request_query(request, "outcome");
+
+    filter->failures = text != NULL && g_ascii_strcasecmp(text, "FAILURE") == 0;
+    if (text == NULL || filter->failures)
+        return true;
+    request_problem(request, 400, "invalid", "outcome",
+                    "outcome: it must be FAILURE, or not there");
+    return false;
+}
 
 static bool read_filter(Request *request, Filter *filter)
 {
@@ -21,8 +91,24 @@ static bool read_filter(Request *request, Filter *filter)
     if (filter->action == NULL)
         filter->action = request_query(request, "eventType");
     filter->object = request_query(request, "object");
+    filter->partner = request_query(request, "partnerId");
     return request_query_time(request, "from", "startTime", &filter->from_us) &&
-           request_query_time(request, "to", "endTime", &filter->to_us);
+           request_query_time(request, "to", "endTime", &filter->to_us) &&
+           read_category(request, "category", request_query(request, "category"), filter) &&
+           read_outcome(request, filter);
+}
+
+/* A transfer of its, or what was done to it. */
+static bool is_about(const AuditEntry *entry, const char *partner)
+{
+    g_autofree char *end = g_strconcat("/", partner, NULL);
+    g_autoptr(GString) said = g_string_new(NULL);
+
+    if (g_str_has_suffix(entry->object, end))
+        return true;
+    json_open(said, NULL, '{');
+    json_text(said, "partnerId", partner);
+    return strstr(entry->detail, said->str + 1) != NULL;
 }
 
 static bool is_wanted(const Filter *filter, const AuditEntry *entry)
@@ -32,7 +118,10 @@ static bool is_wanted(const Filter *filter, const AuditEntry *entry)
            (filter->action == NULL || strstr(entry->action, filter->action) != NULL) &&
            (filter->object == NULL || strstr(entry->object, filter->object) != NULL) &&
            entry->time_us >= filter->from_us &&
-           (filter->to_us == 0 || entry->time_us < filter->to_us);
+           (filter->to_us == 0 || entry->time_us < filter->to_us) &&
+           (filter->category == CATEGORY_ANY || category_of(entry) == filter->category) &&
+           (!filter->failures || has_failed(entry)) &&
+           (filter->partner == NULL || is_about(entry, filter->partner));
 }
 
 static void write_entry(GString *out, const AuditEntry *entry)
@@ -44,25 +133,20 @@ static void write_entry(GString *out, const AuditEntry *entry)
     json_text(out, "clientIp", entry->address);
     json_text(out, "action", entry->action);
     json_text(out, "object", entry->object);
+    json_text(out, "category", CATEGORIES[category_of(entry)]);
+    json_text(out, "outcome", has_failed(entry) ? "FAILURE" : "SUCCESS");
     json_text(out, "details", entry->detail);
     json_text(out, "hash", entry->hash);
     json_close(out, '}');
 }
 
 /* A page is of so many rows of the trail: with a filter it may show fewer. */
-void audit_list(Request *request)
+static void list(Request *request, const Filter *filter, int64_t after, int64_t limit)
 {
-    g_autoptr(StoreResult) result = NULL;
-    int64_t after = 0, limit = 100;
-    Filter filter = {NULL};
+    g_autoptr(StoreResult) result =
+            request_store(request, store_request_audit_list(after, (uint32_t)limit));
     GString *out;
 
-    if (!request_query_number(request, "after", 0, INT64_MAX, &after) ||
-        !request_query_number(request, "size", 1, PAGE_MAX, &limit) ||
-        !request_query_number(request, "limit", 1, PAGE_MAX, &limit) ||
-        !read_filter(request, &filter))
-        return;
-    result = request_store(request, store_request_audit_list(after, (uint32_t)limit));
     if (result == NULL)
         return;
     out = request_answer(request, 200);
@@ -72,12 +156,132 @@ void audit_list(Request *request)
         const AuditEntry *entry = g_ptr_array_index(result->audits, i);
 
         after = entry->seq;
-        if (is_wanted(&filter, entry))
+        if (is_wanted(filter, entry))
             write_entry(out, entry);
     }
     json_close(out, ']');
     if (result->audits->len == (guint)limit)
         json_number(out, "next", after);
+    json_close(out, '}');
+}
+
+/* False: answered. */
+static bool read_page(Request *request, int64_t *ret_after, int64_t *ret_limit)
+{
+    *ret_after = 0;
+    *ret_limit = 100;
+    return request_query_number(request, "after", 0, INT64_MAX, ret_after) &&
+           request_query_number(request, "size", 1, PAGE_MAX, ret_limit) &&
+           request_query_number(request, "limit", 1, PAGE_MAX, ret_limit);
+}
+
+void audit_list(Request *request)
+{
+    int64_t after, limit;
+    Filter filter = {NULL};
+
+    if (read_page(request, &after, &limit) && read_filter(request, &filter))
+        list(request, &filter, after, limit);
+}
+
+/* The number of the last row; 0: none. False: answered. */
+static bool find_last(Request *request, int64_t *ret_seq)
+{
+    g_autoptr(StoreResult) last = request_store(request, store_request_audit_last());
+
+    if (last == NULL)
+        return false;
+    *ret_seq = last->audits->len > 0 ? ((const AuditEntry *)g_ptr_array_index(last->audits, 0))->seq
+                                     : 0;
+    return true;
+}
+
+/* The end of the trail: of a shorter one all of it. Without an order of its own: pages go on with what comes later. */
+static void list_end(Request *request, Filter filter)
+{
+    int64_t after, limit, last;
+
+    if (!read_page(request, &after, &limit) || !find_last(request, &last))
+        return;
+    if (request_query(request, "after") == NULL)
+        after = MAX(last - limit, 0);
+    list(request, &filter, after, limit);
+}
+
+void audit_list_recent(Request *request)
+{
+    list_end(request, (Filter){.category = CATEGORY_ANY});
+}
+
+/* All rows that are wanted, a page of the trail after the other. */
+static void list_preset(Request *request, Filter filter)
+{
+    int64_t after, limit;
+
+    if (read_page(request, &after, &limit))
+        list(request, &filter, after, limit);
+}
+
+void audit_list_failures(Request *request)
+{
+    list_preset(request, (Filter){.category = CATEGORY_ANY, .failures = true});
+}
+
+void audit_list_security(Request *request)
+{
+    list_preset(request, (Filter){.category = CATEGORY_SECURITY});
+}
+
+void audit_list_transfers(Request *request)
+{
+    list_preset(request, (Filter){.category = CATEGORY_TRANSFER});
+}
+
+void audit_list_user(Request *request)
+{
+    list_preset(request, (Filter){.category = CATEGORY_ANY, .actor = request->parameters[0]});
+}
+
+void audit_list_partner(Request *request)
+{
+    list_preset(request, (Filter){.category = CATEGORY_ANY, .partner = request->parameters[0]});
+}
+
+void audit_list_category(Request *request)
+{
+    Filter filter = {NULL};
+
+    if (read_category(request, "category", request->parameters[0], &filter))
+        list_preset(request, filter);
+}
+
+/* Of the last rows: a trail may have millions. */
+void audit_statistics(Request *request)
+{
+    int64_t last, counts[G_N_ELEMENTS(CATEGORIES)] = {0}, failures = 0, seen = 0;
+    g_autoptr(StoreResult) page = NULL;
+    GString *out;
+
+    if (!find_last(request, &last))
+        return;
+    page = request_store(request, store_request_audit_list(MAX(last - PAGE_MAX, 0), PAGE_MAX));
+    if (page == NULL)
+        return;
+    for (guint i = 0; i < page->audits->len; i++, seen++) {
+        const AuditEntry *entry = g_ptr_array_index(page->audits, i);
+
+        counts[category_of(entry)]++;
+        failures += has_failed(entry);
+    }
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    json_number(out, "lastSeq", last);
+    json_number(out, "counted", seen);
+    json_number(out, "failures", failures);
+    json_open(out, "categories", '{');
+    for (size_t i = 0; i < G_N_ELEMENTS(CATEGORIES); i++)
+        json_number(out, CATEGORIES[i], counts[i]);
+    json_close(out, '}');
     json_close(out, '}');
 }
 

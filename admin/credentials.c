@@ -242,7 +242,18 @@ static GString *describe(const Record *record, const char *key)
     return text;
 }
 
-static void list(Request *request, const char *kind)
+static bool is_active(const Record *record)
+{
+    g_autoptr(Json) document = json_read(record->document, strlen(record->document), NULL);
+    int64_t expires_us = 0;
+
+    if (document != NULL)
+        (void)json_get_number(document, "expires_us", &expires_us, NULL); /* none: for ever */
+    return expires_us == 0 || expires_us > clock_wall_us();
+}
+
+/* is_wanted: NULL: all. A page is of so many, of which it may show fewer. */
+static void list_those(Request *request, const char *kind, bool (*is_wanted)(const Record *record))
 {
     g_autoptr(StoreResult) result = NULL;
     const char *after = request_query(request, "after");
@@ -258,6 +269,8 @@ static void list(Request *request, const char *kind)
     out = request_answer(request, 200);
     json_open(out, NULL, '[');
     for (guint i = 0; i < result->records->len; i++) {
+        if (is_wanted != NULL && !is_wanted(g_ptr_array_index(result->records, i)))
+            continue;
         json_open(out, NULL, '{');
         write_credential(out, g_ptr_array_index(result->records, i));
         json_close(out, '}');
@@ -265,9 +278,19 @@ static void list(Request *request, const char *kind)
     json_close(out, ']');
 }
 
+static void list(Request *request, const char *kind)
+{
+    list_those(request, kind, NULL);
+}
+
 void credentials_list_keys(Request *request)
 {
     list(request, "key");
+}
+
+void credentials_list_active_keys(Request *request)
+{
+    list_those(request, "key", is_active);
 }
 
 void credentials_list_users(Request *request)
@@ -432,6 +455,47 @@ void credentials_update_user(Request *request)
                                         "allowedIps", "description", NULL};
 
     update(request, "user", NAMES);
+}
+
+/* The same key with other bytes: what it was holds no longer from the moment on when this is stored. */
+static void renew(Request *request, const Record *before)
+{
+    g_autofree char *key = auth_make_key(), *digest = auth_dup_digest(key);
+    g_autofree char *id = g_strndup(digest, CREDENTIAL_ID_LENGTH);
+    g_autoptr(Json) document = json_read(before->document, strlen(before->document), NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(Record) after = NULL;
+    g_autoptr(StoreResult) stored = NULL;
+    g_autoptr(GString) was = NULL, is = NULL, told = NULL;
+
+    json_set_text(document, "verifier", digest);
+    text = json_dup_text(document);
+    after = record_new(before->kind, id, before->name, text);
+    after->created_us = before->created_us;
+    stored = record_change(request,
+                           store_request_record_rename(after, before->id, before->updated_us));
+    if (stored == NULL)
+        return;
+    was = describe(before, NULL);
+    is = describe(after, NULL);
+    told = describe(after, key);
+    request_note_change(request, was->str, is->str);
+    g_string_append(request_answer(request, 200), told->str);
+}
+
+void credentials_regenerate_key(Request *request)
+{
+    g_autoptr(StoreResult) found = get(request, "key");
+    const Record *before = found != NULL ? g_ptr_array_index(found->records, 0) : NULL;
+
+    if (before == NULL)
+        return;
+    if (before->id[0] == 'c' && strlen(before->id) > CREDENTIAL_ID_LENGTH)
+        request_problem(request, 409, "conflict", "id",
+                        "'%s' is a client's certificate: whoever issued it issues another",
+                        before->name);
+    else
+        renew(request, before);
 }
 
 static const Record *before_of(const StoreResult *found)

@@ -138,9 +138,26 @@ static const char *query_state(Request *request)
     return NULL;
 }
 
-/* Partners are asked for until there are enough of what they are written as: those that are nothing here leave no page
+static bool contains(const char *text, const char *folded)
+{
+    g_autofree char *whole = text != NULL ? g_utf8_casefold(text, -1) : NULL;
+
+    return whole != NULL && strstr(whole, folded) != NULL;
+}
+
+/* text: folded. */
+static bool has_text(GVariant *partner, const char *text)
+{
+    g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
+
+    return contains(value_text(partner, "name"), text) ||
+           contains(value_text(settings, "description"), text);
+}
+
+/* text: that the name or the description has, NULL: all. Partners are asked for until there are enough of what they are written as: those that are nothing here leave no page
  * short. A page ends between partners. write: how many. */
-static void list(Request *request, unsigned (*write)(GString *out, GVariant *partner))
+static void list(Request *request, unsigned (*write)(GString *out, GVariant *partner),
+                 const char *text)
 {
     const char *state = query_state(request), *only = request_query(request, "partner");
     g_autofree char *after = g_strdup(request_query(request, "after"));
@@ -162,7 +179,8 @@ static void list(Request *request, unsigned (*write)(GString *out, GVariant *par
         for (gsize i = 0; i < g_variant_n_children(found) && left > 0; i++) {
             g_autoptr(GVariant) partner = g_variant_get_child_value(found, i);
 
-            left -= write(listed, partner);
+            if (text == NULL || has_text(partner, text))
+                left -= write(listed, partner);
             g_free(after);
             after = g_strdup(value_text(partner, "name"));
         }
@@ -184,12 +202,55 @@ static unsigned list_files(GString *out, GVariant *partner)
 
 void partners_list(Request *request)
 {
-    list(request, list_partner);
+    list(request, list_partner, NULL);
+}
+
+void partners_search(Request *request)
+{
+    const char *text = request_query(request, "q");
+    g_autofree char *folded = text != NULL ? g_utf8_casefold(text, -1) : NULL;
+
+    list(request, list_partner, folded);
+}
+
+void partners_statistics(Request *request)
+{
+    int64_t counts[2] = {0}, files = 0, calling = 0;
+    g_autofree char *after = g_strdup("");
+    GString *out;
+    gsize n;
+
+    do {
+        g_autoptr(GVariant) found = ask_partners(request, NULL, after, "", LIST_MAX);
+
+        if (found == NULL)
+            return;
+        n = g_variant_n_children(found);
+        for (gsize i = 0; i < n; i++) {
+            g_autoptr(GVariant) partner = g_variant_get_child_value(found, i);
+            g_autoptr(GVariant) settings = g_variant_lookup_value(partner, "settings", NULL);
+            g_autoptr(GVariant) its = g_variant_lookup_value(partner, "files", NULL);
+
+            counts[value_flag(settings, "enabled")]++;
+            calling += value_text(settings, "address") != NULL;
+            files += its != NULL ? (int64_t)g_variant_n_children(its) : 0;
+            g_free(after);
+            after = g_strdup(value_text(partner, "name"));
+        }
+    } while (n == LIST_MAX);
+    out = request_answer(request, 200);
+    json_open(out, NULL, '{');
+    json_number(out, "total", counts[0] + counts[1]);
+    json_number(out, "enabled", counts[1]);
+    json_number(out, "disabled", counts[0]);
+    json_number(out, "withAddress", calling);
+    json_number(out, "virtualFiles", files);
+    json_close(out, '}');
 }
 
 void files_list(Request *request)
 {
-    list(request, list_files);
+    list(request, list_files, NULL);
 }
 
 /* those that we call, as the client's servers */
@@ -206,7 +267,7 @@ static unsigned list_server(GString *out, GVariant *partner)
 
 void servers_list(Request *request)
 {
-    list(request, list_server);
+    list(request, list_server, NULL);
 }
 
 static void set_query(Request *request, const char *name, const char *value)
@@ -217,13 +278,13 @@ static void set_query(Request *request, const char *name, const char *value)
 void servers_list_enabled(Request *request)
 {
     set_query(request, "enabled", "true");
-    list(request, list_server);
+    list(request, list_server, NULL);
 }
 
 void partners_list_enabled(Request *request)
 {
     set_query(request, "enabled", "true");
-    list(request, list_partner);
+    list(request, list_partner, NULL);
 }
 
 static void write_milliseconds(GString *out, const char *key, int64_t us)
@@ -354,7 +415,7 @@ void files_list_of_partner(Request *request)
     if (!get_one(request, request->parameters[0], NULL, partner, &version))
         return;
     set_query(request, "partner", request->parameters[0]);
-    list(request, list_files);
+    list(request, list_files, NULL);
 }
 
 /* What the path names: a partner, or "PARTNER/PATTERN". ret_pattern: NULL for a partner. False: answered. */

@@ -28,6 +28,7 @@
 typedef struct {
     const char *partner_name, *path_name, *source_name; /* the fields that said it */
     const char *partner, *source;
+    char *by_default; /* partner, when none was named */
     char *path;
     GString *ignored; /* names of fields without effect, as JSON; NULL: none */
 } Order;
@@ -35,6 +36,7 @@ typedef struct {
 static void order_clear(Order *order)
 {
     g_free(order->path);
+    g_free(order->by_default);
     if (order->ignored != NULL)
         g_string_free(order->ignored, TRUE);
 }
@@ -276,6 +278,19 @@ static bool read_needed(Request *request, const Json *json, const char *const *n
     return *ret_text != NULL || refuse(request, names[0], "it is missing");
 }
 
+/* False: answered. */
+static bool read_partner(Request *request, const Json *json, Order *order)
+{
+    if (!request_read_text(request, json, PARTNER, &order->partner_name, &order->partner))
+        return false;
+    if (order->partner != NULL)
+        return true;
+    order->partner = order->by_default = default_server_dup(request);
+    if (order->partner == NULL && request->status == 0)
+        return refuse(request, PARTNER[0], "it is missing, and no server is the default");
+    return order->partner != NULL;
+}
+
 /* A folder of theirs and a name in it, or one path; ours begin with no slash. */
 static bool read_path(Request *request, const Json *json, const char *const *names, Order *order)
 {
@@ -300,9 +315,8 @@ static bool read_path(Request *request, const Json *json, const char *const *nam
 static bool read_order(Request *request, const Json *json, const char *const *path_names,
                        Order *order)
 {
-    if (!read_needed(request, json, PARTNER, &order->partner_name, &order->partner) ||
-        !read_path(request, json, path_names, order) || !read_correlation(request, json) ||
-        !check_connections(request, json))
+    if (!read_partner(request, json, order) || !read_path(request, json, path_names, order) ||
+        !read_correlation(request, json) || !check_connections(request, json))
         return false;
     note_ignored(json, order);
     return true;

@@ -507,6 +507,8 @@ static void describe(GVariantDict *status, gpointer data)
     g_variant_dict_insert(status, "version", "s", PESITFS_VERSION);
     g_variant_dict_insert(status, "node", "s",
                           self->config->node_name != NULL ? self->config->node_name : "");
+    g_variant_dict_insert(status, "owner", "s",
+                          self->config->store_owner != NULL ? self->config->store_owner : "");
     g_variant_dict_insert(status, "pid", "u", (guint32)getpid());
     g_variant_dict_insert(status, "started_us", "x", self->started_us);
     g_variant_dict_insert(status, "config", "s", self->path);

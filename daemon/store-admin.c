@@ -308,6 +308,32 @@ StoreRequest *store_request_record_update(const Record *record, int64_t before_u
     return self;
 }
 
+static bool start_record_rename(const StoreRequest *self, Db *db, GError **error)
+{
+    const Record *record = self->record;
+
+    if (!db_start(db, SQL_RECORD_RENAME, error))
+        return false;
+    db_bind_text(db, 1, record->kind);
+    db_bind_text(db, 2, self->texts[0]);
+    db_bind_text(db, 3, record->id);
+    db_bind_text(db, 4, record->document);
+    db_bind_number(db, 5, clock_wall_us());
+    db_bind_number(db, 6, self->numbers[0]);
+    return true;
+}
+
+StoreRequest *store_request_record_rename(const Record *record, const char *id, int64_t before_us)
+{
+    StoreRequest *self = store_request_new_writing(start_record_rename, finish_written);
+
+    self->record = record_copy(record);
+    self->texts[0] = g_strdup(id);
+    self->numbers[0] = before_us;
+    self->what = g_strdup_printf("%s '%s'", record->kind, id);
+    return self;
+}
+
 static bool start_record_key(const StoreRequest *self, SqlStatement statement, Db *db,
                              GError **error)
 {
@@ -351,6 +377,19 @@ static void finish_records(const StoreRequest *self, Db *db, StoreResult *result
     }
     if (result->error == NULL && self->what != NULL && result->records->len == 0)
         g_set_error(&result->error, BASE_ERROR, BASE_ERROR_NOT_FOUND, "no %s", self->what);
+}
+
+static bool start_members(const StoreRequest *self, Db *db, GError **error)
+{
+    if (!db_start(db, SQL_MEMBER_LIST, error))
+        return false;
+    db_bind_text(db, 1, self->owner);
+    return true;
+}
+
+StoreRequest *store_request_members(void)
+{
+    return store_request_new(start_members, finish_records);
 }
 
 StoreRequest *store_request_record_get(const char *kind, const char *id)

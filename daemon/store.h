@@ -282,6 +282,11 @@ StoreRequest *store_request_record_insert(const Record *record);
 /* before_us: when it was changed last, as it was read; 0: whatever it is now. NOT_FOUND, CONFLICT: it was changed, or
  * removed, since. */
 StoreRequest *store_request_record_update(const Record *record, int64_t before_us);
+/* The same record under another id. record: copied, id: what it was. */
+StoreRequest *store_request_record_rename(const Record *record, const char *id, int64_t before_us);
+/* The daemons that write, or wrote, this schema; result: records, id: store.owner, document: UP or DOWN, updated_us: its last
+ * commit. PostgreSQL only. */
+StoreRequest *store_request_members(void);
 /* Result: records with one element. NOT_FOUND. */
 StoreRequest *store_request_record_get(const char *kind, const char *id);
 /* By id, after `after` (exclusive, "": from the start). */

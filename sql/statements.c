@@ -180,6 +180,9 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
     [SQL_RECORD_UPDATE] =
         "UPDATE admin_records SET name = $3, document = $4, updated_us = $5 WHERE kind = $1 AND id = $2 AND "
         "(CAST($6 AS BIGINT) = 0 OR updated_us = CAST($6 AS BIGINT)) RETURNING id",
+    [SQL_RECORD_RENAME] =
+        "UPDATE admin_records SET id = $3, document = $4, updated_us = $5 WHERE kind = $1 AND id = $2 AND "
+        "(CAST($6 AS BIGINT) = 0 OR updated_us = CAST($6 AS BIGINT)) RETURNING id",
     [SQL_RECORD_GET] =
         "SELECT kind, id, name, document, created_us, updated_us FROM admin_records WHERE kind = $1 AND id = $2",
     [SQL_RECORD_LIST] =
@@ -253,6 +256,13 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "WHERE server_id = $1 AND version = $4 RETURNING version",
     [SQL_LISTENER_DELETE] =
         "DELETE FROM pesitwizard_server_configs WHERE server_id = $1 AND version = $2 RETURNING version",
+    /* Those that ever wrote; who runs holds the lock of its name. PostgreSQL only, as all from here on. */
+    [SQL_MEMBER_LIST] =
+        "SELECT 'member', writer, writer, CASE WHEN writer = $1 OR EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND "
+        "granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 1 AND "
+        "((CAST(classid AS BIGINT) << 32) | CAST(objid AS BIGINT)) = hashtextextended('own ' || current_database() || ' ' || "
+        "current_schema() || ' ' || writer, 0)) THEN 'UP' ELSE 'DOWN' END, seen_us, seen_us FROM store_writers "
+        "UNION SELECT 'member', $1, $1, 'UP', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM store_writers WHERE writer = $1) ORDER BY 2",
     [SQL_INQUIRY_TAKE] =
         "UPDATE inquiries SET taken = 1, owner = $2 WHERE id = $1 AND taken = 0 AND (owner IS NULL OR owner = $2) RETURNING actor, method, path, body, if_match",
     [SQL_INQUIRY_ANSWER] = "UPDATE inquiries SET status = $2, answer = $3 WHERE id = $1",

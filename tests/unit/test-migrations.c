@@ -317,7 +317,7 @@ static void test_plans(gconstpointer data)
     DbTarget target = new_target(data);
     Db *db = open_at(&target, count_all());
 
-    for (unsigned i = 0; i < SQL_INQUIRY_TAKE; i++) {
+    for (unsigned i = 0; i < SQL_MEMBER_LIST; i++) {
         g_autofree char *text = g_strconcat("EXPLAIN QUERY PLAN ", SQL_STATEMENTS[i], NULL);
         g_autoptr(GError) error = NULL;
 
