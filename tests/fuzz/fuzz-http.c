@@ -90,7 +90,9 @@ static GVariant *describe_partners(void)
 static GVariant *describe_daemon(void)
 {
     return g_variant_new_parsed(
-            "({'node': <'N'>, 'store': <'ok'>, 'listeners': <[{'id': <'L'>, 'address': "
+            "({'node': <'N'>, 'state': <'running'>, 'store': <'ok'>, "
+            "'spool_total_bytes': <uint64 9>, "
+            "'spool_available_bytes': <uint64 8>, 'listeners': <[{'id': <'L'>, 'address': "
             "<'127.0.0.1'>, 'port': <uint32 5000>, 'running': <true>, 'version': <int64 1>, "
             "'settings': <{'auto_start': <true>}>}]>},)");
 }
@@ -115,12 +117,14 @@ static DoorAnswer *answer_of(const char *method)
         answer->fds[answer->fd_count++] = make_file();
     } else if (strcmp(method, "Describe") == 0) {
         answer->value = describe_partners();
-    } else if (strcmp(method, "Status") == 0) {
+    } else if (strcmp(method, "Status") == 0 || strcmp(method, "Look") == 0) {
         answer->value = describe_daemon();
     } else if (strcmp(method, "Test") == 0) {
         answer->value = describe_test();
     } else if (strcmp(method, "Space") == 0) {
         answer->value = g_variant_new("(tt)", G_GUINT64_CONSTANT(9), G_GUINT64_CONSTANT(8));
+    } else if (strcmp(method, "Define") == 0 || strcmp(method, "Undefine") == 0) {
+        answer->value = g_variant_new("(x)", G_GINT64_CONSTANT(4));
     } else {
         answer->value = g_variant_new("()");
     }
