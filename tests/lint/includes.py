@@ -20,7 +20,8 @@ ALLOWED = {
 }
 FOREIGN = {
     "openssl/ssl.h": {"daemon/net/tls.c"},
-    "openssl/evp.h": {"base/secret.c", "daemon/net/tls.c"},
+    "openssl/evp.h": {"base/authority.c", "base/certificate.c", "base/secret.c", "daemon/net/tls.c"},
+    "openssl/x509.h": {"base/authority.c", "base/certificate.c", "daemon/net/tls.c"},
     "sqlite3.h": {"sql/sqlite.c"},
     "libpq-fe.h": {"sql/postgres.c"},
     "libconfig.h": {"daemon/config.c", "daemon/config-settings.c"},
