@@ -138,5 +138,6 @@ bool config_is_partner_changed(const Config *before, const Config *after, const 
     if (old == NULL || fresh == NULL)
         return old != fresh;
     return !is_group_equal(&CONFIG_PARTNER, old, fresh) ||
+           !config_are_certificates_equal(&old->tls, &fresh->tls) ||
            !config_are_groups_equal(&CONFIG_FILE, old->files, fresh->files);
 }

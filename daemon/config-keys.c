@@ -23,6 +23,7 @@ static const char *const ACKS[] = {"spool", "sent", NULL};
 static const char *const EXISTING[] = {"refuse", "replace", "number", NULL};
 static const char *const CODES[] = {"ascii", "ebcdic", "binary", NULL};
 static const char *const FAMILIES[] = {"all", "server", "client", "admin", NULL};
+static const char *const STORE_KINDS[] = {"keystore", "truststore", NULL};
 static const char *const VERSIONS[] = {"1.2", "1.3", NULL};
 
 #define C(field) offsetof(Config, field)
@@ -30,6 +31,7 @@ static const char *const VERSIONS[] = {"1.2", "1.3", NULL};
 #define A(field) offsetof(AdminListener, field)
 #define P(field) offsetof(Partner, field)
 #define V(field) offsetof(VirtualFile, field)
+#define S(field) offsetof(CertificateStore, field)
 #define DAY_S    86400
 
 /* clang-format off */
@@ -93,6 +95,8 @@ static const ConfigKey LISTENER_KEYS[] = {
     { "tls.certificate", KEY_PATH, 0, 0, NULL, "", true, L(tls.certificate), NULL, "our chain in PEM; makes the listener TLS" },
     { "tls.key", KEY_PATH, 0, 0, NULL, "", true, L(tls.key), NULL, "its key in PEM" },
     { "tls.authorities", KEY_PATH, 0, 0, NULL, "", true, L(tls.authorities), NULL, "who may sign client certificates" },
+    { "tls.keystore", KEY_TEXT, 1, 64, NULL, "", true, L(tls.keystore), NULL, "keystore of the store by its name, instead of tls.certificate and tls.key" },
+    { "tls.truststore", KEY_TEXT, 1, 64, NULL, "", true, L(tls.truststore), NULL, "truststore of the store by its name, instead of tls.authorities" },
     { "tls.client_certificate", KEY_CHOICE, 0, 0, "none", "", true, L(tls.client_certificate), CERTIFICATES, "whether clients show one" },
     { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", true, L(tls.min_version), VERSIONS, "oldest TLS accepted" },
     { NULL },
@@ -126,6 +130,8 @@ static const ConfigKey PARTNER_KEYS[] = {
     { "tls.authorities", KEY_PATH, 0, 0, NULL, "", true, P(tls.authorities), NULL, "who may sign its certificate; default: the system's" },
     { "tls.certificate", KEY_PATH, 0, 0, NULL, "", true, P(tls.certificate), NULL, "our chain for mutual TLS" },
     { "tls.key", KEY_PATH, 0, 0, NULL, "", true, P(tls.key), NULL, "its key" },
+    { "tls.keystore", KEY_TEXT, 1, 64, NULL, "", true, P(tls.keystore), NULL, "keystore of the store by its name, instead of tls.certificate and tls.key; default: the default one, if any" },
+    { "tls.truststore", KEY_TEXT, 1, 64, NULL, "", true, P(tls.truststore), NULL, "truststore of the store by its name, instead of tls.authorities; default: the default one, if any" },
     { "tls.host_name", KEY_TEXT, 1, 255, NULL, "", true, P(tls.host_name), NULL, "name to check instead of the address" },
     { "tls.pin_sha256", KEY_TEXT, 64, 64, NULL, "", true, P(tls.pin_sha256), NULL, "SHA-256 of its public key in hex, instead of authorities" },
     { "tls.min_version", KEY_VERSION, 0, 0, "1.2", "", true, P(tls.min_version), VERSIONS, "oldest TLS accepted" },
@@ -188,8 +194,24 @@ static const ConfigKey FILE_KEYS[] = {
     { "bank", KEY_TEXT, 1, 24, NULL, "", true, V(bank), NULL, "PI 62" },
     { NULL },
 };
+/* of the store only: no file has them */
+static const ConfigKey CERTIFICATES_KEYS[] = {
+    { "name", KEY_TEXT, 1, 64, NULL, "", true, S(name), NULL, "what partners and listeners call it" },
+    { "kind", KEY_CHOICE, 0, 0, "keystore", "", true, S(kind), STORE_KINDS, "a certificate of ours with its key, or those that we trust" },
+    { "description", KEY_TEXT, 0, 255, NULL, "", true, S(description), NULL, "for people" },
+    { "format", KEY_TEXT, 0, 16, NULL, "", true, S(format), NULL, "what was read: PEM, PKCS12" },
+    { "purpose", KEY_TEXT, 0, 16, NULL, "", true, S(purpose), NULL, "SERVER, CLIENT, CA, …" },
+    { "partner", KEY_TEXT, 0, 64, NULL, "", true, S(partner), NULL, "for whom it is" },
+    { "alias", KEY_TEXT, 0, 255, NULL, "", true, S(alias), NULL, "of the key" },
+    { "active", KEY_BOOL, 0, 0, "true", "", true, S(active), NULL, "false: nobody may use it" },
+    { "is_default", KEY_BOOL, 0, 0, "false", "", true, S(is_default), NULL, "for those who name none" },
+    { "certificates", KEY_TEXT, 0, 0, NULL, "", true, S(certificates), NULL, "PEM, the own one first" },
+    { "key", KEY_SECRET, 0, 0, NULL, "", true, S(key), NULL, "PEM, sealed" },
+    { NULL },
+};
 /* clang-format on */
 
+const ConfigScope CONFIG_CERTIFICATES = {"certificates.[].", CERTIFICATES_KEYS};
 const ConfigScope CONFIG_ROOT = {"", ROOT_KEYS};
 const ConfigScope CONFIG_LISTENER = {"listeners.[].", LISTENER_KEYS};
 const ConfigScope CONFIG_ADMIN_LISTENER = {"admin.listeners.[].", ADMIN_LISTENER_KEYS};

@@ -44,7 +44,15 @@ typedef struct {
 } ConfigScope;
 
 extern const ConfigScope CONFIG_ROOT, CONFIG_LISTENER, CONFIG_ADMIN_LISTENER, CONFIG_PARTNER,
-        CONFIG_FILE;
+        CONFIG_FILE, CONFIG_CERTIFICATES;
+
+/* Finds what a side of TLS names in the store, or the default ones; server: only what it names. False: ret_fault says
+ * why it cannot be used, new. */
+bool config_resolve_tls(const Config *config, TlsSettings *tls, bool server, char **ret_fault);
+/* What is wrong with a store of certificates by itself, new; NULL: nothing. */
+char *config_check_certificates(const CertificateStore *store);
+/* Whether both sides of TLS have the same certificates of the store, unchanged. */
+bool config_are_certificates_equal(const TlsSettings *a, const TlsSettings *b);
 
 /* Whether a key has the same value in two objects of its scope; true for lists of groups. */
 bool config_key_is_equal(const ConfigKey *key, const void *left, const void *right);

@@ -22,6 +22,7 @@ static const ConfigScope *scope_of(SettingsKind kind)
             [SETTINGS_PARTNER] = &CONFIG_PARTNER,
             [SETTINGS_FILE] = &CONFIG_FILE,
             [SETTINGS_LISTENER] = &CONFIG_LISTENER,
+            [SETTINGS_CERTIFICATES] = &CONFIG_CERTIFICATES,
     };
 
     return SCOPES[kind];
@@ -143,6 +144,12 @@ static bool is_protected(const char *text)
            g_str_has_prefix(text, "file:");
 }
 
+static bool is_only_compared(const ConfigKey *key)
+{
+    return strcmp(key->path, "password_received") == 0 ||
+           strcmp(key->path, "password_expected") == 0;
+}
+
 /* What is only compared becomes a verifier; what has to be said to the partner is sealed. Returns new. */
 static char *protect(const Config *running, const ConfigKey *key, const char *text, GError **error)
 {
@@ -158,13 +165,14 @@ static char *protect(const Config *running, const ConfigKey *key, const char *te
         return NULL;
     }
     secret = secret_new(text, strlen(text));
-    if (strcmp(key->path, "password_sent") != 0)
+    if (is_only_compared(key))
         return secret_make_verifier(secret, error);
     if (running->key_file == NULL) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
-                    "%s: without paths.key_file nothing can be sealed: set it, or name a file that "
-                    "holds the password, file:/path",
-                    key->path);
+                    "%s: without paths.key_file nothing can be sealed: set it%s", key->path,
+                    g_str_has_prefix(key->path, "password")
+                            ? ", or name a file that holds the password, file:/path"
+                            : "");
         return NULL;
     }
     seal_key = seal_key_load(running->key_file, error);

@@ -30,6 +30,7 @@ typedef struct {
     char *folder;
     SealKey *seal_key;
     const Config *running;           /* what a reload starts from, NULL at the start */
+    const GPtrArray *definitions;    /* of the store; NULL: it was not read */
     GPtrArray *files;                /* of the configuration that is read */
     GHashTable *names, *identifiers; /* → Partner, of those that are read */
     config_t file;
@@ -409,13 +410,34 @@ static bool check_readable(const Reader *self, const config_setting_t *group, co
                     g_strerror(errno));
 }
 
+/* What stands in files and what is in the store, each once; without the store nothing is looked up there. */
+static bool check_store_tls(const Reader *self, Config *config, const config_setting_t *group,
+                            TlsSettings *tls, bool server, GError **error)
+{
+    g_autofree char *fault = NULL;
+
+    if (tls->keystore != NULL && tls->certificate != NULL)
+        return complain(self, group, error, "'tls.keystore' stands instead of 'tls.certificate'");
+    if (tls->truststore != NULL && tls->authorities != NULL)
+        return complain(self, group, error, "'tls.truststore' stands instead of 'tls.authorities'");
+    if (self->definitions == NULL) {
+        config->needs_store =
+                config->needs_store || tls->keystore != NULL || tls->truststore != NULL;
+        return true;
+    }
+    return config_resolve_tls(config, tls, server, &fault) ||
+           complain(self, group, error, "%s", fault);
+}
+
 static bool check_tls(const Reader *self, const config_setting_t *group, const TlsSettings *tls,
                       GError **error)
 {
     if ((tls->certificate == NULL) != (tls->key == NULL))
         return complain(self, group, error, "'tls.certificate' and 'tls.key' go together");
-    if (tls->client_certificate != CLIENT_CERTIFICATE_NONE && tls->authorities == NULL)
-        return complain(self, group, error, "'tls.client_certificate' needs 'tls.authorities'");
+    if (tls->client_certificate != CLIENT_CERTIFICATE_NONE && tls->authorities == NULL &&
+        tls->truststore == NULL)
+        return complain(self, group, error,
+                        "'tls.client_certificate' needs 'tls.authorities' or 'tls.truststore'");
     return check_readable(self, group, "tls.certificate", tls->certificate, error) &&
            check_readable(self, group, "tls.key", tls->key, error) &&
            check_readable(self, group, "tls.authorities", tls->authorities, error);
@@ -428,8 +450,8 @@ char *config_name_listener(const ListenerConfig *listener)
                                   : NULL;
 }
 
-static bool check_listener(const Reader *self, const Config *config, const config_setting_t *group,
-                           const ListenerConfig *listener, GError **error)
+static bool check_listener(const Reader *self, Config *config, const config_setting_t *group,
+                           ListenerConfig *listener, GError **error)
 {
     g_autofree char *id = config_name_listener(listener);
 
@@ -451,7 +473,8 @@ static bool check_listener(const Reader *self, const Config *config, const confi
         if (id != NULL && g_strcmp0(other_id, id) == 0)
             return complain(self, group, error, "'name': two listeners are \"%s\"", id);
     }
-    return check_tls(self, group, &listener->tls, error);
+    return check_tls(self, group, &listener->tls, error) &&
+           check_store_tls(self, config, group, &listener->tls, true, error);
 }
 
 static bool read_listener(const Reader *self, Config *config, const config_setting_t *group,
@@ -462,7 +485,7 @@ static bool read_listener(const Reader *self, Config *config, const config_setti
     g_ptr_array_add(config->listeners, listener);
     if (!read_scope(self, &CONFIG_LISTENER, group, listener, error))
         return false;
-    listener->tls.enabled = listener->tls.certificate != NULL;
+    listener->tls.enabled = listener->tls.certificate != NULL || listener->tls.keystore != NULL;
     return check_listener(self, config, group, listener, error);
 }
 
@@ -578,7 +601,7 @@ static bool read_file(const Reader *self, Partner *partner, const config_setting
     return true;
 }
 
-static bool check_partner(const Reader *self, const Config *config, const config_setting_t *group,
+static bool check_partner(const Reader *self, Config *config, const config_setting_t *group,
                           Partner *partner, GError **error)
 {
     const Partner *other;
@@ -612,7 +635,8 @@ static bool check_partner(const Reader *self, const Config *config, const config
                         other->name, partner->name);
     g_hash_table_insert(self->names, partner->name, partner);
     g_hash_table_insert(self->identifiers, partner->identifier, partner);
-    return check_tls(self, group, &partner->tls, error);
+    return check_tls(self, group, &partner->tls, error) &&
+           check_store_tls(self, config, group, &partner->tls, false, error);
 }
 
 static void fill_delays(Partner *partner)
@@ -707,6 +731,105 @@ static bool check_store(const Reader *self, Config *config, const config_setting
     return true;
 }
 
+/* certificates of the store */
+
+/* Returns new. */
+char *config_name_definition(const char *partner, const char *pattern)
+{
+    return pattern == NULL ? g_strdup_printf("partner '%s'", partner)
+           : strcmp(partner, DEFINITION_CERTIFICATES) == 0
+                   ? g_strdup_printf("certificates '%s'", pattern)
+           : partner[0] != '\0' ? g_strdup_printf("virtual file '%s' of '%s'", pattern, partner)
+                                : g_strdup_printf("listener '%s'", pattern);
+}
+
+/* What stands for a partner that does not fit. */
+static bool add_stub(config_t *text, const char *name)
+{
+    config_setting_t *root = config_root_setting(text);
+    config_setting_t *identifier = config_setting_add(root, "identifier", CONFIG_TYPE_STRING);
+    config_setting_t *enabled = config_setting_add(root, "enabled", CONFIG_TYPE_BOOL);
+
+    return config_setting_set_string(identifier, name) == CONFIG_TRUE &&
+           config_setting_set_bool(enabled, 0) == CONFIG_TRUE;
+}
+
+/* The settings as a group of the file would be, with the key that names it. */
+static bool parse_definition(const Reader *self, config_t *text, const Definition *definition,
+                             const char *key, const char *name, GError **error)
+{
+    config_setting_t *setting;
+
+    const char *settings = definition->fault != NULL ? "" : definition->settings;
+
+    if (strstr(settings, "@include") != NULL) {
+        (void)complain(self, NULL, error, "@include is for files");
+        return false;
+    }
+    if (config_read_string(text, settings) != CONFIG_TRUE) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s", self->path,
+                    config_error_line(text), config_error_text(text));
+        return false;
+    }
+    if (definition->fault != NULL && !add_stub(text, name))
+        return false;
+    setting = config_setting_add(config_root_setting(text), key, CONFIG_TYPE_STRING);
+    if (setting == NULL)
+        return complain(self, config_setting_get_member(config_root_setting(text), key), error,
+                        "'%s' is not among the settings", key);
+    return config_setting_set_string(setting, name) == CONFIG_TRUE;
+}
+
+static bool is_certificates(const Definition *definition)
+{
+    return strcmp(definition->partner, DEFINITION_CERTIFICATES) == 0;
+}
+
+static void free_certificates(gpointer data)
+{
+    certificate_store_free(data);
+}
+
+static bool read_store(const Reader *self, Config *config, const Definition *definition,
+                       const config_setting_t *group, GError **error)
+{
+    CertificateStore *store = g_new0(CertificateStore, 1);
+    g_autofree char *fault = NULL;
+
+    g_ptr_array_add(config->certificates, store);
+    store->version = definition->version;
+    store->created_us = definition->created_us;
+    store->updated_us = definition->updated_us;
+    if (!read_scope(self, &CONFIG_CERTIFICATES, group, store, error))
+        return false;
+    fault = config_check_certificates(store);
+    return fault == NULL || complain(self, group, error, "%s", fault);
+}
+
+/* Before those who name them. */
+static bool read_certificates(Reader *self, Config *config, GError **error)
+{
+    const char *path = self->path;
+    bool read = true;
+
+    for (guint i = 0; read && self->definitions != NULL && i < self->definitions->len; i++) {
+        const Definition *definition = g_ptr_array_index(self->definitions, i);
+        g_autofree char *name = config_name_definition(definition->partner, definition->pattern);
+        g_autofree char *where = g_strconcat("store, ", name, NULL);
+        config_t text;
+
+        if (!is_certificates(definition) || definition->left_out)
+            continue;
+        self->path = where;
+        config_init(&text);
+        read = parse_definition(self, &text, definition, "name", definition->pattern, error) &&
+               read_store(self, config, definition, config_root_setting(&text), error);
+        config_destroy(&text);
+        self->path = path;
+    }
+    return read;
+}
+
 /* reloading */
 
 static void name_restart_key(Config *config, const char *name)
@@ -759,7 +882,8 @@ static bool read_all(Reader *self, Config *config, GError **error)
         !check_store(self, config, root, error))
         return false;
     keep_running(self, config);
-    if (!find_list(self, root, "listeners", &listeners, error) ||
+    if (!read_certificates(self, config, error) ||
+        !find_list(self, root, "listeners", &listeners, error) ||
         !find_list(self, root, "admin.listeners", &admin, error) ||
         !find_list(self, root, "partners", &partners, error))
         return false;
@@ -801,43 +925,6 @@ static bool parse(Reader *self, GError **error)
 
 /* the store's partners and virtual files */
 
-/* What stands for a partner that does not fit. */
-static bool add_stub(config_t *text, const char *name)
-{
-    config_setting_t *root = config_root_setting(text);
-    config_setting_t *identifier = config_setting_add(root, "identifier", CONFIG_TYPE_STRING);
-    config_setting_t *enabled = config_setting_add(root, "enabled", CONFIG_TYPE_BOOL);
-
-    return config_setting_set_string(identifier, name) == CONFIG_TRUE &&
-           config_setting_set_bool(enabled, 0) == CONFIG_TRUE;
-}
-
-/* The settings as a group of the file would be, with the key that names it. */
-static bool parse_definition(const Reader *self, config_t *text, const Definition *definition,
-                             const char *key, const char *name, GError **error)
-{
-    config_setting_t *setting;
-
-    const char *settings = definition->fault != NULL ? "" : definition->settings;
-
-    if (strstr(settings, "@include") != NULL) {
-        (void)complain(self, NULL, error, "@include is for files");
-        return false;
-    }
-    if (config_read_string(text, settings) != CONFIG_TRUE) {
-        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "%s:%d: %s", self->path,
-                    config_error_line(text), config_error_text(text));
-        return false;
-    }
-    if (definition->fault != NULL && !add_stub(text, name))
-        return false;
-    setting = config_setting_add(config_root_setting(text), key, CONFIG_TYPE_STRING);
-    if (setting == NULL)
-        return complain(self, config_setting_get_member(config_root_setting(text), key), error,
-                        "'%s' is not among the settings", key);
-    return config_setting_set_string(setting, name) == CONFIG_TRUE;
-}
-
 static bool is_listener(const Definition *definition)
 {
     return definition->partner[0] == '\0';
@@ -863,7 +950,7 @@ static bool read_definition(Reader *self, Config *config, const Definition *defi
     config_t text;
     bool read;
 
-    if (definition->left_out)
+    if (definition->left_out || is_certificates(definition))
         return true;
     if (is_file && partner == NULL)
         return complain(self, NULL, error, "there is no partner of this name");
@@ -877,14 +964,6 @@ static bool read_definition(Reader *self, Config *config, const Definition *defi
                       : read_partner(self, config, config_root_setting(&text), error));
     config_destroy(&text);
     return read;
-}
-
-/* Returns new. */
-char *config_name_definition(const char *partner, const char *pattern)
-{
-    return pattern == NULL      ? g_strdup_printf("partner '%s'", partner)
-           : partner[0] != '\0' ? g_strdup_printf("virtual file '%s' of '%s'", pattern, partner)
-                                : g_strdup_printf("listener '%s'", pattern);
 }
 
 static bool read_definitions(Reader *self, Config *config, const GPtrArray *definitions,
@@ -920,7 +999,10 @@ Config *config_load_again(const char *path, const GPtrArray *definitions, const 
 {
     Counted *counted = g_new0(Counted, 1);
     Config *config = &counted->config;
-    Reader reader = {.path = path, .folder = g_path_get_dirname(path), .running = running};
+    Reader reader = {.path = path,
+                     .folder = g_path_get_dirname(path),
+                     .running = running,
+                     .definitions = definitions};
     bool loaded;
 
     atomic_init(&counted->references, 1);
@@ -928,6 +1010,7 @@ Config *config_load_again(const char *path, const GPtrArray *definitions, const 
     config->admin_listeners = g_ptr_array_new_with_free_func(admin_listener_free);
     config->admin_send_directories = g_ptr_array_new_with_free_func(g_free);
     config->partners = g_ptr_array_new_with_free_func((GDestroyNotify)partner_free);
+    config->certificates = g_ptr_array_new_with_free_func(free_certificates);
     config->files = g_ptr_array_new_with_free_func(g_free);
     reader.files = config->files;
     reader.names = g_hash_table_new(g_str_hash, g_str_equal);
@@ -973,6 +1056,7 @@ void config_unref(Config *config)
     g_ptr_array_unref(config->admin_listeners);
     g_ptr_array_unref(config->admin_send_directories);
     g_ptr_array_unref(config->partners);
+    g_ptr_array_unref(config->certificates);
     g_ptr_array_unref(config->files);
     g_free(config->restart_keys);
     g_free(config);

@@ -79,7 +79,9 @@ typedef struct {
     uint32_t admin_rate_per_s;         /* requests per address */
     uint32_t admin_connections;
     uint32_t admin_connections_per_address;
-    GPtrArray *partners; /* Partner * */
+    GPtrArray *partners;     /* Partner * */
+    GPtrArray *certificates; /* CertificateStore *: of the store */
+    bool needs_store; /* something names certificates of the store, and the store was not read with it */
     GPtrArray *
             files; /* char *: other files whose contents are in here: secrets, their key, what is included */
     char *restart_keys; /* names of keys that have other values in the file; NULL: none */
@@ -106,9 +108,19 @@ const Partner *config_find_partner_by_identifier(const Config *config, const cha
 /* Whether a partner is called, let in or served otherwise in one than in the other: any key of it or of its virtual
  * files, or it is only in one. */
 bool config_is_partner_changed(const Config *before, const Config *after, const char *name);
+/* NULL when unknown. Borrowed from config. */
+const CertificateStore *config_find_certificates(const Config *config, const char *name);
+/* Who uses certificates of the store, by name or as the default: "partner 'X'", "listener 'Y'". Of char *. Returns new. */
+GPtrArray *config_list_users(const Config *config, const CertificateStore *store);
+
 /* settings of the store */
 
-typedef enum { SETTINGS_PARTNER, SETTINGS_FILE, SETTINGS_LISTENER } SettingsKind;
+typedef enum {
+    SETTINGS_PARTNER,
+    SETTINGS_FILE,
+    SETTINGS_LISTENER,
+    SETTINGS_CERTIFICATES
+} SettingsKind;
 
 /* "partner 'X'", for complaints: those of config_load_with about a definition begin with "store, " and this. Returns
  * new. */
@@ -120,7 +132,7 @@ char *config_name_listener(const ListenerConfig *listener);
  * where they are only compared. INVALID: "KEY: …". Values are not looked at: see config_load_with. Returns new. */
 char *config_change_settings(const Config *running, SettingsKind kind, const char *settings,
                              GVariant *changes, GError **error);
-/* All keys of a Partner, VirtualFile or ListenerConfig that have a value, a{sv} as above; no secret. Floating. */
+/* All keys of a Partner, VirtualFile, ListenerConfig or CertificateStore that have a value, a{sv} as above; no secret. Floating. */
 GVariant *config_describe_settings(SettingsKind kind, const void *object);
 /* Names of those secrets that are set, as. Floating. */
 GVariant *config_list_secrets(SettingsKind kind, const void *object);

@@ -318,6 +318,11 @@ static void add_left_out(const Definitions *self, const char *partner, GVariantB
     }
 }
 
+const GPtrArray *definitions_list(const Definitions *self)
+{
+    return self->list;
+}
+
 void definitions_describe_listeners(const Definitions *self, GVariantBuilder *listeners)
 {
     for (guint i = 0; i < self->list->len; i++) {
@@ -441,9 +446,41 @@ static bool is_in_file(const Definitions *self, const Change *change)
 
 static SettingsKind kind_of(const Change *change)
 {
-    return change->pattern == NULL      ? SETTINGS_PARTNER
-           : change->partner[0] != '\0' ? SETTINGS_FILE
-                                        : SETTINGS_LISTENER;
+    return change->pattern == NULL                                 ? SETTINGS_PARTNER
+           : change->partner[0] == '\0'                            ? SETTINGS_LISTENER
+           : strcmp(change->partner, DEFINITION_CERTIFICATES) == 0 ? SETTINGS_CERTIFICATES
+                                                                   : SETTINGS_FILE;
+}
+
+/* Whether it ends that certificates can be used. */
+static bool takes_away(const Change *change)
+{
+    g_autoptr(GVariant) active = NULL;
+
+    if (change->settings == NULL)
+        return true;
+    active = g_variant_lookup_value(change->settings, "active", G_VARIANT_TYPE_BOOLEAN);
+    return active != NULL && !g_variant_get_boolean(active);
+}
+
+static bool check_unused(const Definitions *self, const Change *change, GError **error)
+{
+    const Config *config = self->host.config(self->host.data);
+    const CertificateStore *store = kind_of(change) == SETTINGS_CERTIFICATES
+                                            ? config_find_certificates(config, change->pattern)
+                                            : NULL;
+    g_autoptr(GPtrArray) users = NULL;
+    g_autofree char *text = NULL;
+
+    if (store == NULL || !takes_away(change))
+        return true;
+    users = config_list_users(config, store);
+    if (users->len == 0)
+        return true;
+    g_ptr_array_add(users, NULL);
+    text = g_strjoinv(", ", (char **)users->pdata);
+    g_set_error(error, BASE_ERROR, BASE_ERROR_CONFLICT, "'%s' is used by %s", store->name, text);
+    return false;
 }
 
 /* Another partner that has the identifier which this one is to have. */
@@ -485,7 +522,7 @@ static bool check_present(const Definitions *self, const Change *change, const D
         g_set_error(error, BASE_ERROR, BASE_ERROR_EXISTS, "identifier: partner '%s' has this one",
                     namesake->name);
     else
-        return true;
+        return check_unused(self, change, error);
     return false;
 }
 
@@ -498,7 +535,10 @@ static void explain(const Change *change, GError **error)
     g_autofree char *key = NULL, *fresh = NULL;
 
     if (!g_str_has_prefix(text, place)) {
-        fresh = g_strdup_printf("nothing can be changed before this is mended: %s", text);
+        fresh = g_strdup_printf(kind_of(change) == SETTINGS_CERTIFICATES
+                                        ? "who uses it could not go on: %s"
+                                        : "nothing can be changed before this is mended: %s",
+                                text);
         g_clear_error(error);
         g_set_error_literal(error, BASE_ERROR, BASE_ERROR_CONFLICT, fresh);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Partners, virtual files and listeners of the store: read at the start and when somebody changes them, and changed from here.
+ * Partners, virtual files, listeners and certificates of the store: read at the start and when somebody changes them, and changed from here.
  * A change is checked together with the configuration file, stored, and in force when it is answered; changes are
  * made one after the other. Main loop only.
  */
@@ -31,6 +31,8 @@ Config *definitions_load(Definitions *self, GError **error);
 /* For a daemon that runs, as config_load_again. What did not fit may fit now; nothing else is left out. Returns new. */
 Config *definitions_load_again(Definitions *self, const Config *running, GError **error);
 bool definitions_are_none(const Definitions *self);
+/* All, of Definition, with what is known of their faults. Borrowed. */
+const GPtrArray *definitions_list(const Definitions *self);
 /* Those that were left out, as entrances_describe has the others. */
 void definitions_describe_listeners(const Definitions *self, GVariantBuilder *listeners);
 /* Somebody changed them: they are read again, and applied when they differ. */

@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "daemon/definitions.h"
 #include "daemon/backup-job.h"
+#include "daemon/certificates.h"
 #include "daemon/entrances.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
@@ -670,6 +671,18 @@ static void undefine(DoorCall *call, GVariant *parameters, gpointer data)
     definitions_undefine(((Service *)data)->definitions, call, parameters);
 }
 
+static void describe_certificates(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Service *self = data;
+
+    certificates_describe(self->config, self->definitions, call, parameters);
+}
+
+static void sign_certificate(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    certificates_sign(((const Service *)data)->config, call, parameters);
+}
+
 static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Service *self = data;
@@ -750,7 +763,7 @@ static bool add_definitions(Service *self, GError **error)
     self->definitions = definitions_open(self->store, &host, error);
     if (self->definitions == NULL)
         return false;
-    if (definitions_are_none(self->definitions))
+    if (definitions_are_none(self->definitions) && !self->config->needs_store)
         return true;
     loaded = definitions_load(self->definitions, error);
     if (loaded == NULL)
@@ -817,7 +830,8 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
             store_submit(self->store, store_request_get(g_ascii_strtoll(text, NULL, 10)),
                          on_other_transfer, self);
         else if (strcmp(table, "partners") == 0 || strcmp(table, "virtual_files") == 0 ||
-                 strcmp(table, "pesitwizard_server_configs") == 0)
+                 strcmp(table, "pesitwizard_server_configs") == 0 ||
+                 strcmp(table, "certificate_stores") == 0)
             definitions_refresh(self->definitions);
         else if (strcmp(table, "inquiries") == 0)
             take_inquiry(self, text);
@@ -839,6 +853,8 @@ static bool open_parts(Service *self, GError **error)
                            .describe_definitions = describe_definitions,
                            .define = define,
                            .undefine = undefine,
+                           .describe_certificates = describe_certificates,
+                           .sign = sign_certificate,
                            .test_partner = test_partner,
                            .listen = listen_or_not,
                            .data = self};

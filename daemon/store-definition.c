@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Partners, virtual files and listeners in the store: requests to list, create, change and remove them. A change names
+ * Partners, virtual files, listeners and stores of certificates in the store: requests to list, create, change and remove them. A change names
  * the version that it is based on. What the settings say is not looked at here.
  */
 #include "daemon/store-private.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+
+#include <string.h>
 
 enum {
     COLUMN_PARTNER,
@@ -82,11 +84,16 @@ static const Kind KINDS[] = {
          true},
         {"listener", "pesitwizard_server_configs", SQL_LISTENER_INSERT, SQL_LISTENER_UPDATE,
          SQL_LISTENER_DELETE, false, true},
+        {"store of certificates", "certificate_stores", SQL_CERTIFICATES_INSERT,
+         SQL_CERTIFICATES_UPDATE, SQL_CERTIFICATES_DELETE, false, true},
 };
 
 static const Kind *kind_of(const char *partner, const char *pattern)
 {
-    return pattern == NULL ? &KINDS[0] : partner[0] != '\0' ? &KINDS[1] : &KINDS[2];
+    return pattern == NULL                                 ? &KINDS[0]
+           : partner[0] == '\0'                            ? &KINDS[2]
+           : strcmp(partner, DEFINITION_CERTIFICATES) == 0 ? &KINDS[3]
+                                                           : &KINDS[1];
 }
 
 static const Kind *kind_of_request(const StoreRequest *self)

@@ -142,10 +142,14 @@ void store_watch(Store *self, StoreWatcher on_change, gpointer data);
 void store_close(Store *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 
-/* A partner, a virtual file or a listener that is in the store: the keys of its group in the configuration file, as
- * text ('address = "bank.example"; port = 5000;'). Its name, or its pattern, is not among them. Strings are owned. */
+/* In the place of a partner's name: this is a store of certificates. No partner has such a name. */
+#define DEFINITION_CERTIFICATES ":certificates"
+
+/* A partner, a virtual file, a listener or a store of certificates that is in the store: the keys of its group in the
+ * configuration file, as text ('address = "bank.example"; port = 5000;'). Its name, or its pattern, is not among them. Strings
+ * are owned. */
 typedef struct {
-    char *partner; /* "": this is a listener */
+    char *partner; /* "": this is a listener; DEFINITION_CERTIFICATES */
     char *pattern; /* of the virtual file, name of the listener; NULL: this is the partner itself */
     char *settings;
     int64_t version;                /* 1, and one more with each change */
@@ -309,9 +313,9 @@ StoreRequest *store_request_audit_old(int64_t before_us, uint32_t limit);
 /* Removes the oldest rows, up to a number and not more than limit. Result: number, how many. */
 StoreRequest *store_request_audit_remove(int64_t through_seq, uint32_t limit);
 
-/* partners, virtual files and listeners; check a change with config_load before it is made */
+/* partners, virtual files, listeners and stores of certificates; check a change with config_load before it is made */
 
-/* All of them, partners first, listeners last, by name; result: definitions. */
+/* All of them, partners first, stores of certificates last, by name; result: definitions. */
 StoreRequest *store_request_definitions(void);
 /* Creates (version 0) or changes the one that has this version. definition: copied. Result: number, the new
  * version. EXISTS, CONFLICT. The watcher hears of the change, here and in every daemon on the schema. */

@@ -21,6 +21,7 @@ static const Table TABLES[] = {
         {"partners", "name"},
         {"virtual_files", "partner, pattern"},
         {"pesitwizard_server_configs", "server_id"},
+        {"certificate_stores", "name"},
         {"admin_records", "kind, id"},
         {"audit_events", "writer, seq"},
         {"audit_due", "owner, transfer_id"}, /* after the rows that settle it */

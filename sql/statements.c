@@ -226,12 +226,14 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "value = excluded.value",
     [SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE partner = $1 AND kind = $2",
     [SQL_SECRET_GET] = "SELECT value FROM secrets WHERE partner = $1 AND kind = $2",
-    /* partners, virtual files, listeners; each list in its order */
+    /* partners, virtual files, listeners, stores of certificates; each list in its order */
     [SQL_DEFINITION_LIST] =
         "SELECT name AS partner, NULL AS pattern, settings, version, created_us, updated_us, 0 AS kind FROM partners "
         "UNION ALL SELECT partner, pattern, settings, version, created_us, updated_us, 1 AS kind FROM virtual_files "
         "UNION ALL SELECT '' AS partner, server_id AS pattern, settings, version, created_us, updated_us, 2 AS kind "
-        "FROM pesitwizard_server_configs ORDER BY kind, partner, pattern",
+        "FROM pesitwizard_server_configs "
+        "UNION ALL SELECT ':certificates' AS partner, name AS pattern, settings, version, created_us, updated_us, 3 AS kind "
+        "FROM certificate_stores ORDER BY kind, partner, pattern",
     [SQL_PARTNER_INSERT] =
         "INSERT INTO partners (name, settings, version, created_us, updated_us) VALUES ($1, $2, 1, $3, $3) "
         "ON CONFLICT (name) DO NOTHING RETURNING version",
@@ -256,6 +258,14 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "WHERE server_id = $1 AND version = $4 RETURNING version",
     [SQL_LISTENER_DELETE] =
         "DELETE FROM pesitwizard_server_configs WHERE server_id = $1 AND version = $2 RETURNING version",
+    [SQL_CERTIFICATES_INSERT] =
+        "INSERT INTO certificate_stores (name, settings, version, created_us, updated_us) "
+        "VALUES ($1, $2, 1, $3, $3) ON CONFLICT (name) DO NOTHING RETURNING version",
+    [SQL_CERTIFICATES_UPDATE] =
+        "UPDATE certificate_stores SET settings = $2, version = version + 1, updated_us = $3 "
+        "WHERE name = $1 AND version = $4 RETURNING version",
+    [SQL_CERTIFICATES_DELETE] =
+        "DELETE FROM certificate_stores WHERE name = $1 AND version = $2 RETURNING version",
     /* Those that ever wrote; who runs holds the lock of its name. PostgreSQL only, as all from here on. */
     [SQL_MEMBER_LIST] =
         "SELECT 'member', writer, writer, CASE WHEN writer = $1 OR EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND "

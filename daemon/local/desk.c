@@ -591,6 +591,20 @@ static void undefine(DoorCall *call, GVariant *parameters, gpointer data)
     self->host.undefine(call, parameters, self->host.data);
 }
 
+static void describe_certificates(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Desk *self = data;
+
+    self->host.describe_certificates(call, parameters, self->host.data);
+}
+
+static void sign_certificate(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Desk *self = data;
+
+    self->host.sign(call, parameters, self->host.data);
+}
+
 static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Desk *self = data;
@@ -809,6 +823,8 @@ static const DoorMethod METHODS[] = {
         {"Describe", describe_definitions, true, false},
         {"Define", define, true, true},
         {"Undefine", undefine, true, true},
+        {"Certificates", describe_certificates, true, false},
+        {"Sign", sign_certificate, true, true},
         {"Test", test_partner, true, true},
         {"Listen", listen_or_not, true, true},
         {NULL, NULL, false, false},

@@ -33,6 +33,9 @@ typedef struct {
     void (*describe_definitions)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*define)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*undefine)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* Certificates of the store, and what their keys do; see certificates.h. Must end the call. */
+    void (*describe_certificates)(DoorCall *call, GVariant *parameters, gpointer data);
+    void (*sign)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Calls a partner, without a file. Must end the call later. */
     void (*test_partner)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Opens or closes a listener. */

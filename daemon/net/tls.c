@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <poll.h>
@@ -51,8 +52,73 @@ static bool set_invalid(const char *what, const char *path, GError **error)
     return false;
 }
 
+static BIO *open_text(const char *text, size_t length)
+{
+    BIO *bio = BIO_new_mem_buf(text, (int)length);
+
+    if (bio == NULL)
+        g_error("TLS: out of memory");
+    return bio;
+}
+
+/* The first is our own, the others are sent with it. */
+static bool use_chain(SSL_CTX *handle, BIO *bio)
+{
+    X509 *one = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    bool used = one != NULL && SSL_CTX_use_certificate(handle, one) == 1;
+
+    X509_free(one);
+    while (used && (one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        used = SSL_CTX_add0_chain_cert(handle, one) == 1; /* taken */
+    return used;
+}
+
+static bool use_key(SSL_CTX *handle, const Secret *secret)
+{
+    size_t length = 0;
+    const char *text = secret_get(secret, &length);
+    BIO *bio = open_text(text, length);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    bool used = key != NULL && SSL_CTX_use_PrivateKey(handle, key) == 1 &&
+                SSL_CTX_check_private_key(handle) == 1;
+
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return used;
+}
+
+static bool load_own_of_store(SSL_CTX *handle, const CertificateStore *store, GError **error)
+{
+    BIO *bio = open_text(store->certificates, strlen(store->certificates));
+    bool loaded = use_chain(handle, bio);
+
+    BIO_free(bio);
+    ERR_clear_error(); /* the end of a text is an error */
+    return (loaded && use_key(handle, store->key)) || set_invalid("keystore", store->name, error);
+}
+
+static bool load_trusted_of_store(SSL_CTX *handle, const CertificateStore *store, bool server,
+                                  GError **error)
+{
+    BIO *bio = open_text(store->certificates, strlen(store->certificates));
+    unsigned count = 0;
+    X509 *one;
+
+    while ((one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(handle), one) == 1 &&
+            (!server || SSL_CTX_add_client_CA(handle, one) == 1))
+            count++;
+        X509_free(one);
+    }
+    BIO_free(bio);
+    ERR_clear_error(); /* as above */
+    return count > 0 || set_invalid("truststore", store->name, error);
+}
+
 static bool load_own(SSL_CTX *handle, const TlsSettings *settings, GError **error)
 {
+    if (settings->own != NULL)
+        return load_own_of_store(handle, settings->own, error);
     if (settings->certificate == NULL)
         return true;
     if (SSL_CTX_use_certificate_chain_file(handle, settings->certificate) != 1)
@@ -70,6 +136,8 @@ static bool load_own(SSL_CTX *handle, const TlsSettings *settings, GError **erro
 static bool load_authorities(SSL_CTX *handle, const TlsSettings *settings, bool server,
                              GError **error)
 {
+    if (settings->trusted != NULL)
+        return load_trusted_of_store(handle, settings->trusted, server, error);
     if (settings->authorities == NULL) {
         if (!server)
             (void)SSL_CTX_set_default_verify_paths(handle); /* none: nothing is trusted */
@@ -137,7 +205,7 @@ static TlsContext *context_new(const SSL_METHOD *method, const TlsSettings *sett
 
 TlsContext *tls_context_new_server(const TlsSettings *settings, GError **error)
 {
-    if (settings->certificate == NULL) {
+    if (settings->certificate == NULL && settings->own == NULL) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "a TLS listener needs a certificate");
         return NULL;
     }

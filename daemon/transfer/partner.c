@@ -18,9 +18,26 @@ void tls_settings_clear(TlsSettings *settings)
     g_free(settings->certificate);
     g_free(settings->key);
     g_free(settings->authorities);
+    g_free(settings->keystore);
+    g_free(settings->truststore);
     g_free(settings->host_name);
     g_free(settings->pin_sha256);
     *settings = (TlsSettings){0};
+}
+
+void certificate_store_free(CertificateStore *store)
+{
+    if (store == NULL)
+        return;
+    g_free(store->name);
+    g_free(store->description);
+    g_free(store->format);
+    g_free(store->purpose);
+    g_free(store->partner);
+    g_free(store->alias);
+    g_free(store->certificates);
+    secret_unref(store->key);
+    g_free(store);
 }
 
 void partner_free(Partner *partner)

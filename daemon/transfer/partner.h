@@ -17,14 +17,32 @@ typedef enum {
     CLIENT_CERTIFICATE_REQUIRED
 } ClientCertificate;
 
-/* One side of TLS; paths are files in PEM. */
+/* Certificates of the store, as they came into it. Strings are owned. */
+typedef struct {
+    char *name, *description;                 /* description: or NULL */
+    int kind;                                 /* CERTIFICATES_KEYSTORE, … */
+    char *format, *purpose, *partner, *alias; /* as the caller said, for people; or NULL */
+    bool active, is_default;
+    char *certificates; /* PEM, base/certificate.h; NULL: there is none yet */
+    Secret *key;        /* PEM; NULL: none */
+    int64_t version, created_us, updated_us;
+} CertificateStore;
+
+enum { CERTIFICATES_KEYSTORE, CERTIFICATES_TRUSTSTORE };
+
+void certificate_store_free(CertificateStore *store);
+
+/* One side of TLS; paths are files in PEM. What is of the store is there beside what is in files. */
 typedef struct {
     bool enabled;
     char *certificate; /* own chain, NULL: none (client) */
     char *key;
-    char *authorities; /* CA bundle; NULL: the system's (client only) */
-    char *host_name;   /* client: name to check, NULL: the address */
-    char *pin_sha256;  /* client: SHA-256 of the peer's public key, hex; replaces the CA check */
+    char *authorities;           /* CA bundle; NULL: the system's (client only) */
+    char *keystore, *truststore; /* names in the store, instead of the three before; or NULL */
+    const CertificateStore *own,
+            *trusted; /* those, or the default ones; in the same Config; or NULL */
+    char *host_name;  /* client: name to check, NULL: the address */
+    char *pin_sha256; /* client: SHA-256 of the peer's public key, hex; replaces the CA check */
     ClientCertificate client_certificate; /* server */
     uint16_t min_version;                 /* 0x0303 or 0x0304 */
 } TlsSettings;

@@ -11,8 +11,9 @@ import sys
 import tempfile
 
 COMMENTED = re.compile(r"^( *)#(\S)", re.M)
-# what does not go with the other kind of store
-STORES = {("    conninfo ", "    password ", "    schema ", "    owner "): "sqlite", ("    path ",): "postgres"}
+# what does not go with the other kind of store; and certificates are in files or in the store
+STORES = {("    conninfo ", "    password ", "    schema ", "    owner ", "        keystore ", "        truststore "): "sqlite",
+          ("    path ", "        certificate ", "        key ", "        authorities "): "postgres"}
 LEFT_OUT = {"paths.store"}
 SECRETS = ("first.key", "database.password", "console.password", "bank1.received", "bank1.expected")
 
