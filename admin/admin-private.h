@@ -243,6 +243,52 @@ void listeners_stop(Request *request);
 void service_reload(Request *request);
 void service_status(Request *request);
 
+/* certificates.c: lists and what is shown; certificate-changes.c: the others */
+
+void certificates_list(Request *request);
+void certificates_list_keystores(Request *request);
+void certificates_list_truststores(Request *request);
+void certificates_list_expiring(Request *request);
+void certificates_list_expired(Request *request);
+void certificates_list_partner(Request *request);
+void certificates_show(Request *request);
+void certificates_show_name(Request *request);
+void certificates_show_default_keystore(Request *request);
+void certificates_show_default_truststore(Request *request);
+void certificates_show_entries(Request *request);
+void certificates_show_info(Request *request);
+void certificates_statistics(Request *request);
+void certificates_import_keystore(Request *request);
+void certificates_import_truststore(Request *request);
+void certificates_create_keystore(Request *request);
+void certificates_create_truststore(Request *request);
+void certificates_update(Request *request);
+void certificates_set_default(Request *request);
+void certificates_activate(Request *request);
+void certificates_deactivate(Request *request);
+void certificates_validate(Request *request);
+void certificates_remove(Request *request);
+void certificates_add(Request *request);
+void certificates_put_pair(Request *request);
+void certificates_remove_entry(Request *request);
+
+/* certificate-authority.c */
+
+void ca_initialize(Request *request);
+void ca_show(Request *request);
+void ca_request(Request *request);
+void ca_sign(Request *request);
+void ca_generate(Request *request);
+void ca_verify(Request *request);
+
+/* partner-tls.c */
+
+void partner_tls_show(Request *request);
+void partner_tls_put_keystore(Request *request);
+void partner_tls_put_truststore(Request *request);
+void partner_tls_remove_keystore(Request *request);
+void partner_tls_remove_truststore(Request *request);
+
 /* partners.c */
 
 void partners_list(Request *request);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests as values, the order in which one is checked and run, and its questions to store and daemon. */
-#include "admin/admin-private.h"
+#include "admin/form.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -45,6 +45,7 @@ void request_free(Request *self)
         return;
     wipe(self);
     upload_free(self->upload);
+    form_free(self->form);
     for (size_t i = 0; i < REQUEST_PARAMETERS_MAX; i++)
         g_free(self->parameters[i]);
     g_hash_table_unref(self->query);

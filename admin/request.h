@@ -24,10 +24,12 @@ typedef struct {
 
 typedef struct Request Request;
 typedef struct Upload Upload;
+typedef struct Form Form;
 
 typedef enum {
     BODY_NONE,
     BODY_JSON,   /* optional where the handler does not ask for it */
+    BODY_FORM,   /* a small form in any of its encodings, or JSON; see form.h */
     BODY_UPLOAD, /* multipart/form-data or the bytes themselves, straight into the spool */
 } BodyKind;
 
@@ -63,6 +65,7 @@ struct Request {
     unsigned families;
     GString *body;
     Upload *upload; /* BODY_UPLOAD */
+    Form *form;     /* BODY_FORM */
     Identity identity;
     bool authenticated;
     GHashTable *fields; /* what problems name → what the caller wrote; borrowed, NULL: the same */

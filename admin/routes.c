@@ -108,6 +108,39 @@ const Route ROUTES[] = {
     { "DELETE", "/api/v1/config/files/{id}", SERVER, ROLE_ADMIN, BODY_NONE, files_remove, "removeFile", "The virtual file is gone" },
     { "DELETE", "/api/virtual-files/{id}", SERVER, ROLE_ADMIN, BODY_NONE, files_remove, "removeFile", "Alias" },
 
+    { "GET", "/api/v1/certificates", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list, "certificates", "Keystores and truststores, without keys" },
+    { "GET", "/api/v1/certificates/keystores", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list_keystores, "keystores", "Certificates of ours that have a key" },
+    { "POST", "/api/v1/certificates/keystores", BOTH, ROLE_ADMIN, BODY_FORM, certificates_import_keystore, "importKeystore", "Imports a certificate with its key: PKCS12 or PEM" },
+    { "POST", "/api/v1/certificates/keystores/create", BOTH, ROLE_ADMIN, BODY_FORM, certificates_create_keystore, "createKeystore", "A new keystore with nothing in it" },
+    { "GET", "/api/v1/certificates/keystores/default", BOTH, ROLE_VIEWER, BODY_NONE, certificates_show_default_keystore, "defaultKeystore", "For partners that name none" },
+    { "GET", "/api/v1/certificates/truststores", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list_truststores, "truststores", "Certificates that we trust" },
+    { "POST", "/api/v1/certificates/truststores", BOTH, ROLE_ADMIN, BODY_FORM, certificates_import_truststore, "importTruststore", "Imports certificates to trust: PKCS12 or PEM" },
+    { "POST", "/api/v1/certificates/truststores/create", BOTH, ROLE_ADMIN, BODY_FORM, certificates_create_truststore, "createTruststore", "A new truststore with nothing in it" },
+    { "GET", "/api/v1/certificates/truststores/default", BOTH, ROLE_VIEWER, BODY_NONE, certificates_show_default_truststore, "defaultTruststore", "For partners that name none" },
+    { "GET", "/api/v1/certificates/name/{name}", BOTH, ROLE_VIEWER, BODY_NONE, certificates_show_name, "certificatesByName", "One by its name" },
+    { "GET", "/api/v1/certificates/expiring", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list_expiring, "expiringCertificates", "Those that expire within days" },
+    { "GET", "/api/v1/certificates/expired", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list_expired, "expiredCertificates", "Those that have expired" },
+    { "GET", "/api/v1/certificates/partner/{partner}", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list_partner, "certificatesOfPartner", "Those made for a partner, or used by it" },
+    { "GET", "/api/v1/certificates/stats", BOTH, ROLE_VIEWER, BODY_NONE, certificates_statistics, "certificateStatistics", "Certificates in numbers" },
+    { "POST", "/api/v1/certificates/ca/initialize", BOTH, ROLE_ADMIN, BODY_FORM, ca_initialize, "initializeAuthority", "The private authority, made when there is none" },
+    { "GET", "/api/v1/certificates/ca/certificate", BOTH, ROLE_VIEWER, BODY_NONE, ca_show, "authority", "The authority's certificate in PEM" },
+    { "POST", "/api/v1/certificates/ca/csr", BOTH, ROLE_ADMIN, BODY_FORM, ca_request, "makeRequest", "A new key and its request to sign, shown once" },
+    { "POST", "/api/v1/certificates/ca/sign", BOTH, ROLE_ADMIN, BODY_FORM, ca_sign, "signRequest", "Signs a request" },
+    { "POST", "/api/v1/certificates/ca/partner/{partner}/generate", BOTH, ROLE_ADMIN, BODY_FORM, ca_generate, "generateCertificate", "A key and a signed certificate for a partner, shown once" },
+    { "POST", "/api/v1/certificates/ca/verify", BOTH, ROLE_VIEWER, BODY_FORM, ca_verify, "verifyCertificate", "Whether the authority signed a certificate" },
+    { "GET", "/api/v1/certificates/{id}", BOTH, ROLE_VIEWER, BODY_NONE, certificates_show, "certificate", "One by its id or its name" },
+    { "PUT", "/api/v1/certificates/{id}", BOTH, ROLE_ADMIN, BODY_FORM, certificates_update, "updateCertificates", "Changes the fields that are given, or the file" },
+    { "DELETE", "/api/v1/certificates/{id}", BOTH, ROLE_ADMIN, BODY_NONE, certificates_remove, "removeCertificates", "Removed; refused while somebody uses it" },
+    { "GET", "/api/v1/certificates/{id}/info", BOTH, ROLE_VIEWER, BODY_NONE, certificates_show_info, "certificateInfo", "Its certificates in PEM, with their entries" },
+    { "GET", "/api/v1/certificates/{id}/entries", BOTH, ROLE_VIEWER, BODY_NONE, certificates_show_entries, "certificateEntries", "What is in it, one by one" },
+    { "DELETE", "/api/v1/certificates/{id}/entries/{alias}", BOTH, ROLE_ADMIN, BODY_NONE, certificates_remove_entry, "removeCertificateEntry", "Takes one out" },
+    { "POST", "/api/v1/certificates/{id}/certificates", BOTH, ROLE_ADMIN, BODY_FORM, certificates_add, "addCertificate", "Puts a certificate in, under an alias" },
+    { "POST", "/api/v1/certificates/{id}/keypair", BOTH, ROLE_ADMIN, BODY_FORM, certificates_put_pair, "putKeyPair", "Puts a certificate and its key in" },
+    { "POST", "/api/v1/certificates/{id}/set-default", BOTH, ROLE_ADMIN, BODY_NONE, certificates_set_default, "setDefaultCertificates", "For partners that name none; the one before is no longer" },
+    { "POST", "/api/v1/certificates/{id}/activate", BOTH, ROLE_ADMIN, BODY_NONE, certificates_activate, "activateCertificates", "It may be used" },
+    { "POST", "/api/v1/certificates/{id}/deactivate", BOTH, ROLE_ADMIN, BODY_NONE, certificates_deactivate, "deactivateCertificates", "It may not be used; refused while somebody does" },
+    { "POST", "/api/v1/certificates/{id}/validate", BOTH, ROLE_VIEWER, BODY_NONE, certificates_validate, "validateCertificates", "Whether key, chain and dates are good" },
+
     { "GET", "/api/v1/servers", CLIENT, ROLE_VIEWER, BODY_NONE, servers_list, "servers", "Partners that we can call" },
     { "POST", "/api/v1/servers", CLIENT, ROLE_ADMIN, BODY_JSON, partners_create, "createPartner", "Alias" },
     { "GET", "/api/v1/servers/default", CLIENT, ROLE_VIEWER, BODY_NONE, servers_show_default, "defaultServer", "The one that is meant where a request names none" },
@@ -118,6 +151,11 @@ const Route ROUTES[] = {
     { "PUT", "/api/v1/servers/{id}", CLIENT, ROLE_ADMIN, BODY_JSON, partners_update, "updatePartner", "Alias" },
     { "DELETE", "/api/v1/servers/{id}", CLIENT, ROLE_ADMIN, BODY_NONE, partners_remove, "removePartner", "Alias" },
     { "POST", "/api/v1/servers/{id}/test", CLIENT, ROLE_OPERATOR, BODY_NONE, servers_test, "testPartner", "Calls it: CONNECT and RELEASE, no file" },
+    { "GET", "/api/v1/servers/{id}/tls", CLIENT, ROLE_VIEWER, BODY_NONE, partner_tls_show, "partnerTls", "What it has for TLS" },
+    { "POST", "/api/v1/servers/{id}/tls/keystore", CLIENT, ROLE_ADMIN, BODY_FORM, partner_tls_put_keystore, "putPartnerKeystore", "Imports its keystore, and uses it" },
+    { "DELETE", "/api/v1/servers/{id}/tls/keystore", CLIENT, ROLE_ADMIN, BODY_NONE, partner_tls_remove_keystore, "removePartnerKeystore", "It uses none" },
+    { "POST", "/api/v1/servers/{id}/tls/truststore", CLIENT, ROLE_ADMIN, BODY_FORM, partner_tls_put_truststore, "putPartnerTruststore", "Imports its truststore, and uses it" },
+    { "DELETE", "/api/v1/servers/{id}/tls/truststore", CLIENT, ROLE_ADMIN, BODY_NONE, partner_tls_remove_truststore, "removePartnerTruststore", "It uses none" },
     { "POST", "/api/servers/{id}/test", CLIENT, ROLE_OPERATOR, BODY_NONE, servers_test, "testPartner", "Alias" },
     { "POST", "/api/v1/config/partners/{id}/test", BOTH, ROLE_OPERATOR, BODY_NONE, servers_test, "testPartner", "Alias" },
 
@@ -193,6 +231,8 @@ const Route ROUTES[] = {
 #define OF_PARTNER "partner partnerId"
 #define OF_STATUS  "status state"
 
+#define SUBJECT    "commonName organization organizationalUnit country keyType"
+
 /* What may stand behind the question mark, by operation; of the others nothing. */
 static const struct { const char *operation, *names; } QUERIES[] = {
     { "keys", "after limit" }, { "users", "after limit" },
@@ -208,6 +248,10 @@ static const struct { const char *operation, *names; } QUERIES[] = {
     { "correlatedTransfers", "before size limit" }, { "transfersOfSession", "before size limit" },
     { "statistics", "partner partnerId from startDate" }, { "dailyStatistics", "partner partnerId days" },
     { "send", "partner server serverId partnerId path virtualFile remoteFilename correlationId" },
+    { "keystores", "activeOnly" }, { "truststores", "activeOnly" }, { "expiringCertificates", "days" },
+    { "initializeAuthority", SUBJECT " validityDays" }, { "makeRequest", SUBJECT " names purpose" },
+    { "signRequest", "purpose validityDays partnerId" },
+    { "generateCertificate", "commonName purpose validityDays organization country keyType names format" },
     { "clusters", "after limit" }, { "removeCluster", "confirm force" }, { "registries", "after limit" }, { "orchestrators", "after limit" },
 };
 /* clang-format on */

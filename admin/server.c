@@ -4,8 +4,7 @@
  * worker while the connection is suspended. Connections come from outside (server_add), so this thread knows no
  * address to listen on and no TLS. What it remembers of callers is its own: no locks.
  */
-#include "admin/admin-private.h"
-
+#include "admin/form.h"
 #include "admin/lockout.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -414,6 +413,11 @@ static bool has_body(const Exchange *self)
                    NULL;
 }
 
+static unsigned body_max(const Request *request)
+{
+    return request->route->body == BODY_FORM ? FORM_BODY_MAX : REQUEST_BODY_MAX;
+}
+
 static bool check_length(Exchange *self)
 {
     Request *request = self->request;
@@ -424,10 +428,10 @@ static bool check_length(Exchange *self)
     if (text == NULL || is_upload(request))
         return true;
     if (g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &length, NULL) &&
-        length <= REQUEST_BODY_MAX)
+        length <= body_max(request))
         return true;
     request_problem(request, 413, "too-large", NULL, "the body may have %u bytes",
-                    REQUEST_BODY_MAX);
+                    body_max(request));
     return false;
 }
 
@@ -447,13 +451,41 @@ static enum MHD_Result take_part(void *data, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
+static enum MHD_Result take_field(void *data, enum MHD_ValueKind kind, const char *name,
+                                  const char *file_name, const char *content_type,
+                                  const char *encoding, const char *bytes, uint64_t offset,
+                                  size_t length)
+{
+    const UploadPart part = {name, bytes, offset, length};
+
+    (void)kind, (void)file_name, (void)content_type, (void)encoding;
+    return name != NULL && form_add_part(data, &part) ? MHD_YES : MHD_NO;
+}
+
+static bool is_of_type(const Request *request, const char *type)
+{
+    return request->content_type != NULL &&
+           g_ascii_strncasecmp(request->content_type, type, strlen(type)) == 0;
+}
+
+static void begin_form(Exchange *self)
+{
+    Request *request = self->request;
+
+    if (!is_of_type(request, "multipart/form-data") &&
+        !is_of_type(request, "application/x-www-form-urlencoded"))
+        return;
+    request->form = form_new();
+    self->post =
+            MHD_create_post_processor(self->connection, POST_BUFFER, take_field, request->form);
+}
+
 static void begin_upload(Exchange *self)
 {
     Request *request = self->request;
 
     request->upload = upload_new(request);
-    if (request->content_type != NULL &&
-        g_ascii_strncasecmp(request->content_type, "multipart/form-data", 19) == 0)
+    if (is_of_type(request, "multipart/form-data"))
         self->post = MHD_create_post_processor(self->connection, POST_BUFFER, take_part,
                                                request->upload);
 }
@@ -469,9 +501,12 @@ static void begin(Exchange *self, const Peer *peer)
     if (strlen(request->path) > URL_MAX || !g_utf8_validate(request->path, -1, NULL))
         request_problem(request, 414, "url", NULL, "the path is too long, or no UTF-8");
     else if (check_framing(self) && routes_match(request) && !is_too_fast(self) &&
-             (request->route->role == ROLE_PUBLIC || logins_admit(request)) && check_length(self) &&
-             is_upload(request))
-        begin_upload(self);
+             (request->route->role == ROLE_PUBLIC || logins_admit(request)) && check_length(self)) {
+        if (is_upload(request))
+            begin_upload(self);
+        else if (request->route->body == BODY_FORM)
+            begin_form(self);
+    }
 }
 
 /* bodies */
@@ -484,7 +519,7 @@ static bool take_body(Exchange *self, const char *bytes, size_t length)
         return MHD_post_process(self->post, bytes, length) == MHD_YES;
     if (request->upload != NULL)
         return upload_append(request->upload, bytes, length);
-    if (request->body->len + length > REQUEST_BODY_MAX)
+    if (request->body->len + length > body_max(request))
         return false;
     g_string_append_len(request->body, bytes, (gssize)length);
     return true;
@@ -511,6 +546,16 @@ static enum MHD_Result on_body(Exchange *self, const char *bytes, size_t *length
     else
         request_problem(self->request, 413, "too-large", NULL, "the body is too long");
     return MHD_YES;
+}
+
+/* What stands at the end of an encoded form is told when the form is over. */
+static void end_form(Exchange *self)
+{
+    if (self->request->form == NULL || self->post == NULL)
+        return;
+    if (MHD_destroy_post_processor(self->post) != MHD_YES)
+        request_problem(self->request, 400, "invalid", "body", "body: the form has no end");
+    self->post = NULL;
 }
 
 static Exchange *exchange_new(Server *server, struct MHD_Connection *connection, const char *method,
@@ -548,7 +593,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         self->phase = PHASE_BODY;
         if (self->request->upload != NULL || !has_body(self))
             atomic_store(&peer->since_us, 0);
-        if (self->request->upload != NULL)
+        if (self->request->upload != NULL || self->request->route->body == BODY_FORM)
             return dispatch(self, PHASE_AUTHORIZING, work_authorize);
         return MHD_YES;
     }
@@ -565,6 +610,9 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     if (self->request->status != 0)
         return answer(self, self->phase != PHASE_RUNNING);
     if (run_at_once(self))
+        return answer(self, false);
+    end_form(self);
+    if (self->request->status != 0)
         return answer(self, false);
     atomic_store(&self->peer->since_us, 0);
     return dispatch(self, PHASE_RUNNING, work_run);
