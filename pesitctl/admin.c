@@ -80,7 +80,7 @@ static char *make_body(const AdminRequest *request, char **values)
 /* "@FILE" and "-" are read, so that no password is on a command line. Returns new. */
 static char *read_value(const char *key, const char *value, GError **error)
 {
-    bool secret = g_str_has_prefix(key, "password");
+    bool secret = g_str_has_prefix(key, "password") || g_str_has_suffix(key, "Password");
     const char *path = strcmp(value, "-") == 0 ? "/dev/stdin" : value + 1;
     char *text = NULL;
 
@@ -263,6 +263,68 @@ int run_define(const Verb *verb, Options *options, char **arguments, GError **er
         g_clear_pointer(&names[i], g_free);
     path = make_path(row, names);
     return ask(options, (const char *const[]){row->method, path, text}, options->json, error);
+}
+
+/* PEM as it is, other bytes in Base64. */
+static bool put_file(json_t *body, const char *path, GError **error)
+{
+    g_autofree char *bytes = NULL, *encoded = NULL;
+    gsize length = 0;
+
+    if (!g_file_get_contents(path, &bytes, &length, error))
+        return false;
+    if (strlen(bytes) == length && g_utf8_validate(bytes, (gssize)length, NULL)) {
+        (void)json_object_set_new(body, "file", json_string(bytes)); /* checked there */
+    } else {
+        encoded = g_base64_encode((const guchar *)bytes, length);
+        (void)json_object_set_new(body, "fileBase64", json_string(encoded)); /* same */
+        explicit_bzero(encoded, strlen(encoded));
+    }
+    explicit_bzero(bytes, length);
+    return true;
+}
+
+/* What stands in the path comes first, then a name and a file where the row has them, then keys. */
+static bool fill_certificate(json_t *body, const AdminRequest *row, char **arguments,
+                             GError **error)
+{
+    bool has_name = row->fields[0][0] != '\0', has_file = row->fields[1] != NULL;
+    char **at = arguments + 1;
+
+    if (has_name)
+        (void)json_object_set_new(body, row->fields[0], json_string(*at++)); /* checked there */
+    if (has_file && !put_file(body, *at++, error))
+        return false;
+    for (; *at != NULL; at++) {
+        if (!put_setting(body, *at, error))
+            return false;
+    }
+    return true;
+}
+
+int run_certificate(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    const AdminRequest *row = &verb->request;
+    bool is_new = row->fields[0][0] != '\0';
+    g_autofree char *escaped = g_uri_escape_string(arguments[0], NULL, FALSE);
+    g_autoptr(GString) path = g_string_new(row->path);
+    g_autofree char *text = NULL;
+    json_t *body;
+
+    if (is_new && strcmp(arguments[0], "keystore") != 0 &&
+        strcmp(arguments[0], "truststore") != 0) {
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "'%s' is no KIND: it is keystore or truststore", arguments[0]);
+        return EXIT_WRONG;
+    }
+    (void)g_string_replace(path, "%s", escaped, 1); /* once */
+    body = json_object();
+    if (!fill_certificate(body, row, arguments, error)) {
+        json_decref(body);
+        return EXIT_WRONG;
+    }
+    text = dup_body(body);
+    return ask(options, (const char *const[]){row->method, path->str, text}, options->json, error);
 }
 
 int run_api(const Verb *verb, Options *options, char **arguments, GError **error)

@@ -3,6 +3,7 @@
 #include "pesitctl/output.h"
 #include "pesitctl/verb.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 #define GLANCE_MS 1000 /* somebody sits there and waits */
@@ -29,6 +30,21 @@ static void print_listeners(GVariant *status)
     }
 }
 
+/* Who may not ask hears nothing. */
+static void print_certificates(Client *client)
+{
+    static const char *const REQUEST[] = {"GET", "/api/v1/certificates", ""};
+    unsigned status = 0;
+    g_autofree char *answer = client_administer(client, REQUEST, &status, GLANCE_MS, NULL);
+    json_t *list = answer != NULL && status == 200 ? json_loads(answer, 0, NULL) : NULL;
+    json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+            printf("certificate\t%s\n", json_string_value(json_object_get(one, "name")));
+    json_decref(list);
+}
+
 int names_print(Client *client, GError **error)
 {
     uint64_t generation = 0;
@@ -40,5 +56,6 @@ int names_print(Client *client, GError **error)
     for (guint i = 0; i < partners->len; i++)
         print_partner(g_ptr_array_index(partners, i));
     print_listeners(status);
+    print_certificates(client);
     return EXIT_DONE;
 }

@@ -21,6 +21,13 @@
     "password_sent=@FILE,\n"                                                                       \
     "password_sent=-. What is in the configuration file is changed there.\n"
 
+#define CERTIFICATE_HELP                                                                           \
+    "KIND is keystore (a certificate of ours with its key) or truststore (whom we trust). FILE "   \
+    "is "                                                                                          \
+    "PKCS12 or PEM.\n"                                                                             \
+    "Keys: storePassword=@FILE or storePassword=-, keyPassword, description, purpose, partnerId, " \
+    "isDefault=true.\n"
+
 #define O(field) offsetof(Options, field)
 
 /* clang-format off */
@@ -30,7 +37,7 @@ const Option OPTIONS[] = {
     { "help", 'h', true, NULL, OPTION_FLAG, O(help), 0, 0, "print help, of a verb when one is given" },
     { "version", 0, true, NULL, OPTION_FLAG, O(version), 0, 0, "print the version" },
     { "list-verbs", 0, true, NULL, OPTION_FLAG, O(list_verbs), 0, 0, "print verbs, options and exit codes for programs" },
-    { "list-names", 0, true, NULL, OPTION_FLAG, O(list_names), 0, 0, "print names of partners, virtual files and listeners for programs" },
+    { "list-names", 0, true, NULL, OPTION_FLAG, O(list_names), 0, 0, "print names of partners, virtual files, listeners and certificates for programs" },
     { "partner", 'p', false, "PARTNER", OPTION_TEXT, O(partner), 0, 0, "only this partner" },
     { "state", 0, false, "STATE", OPTION_CHOICES, O(states), 0, 0, "only this state; may be repeated",
       "staged queued running waiting done failed cancelled" },
@@ -130,6 +137,22 @@ const Verb VERBS[] = {
       { "POST", "/api/servers/{}/stop", { NULL }, { NULL } } },
     { "listener remove", "NAME", "", "take a listener away", NULL, 1, 1, false, run_admin,
       { "DELETE", "/api/servers/{}", { NULL }, { NULL } } },
+    { "certificate list", "", "", "keystores and truststores of the store", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/certificates", { NULL }, { NULL } } },
+    { "certificate show", "NAME", "", "one keystore or truststore, without its key", NULL, 1, 1, false, run_admin,
+      { "GET", "/api/v1/certificates/{}", { NULL }, { NULL } } },
+    { "certificate import", "KIND NAME FILE [KEY=VALUE…]", "", "put certificates of a file into the store", CERTIFICATE_HELP, 3, SETTINGS_MAX, false,
+      run_certificate, { "POST", "/api/v1/certificates/%ss", { "name", "file" }, { NULL } } },
+    { "certificate create", "KIND NAME [KEY=VALUE…]", "", "make an empty keystore or truststore", CERTIFICATE_HELP, 2, SETTINGS_MAX, false,
+      run_certificate, { "POST", "/api/v1/certificates/%ss/create", { "name" }, { NULL } } },
+    { "certificate replace", "NAME FILE [KEY=VALUE…]", "", "other certificates under the same name", "Who uses it shows them from the next connection on.\n",
+      2, SETTINGS_MAX, false, run_certificate, { "PUT", "/api/v1/certificates/%s", { "", "file" }, { NULL } } },
+    { "certificate check", "NAME", "", "whether key, chain and dates are good", NULL, 1, 1, false, run_admin,
+      { "POST", "/api/v1/certificates/{}/validate", { NULL }, { NULL } } },
+    { "certificate expiring", "[DAYS]", "", "those that expire within days (30)", NULL, 0, 1, false, run_admin,
+      { "GET", "/api/v1/certificates/expiring", { NULL }, { "days" } } },
+    { "certificate remove", "NAME", "", "take a keystore or truststore away", "Refused while a partner or a listener uses it.\n", 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/certificates/{}", { NULL }, { NULL } } },
     { "cluster list", "", "", "clusters", NULL, 0, 0, false, run_admin,
       { "GET", "/api/v1/clusters", { NULL }, { NULL } } },
     { "cluster show", "ID", "", "one cluster", NULL, 1, 1, false, run_admin,

@@ -97,7 +97,7 @@ char *verb_usage(const Verb *verb);
 char *verb_list(void);
 
 /* names.c: partners, virtual files and listeners of the daemon, a line each, for programs: "partner", name; "file", partner,
- * pattern; "listener", id. */
+ * pattern; "listener", id; for who administers it also "certificate", name. */
 int names_print(Client *client, GError **error);
 
 /* handlers, each as Verb.run */
@@ -113,6 +113,7 @@ int run_cancel(const Verb *verb, Options *options, char **arguments, GError **er
 int run_reload(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_admin(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_define(const Verb *verb, Options *options, char **arguments, GError **error);
+int run_certificate(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_api(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_check_config(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_seal(const Verb *verb, Options *options, char **arguments, GError **error);
