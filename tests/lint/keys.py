@@ -7,7 +7,8 @@ import sys
 HEAD = """# Configuration
 
 Every key of `pesitd.conf`, as `pesitd --list-keys` prints them. The syntax is libconfig's; relative paths are relative to the
-file. Secrets are clear text, `file:/path`, `sealed:…` (needs `paths.key_file`) or `verifier:…` (can only be compared).
+file. A side of TLS names files (`tls.certificate`, `tls.key`, `tls.authorities`) or what is in the store (`tls.keystore`, `tls.truststore`, imported by
+`pesitctl certificate import` or the [API](api.md#certificates)), not both; those of the administration name files. Secrets are clear text, `file:/path`, `sealed:…` (needs `paths.key_file`) or `verifier:…` (can only be compared).
 
 
 """
