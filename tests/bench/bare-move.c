@@ -4,63 +4,16 @@
  * the receiver syncs, renames, syncs the folder, then answers one byte. With a certificate: over TLS 1.3.
  * Usage: bare-move FILE FOLDER [CERTIFICATE KEY]
  */
-#include "tests/bench/bare.h"
+#include "tests/bench/wire.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define FRAME_BYTES  65536u
 #define HEADER_BYTES 4u
-
-typedef struct {
-    int fd;
-    SSL *tls; /* NULL: plain */
-} Wire;
-
-static void wire_send(const Wire *self, const void *bytes, size_t length)
-{
-    size_t done = 0;
-
-    if (self->tls == NULL) {
-        bare_write(self->fd, bytes, length);
-    } else if (SSL_write_ex(self->tls, bytes, length, &done) != 1) {
-        bare_fail("SSL_write_ex");
-    }
-}
-
-/* False at the end of the stream. */
-static int wire_receive(const Wire *self, void *bytes, size_t length)
-{
-    for (size_t done = 0; done < length;) {
-        size_t got = 0;
-
-        if (self->tls == NULL) {
-            ssize_t count = recv(self->fd, (char *)bytes + done, length - done, 0);
-
-            bare_check((int)count, "recv");
-            got = (size_t)count;
-        } else if (SSL_read_ex(self->tls, (char *)bytes + done, length - done, &got) != 1) {
-            got = 0;
-        }
-        if (got == 0)
-            return 0;
-        done += got;
-    }
-    return 1;
-}
-
-static void start_tls(Wire *self, SSL_CTX *context, int server)
-{
-    self->tls = SSL_new(context);
-    if (self->tls == NULL || SSL_set_fd(self->tls, self->fd) != 1 ||
-        (server ? SSL_accept(self->tls) : SSL_connect(self->tls)) != 1)
-        bare_fail("TLS handshake");
-}
 
 static void receive_file(Wire *wire, const char *folder)
 {
@@ -126,19 +79,8 @@ static void serve(int listener, SSL_CTX *context, const char *folder)
 
     bare_check(wire.fd, "accept");
     if (context != NULL)
-        start_tls(&wire, context, 1);
+        wire_start_tls(&wire, context, 1);
     receive_file(&wire, folder);
-}
-
-static SSL_CTX *make_context(const SSL_METHOD *method, char **files)
-{
-    SSL_CTX *context = SSL_CTX_new(method);
-
-    if (context == NULL ||
-        (files != NULL && (SSL_CTX_use_certificate_chain_file(context, files[0]) != 1 ||
-                           SSL_CTX_use_PrivateKey_file(context, files[1], SSL_FILETYPE_PEM) != 1)))
-        bare_fail("certificate");
-    return context;
 }
 
 int main(int argc, char **argv)
@@ -154,7 +96,8 @@ int main(int argc, char **argv)
     child = fork();
     bare_check(child, "fork");
     if (child == 0) {
-        serve(listener, argc == 5 ? make_context(TLS_server_method(), argv + 3) : NULL, argv[2]);
+        serve(listener, argc == 5 ? wire_new_context(TLS_server_method(), argv + 3) : NULL,
+              argv[2]);
         return EXIT_SUCCESS;
     }
     start = bare_now();
@@ -162,7 +105,7 @@ int main(int argc, char **argv)
     bare_check(connect(wire.fd, (struct sockaddr *)&address, sizeof address), "connect");
     bare_check(setsockopt(wire.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), "no delay");
     if (argc == 5)
-        start_tls(&wire, make_context(TLS_client_method(), NULL), 0);
+        wire_start_tls(&wire, wire_new_context(TLS_client_method(), NULL), 0);
     send_file(&wire, argv[1]);
     printf("%.6f\n", bare_now() - start);
     if (waitpid(child, &status, 0) != child || status != 0)

@@ -285,25 +285,26 @@ OFFER = '''partners = ( { name = "BANK1"; identifier = "BANK1"; password_receive
   files = ( { pattern = "dispo/*"; mode = "offer"; } ); } );'''
 
 
-def curl(source, port, *options):
-    """Seconds of the whole of curl, that sends a form with the file."""
+def curl(source, port, *options, tls=False):
+    """Seconds of the whole of curl, that sends a form with the file. tls: it does not ask whose certificate it is."""
     start = time.monotonic()
-    done = subprocess.run(["curl", "-sS", "--fail-with-body", "-o", "-", *options, "-F", "file=@%s" % source,
-                           "http://127.0.0.1:%d/api/v1/transfers/send?partner=BANK1&path=dispo/large" % port],
+    done = subprocess.run(["curl", "-sS", "--fail-with-body", "-o", "-", "--insecure", *options, "-F", "file=@%s" % source,
+                           ("https" if tls else "http") + "://127.0.0.1:%d/api/v1/transfers/send?partner=BANK1&path=dispo/large" % port],
                           check=False, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout, done.stderr)
     return time.monotonic() - start
 
 
-def upload(bench):
+def upload(bench, tls=False):
     """Until the file and its row are durable in the spool."""
     source = bench.source(bench.upload_bytes)
     with bench.fresh() as folder:
-        node = Bare(folder / "node", "COMPANY", ADMIN + OFFER).start()
+        listener = "port = 0; " + tls_settings(folder)[0] if tls else "port = 0;"
+        node = Bare(folder / "node", "COMPANY", ADMIN.replace("port = 0;", listener) + OFFER).start()
         try:
             before = peak_mib(node.process)
             bench.warm()
-            seconds = curl(source, admin.Api(node).port, "-H", "X-API-Key: " + admin.FIRST_KEY)
+            seconds = curl(source, admin.Api(node).port, "-H", "X-API-Key: " + admin.FIRST_KEY, tls=tls)
             bench.note("pesitd: peak %.1f MiB before, %.1f MiB after %.3g GiB" % (
                 before, peak_mib(node.process), bench.upload_bytes / GIB))
             stored, = (node.folder / "spool/transfers").iterdir()
@@ -313,12 +314,15 @@ def upload(bench):
     return bench.upload_bytes / seconds / MB
 
 
-def upload_bare(bench):
+def upload_bare(bench, tls=False):
     source = bench.source(bench.upload_bytes)
     with bench.fresh() as folder:
+        files = [folder / "certificate.pem", folder / "key.pem"] if tls else []
+        if tls:
+            make_certificate(*files)
         bench.warm()
-        with subprocess.Popen([BUILD / "tests/bench/bare-upload", folder], stdout=subprocess.PIPE, text=True) as server:
-            seconds = curl(source, int(server.stdout.readline()))
+        with subprocess.Popen([BUILD / "tests/bench/bare-upload", folder, *files], stdout=subprocess.PIPE, text=True) as server:
+            seconds = curl(source, int(server.stdout.readline()), tls=tls)
         assert server.returncode == 0
     return bench.upload_bytes / seconds / MB
 
@@ -486,6 +490,7 @@ CASES = [
     Case("sync-32k", "MB/s", 0.8, move_with_points, sync_bare, runs=3),
     Case("api-load", "MB/s", 0.9, move_watched, move_alone),
     Case("upload", "MB/s", 0.8, upload, upload_bare, runs=3),
+    Case("upload-tls", "MB/s", 0.8, lambda b: upload(b, True), lambda b: upload_bare(b, True), runs=3),
     Case("memory", "MiB", None, memory, runs=1),
     Case("history-sqlite", "ms", None, history_sqlite, runs=1),
     Case("history-postgres", "ms", None, history_postgres, runs=1),
