@@ -2,6 +2,7 @@
 /* What store.c, store-request.c and store-transfer.c share. Private to the store. */
 #pragma once
 
+#include "daemon/store-schedule.h"
 #include "daemon/store.h"
 #include "sql/db.h"
 
@@ -26,6 +27,7 @@ struct StoreRequest {
     Transfer *transfer;
     Record *record;
     AuditEntry *audit;
+    Schedule *schedule;
     char *texts[6];
     int64_t numbers[5];
     uint32_t limit;

@@ -41,6 +41,7 @@ void store_request_free(StoreRequest *request)
     transfer_free(request->transfer);
     record_free(request->record);
     audit_entry_free(request->audit);
+    schedule_free(request->schedule);
     for (size_t i = 0; i < G_N_ELEMENTS(request->texts); i++)
         g_free(request->texts[i]);
     g_free(request->what);

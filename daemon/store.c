@@ -70,6 +70,8 @@ void store_result_free(StoreResult *result)
         g_ptr_array_unref(result->names);
     if (result->definitions != NULL)
         g_ptr_array_unref(result->definitions);
+    if (result->schedules != NULL)
+        g_ptr_array_unref(result->schedules);
     if (result->records != NULL)
         g_ptr_array_unref(result->records);
     if (result->audits != NULL)

@@ -190,6 +190,7 @@ typedef struct {
     GPtrArray *records;     /* of Record, or NULL */
     GPtrArray *audits;      /* of AuditEntry, or NULL */
     GPtrArray *definitions; /* of Definition, or NULL */
+    GPtrArray *schedules;   /* of Schedule (store-schedule.h), or NULL */
     Inquiry *inquiry;       /* or NULL */
     char *elsewhere; /* of store_request_get: the daemon whose the transfer is, when we are not it; or NULL */
     uint64_t number;

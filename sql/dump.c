@@ -23,6 +23,7 @@ static const Table TABLES[] = {
         {"pesitwizard_server_configs", "server_id"},
         {"certificate_stores", "name"},
         {"admin_records", "kind, id"},
+        {"schedules", "id"},
         {"audit_events", "writer, seq"},
         {"audit_due", "owner, transfer_id"}, /* after the rows that settle it */
 };

@@ -64,6 +64,12 @@
     "SELECT way * 8 + final, (SELECT count(*) " ENDED_MEANWHILE(who) "), (SELECT coalesce(sum(size_bytes), 0) "           \
     ENDED_MEANWHILE(who) ") FROM (SELECT 4 AS final UNION ALL SELECT 5 UNION ALL SELECT 6) AS finals "    \
     "CROSS JOIN (SELECT 0 AS way UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) AS ways"
+/* $1: who asks */
+#define SCHEDULE                                                                                   \
+    "SELECT id, name, document, version, created_us, updated_us, next_us, expect_us, expect_since_us, due_us, run_us, status, error, transfer_id, " \
+    "success_us, successes, failures, missed, CASE WHEN runner = $1 THEN 1 ELSE 0 END AS ours FROM schedules "
+/* no run of it has begun, or none since $9 has ended: who began that one may be gone for good */
+#define SCHEDULE_IS_IDLE "(status NOT IN ('STARTING', 'RUNNING') OR run_us < $9)"
 #define NAMED "($7 = '' OR path LIKE $7 ESCAPE '\\' OR file_name LIKE $7 ESCAPE '\\')"
 
 const char *const SQL_STATEMENTS[SQL_COUNT] = {
@@ -258,6 +264,35 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "WHERE server_id = $1 AND version = $4 RETURNING version",
     [SQL_LISTENER_DELETE] =
         "DELETE FROM pesitwizard_server_configs WHERE server_id = $1 AND version = $2 RETURNING version",
+    /* each change of what is wanted is one of its version; what happens to it is none */
+    [SQL_SCHEDULE_INSERT] =
+        "INSERT INTO schedules (id, name, document, version, created_us, updated_us, next_us, expect_us, expect_since_us, wake_us) "
+        "VALUES ($1, $2, $3, 1, $4, $4, $5, $6, $7, $8)",
+    [SQL_SCHEDULE_UPDATE] =
+        "UPDATE schedules SET name = $2, document = $3, version = version + 1, updated_us = $4, next_us = $5, expect_us = $6, "
+        "expect_since_us = $7, wake_us = $8 WHERE id = $1 AND version = $9 RETURNING version",
+    [SQL_SCHEDULE_REMOVE] = "DELETE FROM schedules WHERE id = $1 AND version = $2 RETURNING version",
+    [SQL_SCHEDULE_GET] = SCHEDULE "WHERE id = $2",
+    [SQL_SCHEDULE_LIST] = SCHEDULE "WHERE id > $2 ORDER BY id LIMIT $3",
+    [SQL_SCHEDULE_WAKE] = SCHEDULE "WHERE wake_us > 0 ORDER BY wake_us LIMIT $2",
+    [SQL_SCHEDULE_RUNNING] = SCHEDULE "WHERE status IN ('STARTING', 'RUNNING') ORDER BY id",
+    /* a due time, as it was read, by one; never the same again, whatever is changed meanwhile */
+    [SQL_SCHEDULE_CLAIM] =
+        "UPDATE schedules SET next_us = $3, expect_us = $4, expect_since_us = $5, wake_us = $6, due_us = next_us, run_us = $7, "
+        "status = 'STARTING', error = NULL, transfer_id = 0, runner = $8 WHERE id = $1 AND version = $2 AND next_us = $10 AND "
+        "due_us < $10 AND " SCHEDULE_IS_IDLE " RETURNING version",
+    [SQL_SCHEDULE_ADVANCE] =
+        "UPDATE schedules SET next_us = $3, expect_us = $4, expect_since_us = $5, wake_us = $6, missed = missed + $7 "
+        "WHERE id = $1 AND version = $2 AND next_us = $8 AND expect_us = $9 RETURNING version",
+    [SQL_SCHEDULE_BEGIN] =
+        "UPDATE schedules SET run_us = $2, status = 'STARTING', error = NULL, transfer_id = 0, runner = $3 WHERE id = $1 AND "
+        "(status NOT IN ('STARTING', 'RUNNING') OR run_us < $4) RETURNING version",
+    [SQL_SCHEDULE_STARTED] =
+        "UPDATE schedules SET status = 'RUNNING', transfer_id = $3 WHERE id = $1 AND run_us = $2 AND status = 'STARTING' RETURNING version",
+    [SQL_SCHEDULE_ENDED] =
+        "UPDATE schedules SET status = $3, error = $4, successes = successes + $5, failures = failures + $6, "
+        "success_us = CASE WHEN CAST($7 AS BIGINT) > 0 THEN run_us ELSE success_us END WHERE id = $1 AND run_us = $2 AND "
+        "status IN ('STARTING', 'RUNNING') RETURNING version",
     [SQL_CERTIFICATES_INSERT] =
         "INSERT INTO certificate_stores (name, settings, version, created_us, updated_us) "
         "VALUES ($1, $2, 1, $3, $3) ON CONFLICT (name) DO NOTHING RETURNING version",

@@ -14,7 +14,7 @@ ALLOWED = {
     "protocol": {"protocol"},
     "sql": {"base", "sql"},
     "daemon": {"base", "protocol", "sql", "daemon"},
-    "admin": {"base", "admin", "daemon/store.h", "daemon/fleet.h", "daemon/local/answer.h", "daemon/local/description.h", "daemon/transfer/partner.h"},
+    "admin": {"base", "admin", "daemon/store.h", "daemon/store-schedule.h", "daemon/fleet.h", "daemon/local/answer.h", "daemon/local/description.h", "daemon/transfer/partner.h"},
     "pesitfs": {"base", "pesitfs", "daemon/local/client.h"},
     "pesitctl": {"base", "pesitctl", "daemon/local/client.h", "protocol/fpdu.h"},
 }
