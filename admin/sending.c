@@ -507,7 +507,7 @@ static void fetch(Request *request, const Json *json)
     request->suspects = (const Suspect[]){{"no partner", order.partner_name},
                                           {"partner ", order.partner_name},
                                           {"", order.path_name}};
-    answer = request_ask(request, "Fetch", g_variant_new("(ssu)", order.partner, order.path, 1u));
+    answer = request_ask(request, "FetchAnew", g_variant_new("(ssu)", order.partner, order.path, 1u));
     request->suspects = NULL;
     if (answer != NULL)
         answer_made(request, answer, &order);

@@ -35,6 +35,7 @@ void desk_remove(DoorCall *call, GVariant *parameters, gpointer data);
 void desk_touch(DoorCall *call, GVariant *parameters, gpointer data);
 void desk_wait(DoorCall *call, GVariant *parameters, gpointer data);
 void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data);
+void desk_fetch_anew(DoorCall *call, GVariant *parameters, gpointer data);
 
 void desk_stage_free(gpointer staged);
 /* All that a connection of the door had staged goes. */

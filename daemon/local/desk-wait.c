@@ -329,9 +329,9 @@ static Transfer *make_fetch(const Desk *self, const char *name, const char *path
     return g_steal_pointer(&transfer);
 }
 
-void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data)
+/* anew: also what came a moment ago. */
+static void begin_fetch(Desk *self, DoorCall *call, GVariant *parameters, bool anew)
 {
-    Desk *self = data;
     g_autoptr(GError) error = NULL;
     const char *partner, *path;
     guint32 timeout_ms;
@@ -364,6 +364,20 @@ void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data)
     fetch->key = g_strdup(key);
     fetch->transfer = transfer;
     g_hash_table_insert(self->fetching, key, g_new0(int64_t, 1));
-    store_submit(self->store, store_request_find_path(partner, transfer->path), on_fetch_looked_up,
-                 fetch);
+    if (anew)
+        store_submit(self->store, store_request_insert(transfer, NULL, 0), on_fetch_inserted,
+                     fetch);
+    else
+        store_submit(self->store, store_request_find_path(partner, transfer->path),
+                     on_fetch_looked_up, fetch);
+}
+
+void desk_fetch(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    begin_fetch(data, call, parameters, false);
+}
+
+void desk_fetch_anew(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    begin_fetch(data, call, parameters, true);
 }

@@ -804,6 +804,7 @@ static const DoorMethod METHODS[] = {
         {"List", list, false, false},
         {"Open", open_file, false, false},
         {"Fetch", desk_fetch, false, false},
+        {"FetchAnew", desk_fetch_anew, true, false},
         {"Space", space, false, false},
         {"Count", count, false, false},
         {"Remove", desk_remove, false, true},
