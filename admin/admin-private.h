@@ -24,6 +24,7 @@ struct Admin {
     Server *server;
     guint ping, expiry, progress, sweep; /* sources */
     GHashTable *moved;                   /* int64_t id → int64_t bytes that were told */
+    int64_t started_us;                  /* wall */
     _Atomic bool stopping;
     _Atomic unsigned active; /* jobs of workers, waiting ones too */
 };
@@ -220,6 +221,39 @@ void transfers_replay(Request *request);
 /* What was answered under an Idempotency-Key goes after a week. */
 void transfers_forget_answers(Admin *admin);
 
+/* favourites.c */
+
+void favourites_list(Request *request);
+void favourites_show(Request *request);
+void favourites_create(Request *request);
+void favourites_create_from_history(Request *request);
+void favourites_update(Request *request);
+void favourites_remove(Request *request);
+void favourites_execute(Request *request);
+
+/* schedules.c */
+
+void schedules_list(Request *request);
+void schedules_show(Request *request);
+void schedules_create(Request *request);
+void schedules_create_from_favourite(Request *request);
+void schedules_update(Request *request);
+void schedules_toggle(Request *request);
+void schedules_run(Request *request);
+void schedules_remove(Request *request);
+
+/* calendars.c */
+
+void calendars_list(Request *request);
+void calendars_show(Request *request);
+void calendars_show_default(Request *request);
+void calendars_create(Request *request);
+void calendars_update(Request *request);
+void calendars_set_default(Request *request);
+void calendars_remove(Request *request);
+void calendars_list_holidays(Request *request);
+void calendars_add_holiday(Request *request);
+void calendars_remove_holiday(Request *request);
 /* overview.c: the daemon and its like as a whole */
 
 void overview_config(Request *request);

@@ -205,6 +205,7 @@ Admin *admin_start(const AdminHost *host, GError **error)
     Admin *self = g_new0(Admin, 1);
 
     self->host = *host;
+    self->started_us = clock_wall_us();
     self->host.first_key = NULL;
     g_rw_lock_init(&self->folders_lock);
     self->folders = g_ptr_array_new_with_free_func(g_free);

@@ -74,5 +74,9 @@ void admin_run(Admin *self, const char *method, const char *path, const char *bo
                const char *actor, AdminDone on_done, gpointer data);
 /* The same for what the console of the clusters asks: partners and virtual files only. */
 void admin_run_inquiry(Admin *self, const Inquiry *inquiry, AdminDone on_done, gpointer data);
+/* Looks at a schedule: runs what is due, notes what has ended, warns of what has not come. on_done is called once, by another
+ * thread; moved: something was done. False: it cannot be looked at now. Any thread. */
+typedef void (*AdminAttended)(bool moved, gpointer data);
+bool admin_attend_schedule(Admin *self, const char *id, AdminAttended on_done, gpointer data);
 /* Every route as Markdown, for docs/api.md. Returns new. */
 char *admin_describe_routes(void);

@@ -195,6 +195,11 @@ void json_set_number(Json *self, const char *field, int64_t value)
     (void)json_object_set_new(self->root, field, json_integer(value)); /* out of memory ends us */
 }
 
+void json_set_bool(Json *self, const char *field, bool value)
+{
+    (void)json_object_set_new(self->root, field, json_boolean(value)); /* same */
+}
+
 void json_remove(Json *self, const char *field)
 {
     (void)json_object_del(self->root, field); /* it may be missing */

@@ -31,6 +31,7 @@ bool json_has_null(const Json *self, const char *field);
 const char *json_find_unknown(const Json *self, const char *const *names);
 void json_set_text(Json *self, const char *field, const char *value);
 void json_set_number(Json *self, const char *field, int64_t value);
+void json_set_bool(Json *self, const char *field, bool value);
 void json_remove(Json *self, const char *field);
 /* Fields of other replace those of self. */
 void json_merge(Json *self, const Json *other);

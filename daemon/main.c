@@ -199,6 +199,34 @@ static void audit(DoorCall *call, const DoorAct *act, gpointer data)
     admin_take_act(self->admin, &done, on_audited, local);
 }
 
+typedef struct {
+    Daemon *daemon;
+    char *id;
+} Attended;
+
+static void on_attended(bool moved, gpointer data)
+{
+    Attended *attended = data;
+
+    service_take_schedule_back(attended->daemon->service, attended->id, moved);
+    g_free(attended->id);
+    g_free(attended);
+}
+
+static bool attend(const char *schedule_id, gpointer data)
+{
+    Daemon *self = data;
+    Attended *attended = g_new0(Attended, 1);
+
+    attended->daemon = self;
+    attended->id = g_strdup(schedule_id);
+    if (admin_attend_schedule(self->admin, schedule_id, on_attended, attended))
+        return true;
+    g_free(attended->id);
+    g_free(attended);
+    return false;
+}
+
 static bool renew(GError **error, gpointer data)
 {
     Daemon *self = data;
@@ -253,7 +281,8 @@ static bool start_admin(Daemon *self, GError **error)
     Config *config = service_config(self->service);
     g_autofree char *first_key = dup_first_key(config);
     AdminHost host;
-    ServiceHooks hooks = {on_change, on_removed, administer, renew, reloaded, inquire, audit, self};
+    ServiceHooks hooks = {on_change, on_removed, administer, renew, reloaded,
+                          inquire,   audit,      attend,     self};
 
     self->fleet = new_fleet(config);
     host = (AdminHost){.store = service_store(self->service),

@@ -23,6 +23,7 @@
 #include "daemon/reseal.h"
 #include "daemon/retention.h"
 #include "daemon/running.h"
+#include "daemon/scheduler.h"
 #include "daemon/transfer/queue.h"
 #include "daemon/watch.h"
 
@@ -68,6 +69,7 @@ struct Service {
     Desk *desk;
     Watch *watch;
     Retention *retention;
+    Scheduler *scheduler;
     BackupJob *backup; /* NULL: none is made */
     Probes *probes;
     GMainLoop *loop;
@@ -167,6 +169,7 @@ static void tell(const Transfer *transfer, gpointer data)
 
     if (self->hooks.on_change != NULL)
         self->hooks.on_change(transfer, true, self->hooks.data);
+    scheduler_take_change(self->scheduler, transfer);
 }
 
 /* An offer: the transfer that serves it is what is counted. */
@@ -720,6 +723,21 @@ void service_set_hooks(Service *self, const ServiceHooks *hooks)
 {
     self->hooks = *hooks;
     desk_set_auditor(self->desk, hooks->audit, hooks->data);
+    if (hooks->attend != NULL)
+        scheduler_start(self->scheduler);
+}
+
+static bool attend(const char *schedule_id, gpointer data)
+{
+    const Service *self = data;
+
+    return self->hooks.attend != NULL && !self->stopping &&
+           self->hooks.attend(schedule_id, self->hooks.data);
+}
+
+void service_take_schedule_back(Service *self, const char *id, bool moved)
+{
+    scheduler_take_back(self->scheduler, id, moved);
 }
 
 Store *service_store(Service *self)
@@ -779,6 +797,7 @@ static void on_other_transfer(StoreResult *result, gpointer data)
 
     if (result->error == NULL) {
         desk_take_change(self->desk, result->transfer);
+        scheduler_take_change(self->scheduler, result->transfer);
         if (self->hooks.on_change != NULL)
             self->hooks.on_change(result->transfer, false, self->hooks.data);
     }
@@ -824,6 +843,7 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
     case STORE_BACK:
         log_event(LOG_STORE_BACK, NULL);
         definitions_refresh(self->definitions);
+        scheduler_refresh(self->scheduler);
         break;
     case STORE_CHANGED:
         if (strcmp(table, "transfer_history") == 0)
@@ -833,6 +853,8 @@ static void on_store_news(StoreNews news, const char *table, const char *text, g
                  strcmp(table, "pesitwizard_server_configs") == 0 ||
                  strcmp(table, "certificate_stores") == 0)
             definitions_refresh(self->definitions);
+        else if (strcmp(table, "schedules") == 0)
+            scheduler_refresh(self->scheduler);
         else if (strcmp(table, "inquiries") == 0)
             take_inquiry(self, text);
         break;
@@ -866,6 +888,9 @@ static bool open_parts(Service *self, GError **error)
         return false;
     self->store = open_store(config, error);
     if (self->store == NULL || !add_definitions(self, error))
+        return false;
+    self->scheduler = scheduler_new(self->store, attend, self, error);
+    if (self->scheduler == NULL)
         return false;
     config = self->config;
     self->unsent = recovery_run(config, self->store, self->spool, error);
@@ -970,6 +995,7 @@ void service_stop(Service *self)
     entrances_free(self->entrances);
     watch_free(self->watch);
     retention_free(self->retention);
+    scheduler_free(self->scheduler);
     definitions_close(self->definitions);
     desk_close(self->desk);
     if (self->errands_source != 0) {

@@ -26,6 +26,8 @@ typedef struct {
     void (*inquire)(const Inquiry *inquiry, gpointer data);
     /* What a caller of the door changed: to be ended by service_complete. */
     DoorAuditor audit;
+    /* A schedule is to be looked at: to be ended by service_take_schedule_back. False: nobody can, now. */
+    bool (*attend)(const char *schedule_id, gpointer data);
     gpointer data;
 } ServiceHooks;
 
@@ -58,5 +60,7 @@ void service_complete(Service *self, DoorCall *call);
 void service_each_running(const Service *self, QueueVisitor visit, gpointer data);
 /* Answers what the hook was asked. Any thread. */
 void service_answer(Service *self, const char *inquiry_id, unsigned status, const char *answer);
+/* Who looked at a schedule is done. moved: something was done with it. Any thread. */
+void service_take_schedule_back(Service *self, const char *id, bool moved);
 /* Monotonic time at which the main loop was last seen alive. Any thread. */
 int64_t service_heartbeat_us(const Service *self);
