@@ -337,7 +337,6 @@ void partners_update(Request *request);
 void partners_remove(Request *request);
 void servers_list(Request *request);
 void servers_list_enabled(Request *request);
-void servers_test(Request *request);
 void files_list(Request *request);
 void files_list_of_partner(Request *request);
 void files_create_of_partner(Request *request);
@@ -345,6 +344,11 @@ void files_show(Request *request);
 void files_create(Request *request);
 void files_update(Request *request);
 void files_remove(Request *request);
+
+/* calls.c */
+
+void servers_test(Request *request);
+void transfers_message(Request *request);
 
 /* default-server.c */
 

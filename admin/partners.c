@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LIST_MAX        1000
-#define TEST_S          10
-#define TEST_S_MAX      50 /* less than a worker waits */
-#define PESIT_VERSION_E 2  /* PI 6 */
+#define LIST_MAX 1000
 
 /* showing */
 
@@ -285,72 +282,6 @@ void partners_list_enabled(Request *request)
 {
     set_query(request, "enabled", "true");
     list(request, list_partner, NULL);
-}
-
-static void write_milliseconds(GString *out, const char *key, int64_t us)
-{
-    char text[32];
-
-    (void)snprintf(text, sizeof text, "%.3f", (double)us / 1000); /* fits */
-    json_raw(out, key, text);
-}
-
-static void write_agreement(GString *out, GVariant *told)
-{
-    guint32 version = 0, interval_kb = 0, window = 0;
-
-    if (!g_variant_lookup(told, "version", "u", &version)) {
-        json_text(out, "serverVersion", NULL);
-        return;
-    }
-    g_variant_lookup(told, "sync_interval_kb", "u", &interval_kb);
-    g_variant_lookup(told, "sync_window", "u", &window);
-    json_text(out, "serverVersion", version == PESIT_VERSION_E ? "PeSIT E" : "PeSIT D");
-    json_open(out, "negotiated", '{');
-    json_number(out, "protocolVersion", version);
-    json_text(out, "framing", value_text(told, "framing"));
-    json_number(out, "syncIntervalKb", interval_kb);
-    json_number(out, "syncWindow", window);
-    json_bool(out, "resync", value_flag(told, "resync"));
-    json_close(out, '}');
-}
-
-static void write_test(GString *out, GVariant *told)
-{
-    static const char *const TEXTS[] = {"message", "step", "cause", "hint", "tls", NULL};
-    int64_t connect_us = value_number(told, "connect_us"),
-            answer_us = value_number(told, "answer_us");
-
-    json_open(out, NULL, '{');
-    json_bool(out, "success", value_flag(told, "success"));
-    write_milliseconds(out, "latency", connect_us + answer_us);
-    write_milliseconds(out, "connectMs", connect_us);
-    write_milliseconds(out, "answerMs", answer_us);
-    for (size_t i = 0; TEXTS[i] != NULL; i++) {
-        const char *text = value_text(told, TEXTS[i]);
-
-        json_text(out, TEXTS[i], text[0] != '\0' ? text : NULL);
-    }
-    json_text(out, "diagnostic",
-              value_text(told, "diag")[0] != '\0' ? value_text(told, "diag") : NULL);
-    write_agreement(out, told);
-    json_close(out, '}');
-}
-
-void servers_test(Request *request)
-{
-    g_autoptr(DoorAnswer) answer = NULL;
-    g_autoptr(GVariant) told = NULL;
-    int64_t timeout_s = TEST_S;
-
-    if (!request_query_number(request, "timeout", 1, TEST_S_MAX, &timeout_s))
-        return;
-    answer = request_ask(request, "Test",
-                         g_variant_new("(su)", request->parameters[0], (guint32)timeout_s * 1000));
-    if (answer == NULL)
-        return;
-    told = g_variant_get_child_value(answer->value, 0);
-    write_test(request_answer(request, 200), told);
 }
 
 /* one of them */

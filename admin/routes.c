@@ -178,6 +178,7 @@ const Route ROUTES[] = {
     { "POST", "/api/v1/transfers", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_create, "createTransfer", "Sends a file of this machine, or fetches one" },
     { "POST", "/api/v1/transfers/send", CLIENT, ROLE_OPERATOR, BODY_UPLOAD, transfers_send, "send", "Sends a file: uploaded, or of this machine" },
     { "POST", "/api/transfers/send", CLIENT, ROLE_OPERATOR, BODY_UPLOAD, transfers_send, "send", "Alias" },
+    { "POST", "/api/v1/transfers/message", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_message, "sendMessage", "Says a message to a partner: CONNECT, MSG, RELEASE" },
     { "POST", "/api/v1/transfers/receive", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_receive, "receive", "Fetches a file from a partner" },
     { "POST", "/api/transfers/receive", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_receive, "receive", "Alias" },
     { "GET", "/api/v1/transfers/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_show, "transfer", "One transfer as it is now" },

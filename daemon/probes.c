@@ -16,6 +16,7 @@ typedef struct {
     DoorCall *call;
     Config *config; /* holds partner */
     const Partner *partner;
+    char *name, *text; /* of a message, or NULL */
     uint32_t timeout_ms;
     _Atomic bool given; /* what was written before it is seen after it */
 } Test;
@@ -28,18 +29,23 @@ struct Probes {
     _Atomic bool ending;
 };
 
-static void run(gpointer message, gpointer data)
+static void run(gpointer job, gpointer data)
 {
-    Test *test = message;
+    Test *test = job;
     Probes *self = data;
     int64_t deadline_us = clock_now_us();
+    ProbeMessage message;
     GVariant *told;
 
     if (atomic_load(&test->given) && !atomic_load(&self->ending))
         deadline_us += (int64_t)test->timeout_ms * 1000;
-    told = probe_partner(test->config, test->partner, deadline_us);
+    message = (ProbeMessage){test->name, test->text};
+    told = probe_partner(test->config, test->partner, test->text != NULL ? &message : NULL,
+                         deadline_us);
     config_unref(test->config);
     self->on_tested(test->call, g_variant_new("(@a{sv})", told), self->data);
+    g_free(test->name);
+    g_free(test->text);
     g_free(test);
     (void)atomic_fetch_sub(&self->active, 1);
 }
@@ -82,10 +88,13 @@ void probes_test(Probes *self, Config *config, DoorCall *call, GVariant *paramet
     g_autoptr(GError) error = NULL;
     const Partner *partner;
     guint32 timeout_ms;
-    const char *name;
+    const char *name, *message_name = NULL, *text = NULL;
     Test *test;
 
-    g_variant_get(parameters, "(&su)", &name, &timeout_ms);
+    if (g_variant_is_of_type(parameters, G_VARIANT_TYPE("(suss)")))
+        g_variant_get(parameters, "(&su&s&s)", &name, &timeout_ms, &message_name, &text);
+    else
+        g_variant_get(parameters, "(&su)", &name, &timeout_ms);
     partner = find(config, name, &error);
     if (partner != NULL && atomic_fetch_add(&self->active, 1) >= TESTS_MAX) {
         (void)atomic_fetch_sub(&self->active, 1);
@@ -99,6 +108,8 @@ void probes_test(Probes *self, Config *config, DoorCall *call, GVariant *paramet
     test->call = call;
     test->config = config_ref(config);
     test->partner = partner;
+    test->name = g_strdup(message_name);
+    test->text = g_strdup(text);
     test->timeout_ms = CLAMP(timeout_ms, 1, TIMEOUT_MAX);
     atomic_store(&test->given, true);
     (void)g_thread_pool_push(self->threads, test, NULL); /* queued at the least */

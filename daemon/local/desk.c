@@ -827,6 +827,7 @@ static const DoorMethod METHODS[] = {
         {"Certificates", describe_certificates, true, false},
         {"Sign", sign_certificate, true, true},
         {"Test", test_partner, true, true},
+        {"Say", test_partner, true, true},
         {"Listen", listen_or_not, true, true},
         {NULL, NULL, false, false},
 };

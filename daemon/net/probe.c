@@ -11,6 +11,8 @@
 
 #define RELEASE_US USEC_PER_SEC
 #define VERSION_E  2
+#define OUTBOUND   0xFFFF   /* PI 11 of a message that is about no file */
+#define NUMBERS    0xFFFFFE /* PI 13 has 24 bits, and is never 0 */
 
 typedef struct {
     Connection connection;
@@ -21,6 +23,8 @@ typedef struct {
     PesitDiag diag;
     const char *step; /* that failed, or NULL */
     const char *hint;
+    char *reply; /* PI 91 of what was answered, or NULL */
+    bool said;
     GError *error;
 } Probe;
 
@@ -194,10 +198,65 @@ static void connect_session(Probe *self)
         take_answer(self, &event);
 }
 
-/* RELEASE, or ABORT; the partner need not take long over it. */
+/* MSG */
+
+static void take_message_answer(Probe *self, const PesitEvent *event)
+{
+    g_autofree char *text = NULL;
+    size_t length = 0;
+    const uint8_t *reply;
+
+    if (event->kind != PESIT_EVENT_CONFIRMATION) {
+        take_answer(self, event); /* aborted, failed, lost */
+        self->step = "message";
+        return;
+    }
+    if (event->positive) {
+        reply = pesit_fpdu_bytes(event->fpdu, PESIT_PI_MESSAGE, &length);
+        self->reply = reply != NULL ? g_utf8_make_valid((const char *)reply, (gssize)length) : NULL;
+        return;
+    }
+    text = g_strdup_printf("partner refused the message: %u/%03u %s", event->diag.type,
+                           event->diag.code, pesit_diag_text(event->diag));
+    self->diag = event->diag;
+    fail(self, "message", BASE_ERROR_PARTNER, text,
+         event->diag.code == 209 ? "it takes no messages: send a file" : NULL);
+}
+
+static void say(Probe *self, const ProbeMessage *message)
+{
+    PesitFpdu fpdu;
+    PesitCommand command = {.type = PESIT_FPDU_MSG, .params = &fpdu};
+    Channel *channel = self->connection.channel;
+    ChannelResult result;
+    PesitEvent event;
+
+    pesit_fpdu_init(&fpdu, PESIT_FPDU_MSG);
+    pesit_fpdu_set_number(&fpdu, PESIT_PI_FILE_TYPE, OUTBOUND);
+    pesit_fpdu_set_text(&fpdu, PESIT_PI_FILE_NAME, message->name);
+    pesit_fpdu_set_number(&fpdu, PESIT_PI_TRANSFER_ID,
+                          1 + (uint64_t)g_random_int_range(0, NUMBERS));
+    pesit_fpdu_set_number(&fpdu, PESIT_PI_ATTRIBUTES_REQUESTED, 1); /* an answer is welcome */
+    pesit_fpdu_set_number(&fpdu, PESIT_PI_PRIORITY, 0);
+    pesit_fpdu_set_text(&fpdu, PESIT_PI_MESSAGE, message->text);
+    if (pesit_session_command(channel->session, &command, clock_now_us()) != PESIT_OK) {
+        fail(self, "message", BASE_ERROR_INVALID, "the session took no message: see the log", NULL);
+        return;
+    }
+    do {
+        result = channel_next(channel, self->deadline_us, &event);
+    } while (result == CHANNEL_EVENT && event.kind == PESIT_EVENT_REMARK);
+    self->answered_us = clock_now_us();
+    if (result == CHANNEL_TIME)
+        fail(self, "message", BASE_ERROR_TIMEOUT, "the partner does not answer the message", NULL);
+    else
+        take_message_answer(self, &event);
+}
+
+/* RELEASE, or ABORT; the partner need not take long over it. A refused message ends nothing. */
 static void leave(Probe *self)
 {
-    bool good = self->error == NULL;
+    bool good = self->error == NULL || g_strcmp0(self->step, "message") == 0;
     PesitCommand command = {.type = good ? PESIT_FPDU_RELEASE : PESIT_FPDU_ABORT,
                             .diag = good ? PESIT_DIAG_OK : PESIT_DIAG(3, 304)};
     Channel *channel = self->connection.channel;
@@ -231,8 +290,10 @@ static GVariant *describe(const Probe *self)
     g_autofree char *diag = self->diag.code != 0
                                     ? g_strdup_printf("%u-%03u", self->diag.type, self->diag.code)
                                     : g_strdup("");
-    g_autofree char *message = g_utf8_make_valid(
-            self->error != NULL ? self->error->message : "connected and released", -1);
+    g_autofree char *message = g_utf8_make_valid(self->error != NULL ? self->error->message
+                                                 : self->said        ? "the message was taken"
+                                                                     : "connected and released",
+                                                 -1);
     GVariantDict d;
 
     g_variant_dict_init(&d, NULL);
@@ -247,12 +308,15 @@ static GVariant *describe(const Probe *self)
     g_variant_dict_insert(&d, "connect_us", "x", self->connected_us - self->began_us);
     if (self->answered_us != 0)
         g_variant_dict_insert(&d, "answer_us", "x", self->answered_us - self->connected_us);
+    if (self->reply != NULL)
+        g_variant_dict_insert(&d, "reply", "s", self->reply);
     if (self->version != 0)
         insert_agreement(&d, self);
     return g_variant_dict_end(&d);
 }
 
-GVariant *probe_partner(Config *config, const Partner *partner, int64_t deadline_us)
+GVariant *probe_partner(Config *config, const Partner *partner, const ProbeMessage *message,
+                        int64_t deadline_us)
 {
     char label[] = "test";
     Probe self = {.connection = {.config = config, .partner = partner, .label = label, .fd = -1},
@@ -266,6 +330,9 @@ GVariant *probe_partner(Config *config, const Partner *partner, int64_t deadline
     if (stream != NULL) {
         (void)connection_open_channel(&self.connection, stream, PESIT_ROLE_REQUESTER);
         connect_session(&self);
+        self.said = self.error == NULL && message != NULL;
+        if (self.said)
+            say(&self, message);
         leave(&self);
     }
     told = describe(&self);
@@ -273,5 +340,6 @@ GVariant *probe_partner(Config *config, const Partner *partner, int64_t deadline
     tls_context_unref(self.connection.tls);
     g_clear_error(&self.error);
     g_free(self.tls);
+    g_free(self.reply);
     return told;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Partners as the client sees them, and the test of a connection: a real CONNECT, bounded in time, told in words."""
+import concurrent.futures
 import json
 import re
 import socket
@@ -9,7 +10,9 @@ import time
 import pytest
 import waiting
 from admin import FIRST_KEY, LISTENER, Api
+from fpdu import diag
 from node import BUILD, Bare
+from responder import Lobby
 
 S = "/api/v1/servers"
 LOCKED = '''partners = ( { name = "GOOD"; identifier = "BANK1"; password_sent = "secret"; address = "127.0.0.1"; port = %d; },
@@ -98,3 +101,38 @@ def test_servers_are_partners_with_an_address(client, bank):
     assert run(api, "NEW")["diagnostic"] == "3-304"
     assert api.ask("PUT", S + "/NEW", {"port": 1}).json["port"] == 1 and api.ask("DELETE", S + "/NEW").status == 204
     assert api.get(S + "/NEW").status == 404 and api.get("/api/v1/config/partners").status == 404
+
+
+def test_a_message_is_said_and_its_answer_heard(tmp_path, client):
+    lobby = Lobby()
+    api = Api(client)
+    where = "/api/v1/transfers/message"
+    refused = api.post(where, {"server": "GOOD", "message": "hello"}).json  # a pesitd takes none
+    assert (refused["success"], refused["step"], refused["diagnostic"]) == (False, "message", "2-209"), refused
+    client.configure("COMPANY", LISTENER.replace("port = 0;", 'port = 0; family = "client";') % FIRST_KEY +
+                     'partners = ( { name = "TALKER"; identifier = "TALKER"; address = "127.0.0.1"; port = %d; } );' % lobby.port)
+    client.control("reload")
+    text = "Virement reçu: 3 " + "é" * 2039
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(api.post, where, {"partnerId": "TALKER", "message": text, "virtualFile": "ACCUSE"})
+        link = lobby.accept()
+        link.take_connect()
+        said = link.take("MSG")
+        assert (said.values[91], said.values[12], said.values[11]) == (text.encode(), b"ACCUSE", b"\xff\xff") and int.from_bytes(said.values[13], "big") > 0
+        link.answer("ACK(MSG)", {2: diag(0, 0), 13: said.values[13], 91: b"merci"})
+        link.is_released()
+        told = asked.result()
+        assert told.status == 200 and told.json["success"] and told.json["reply"] == "merci" and told.json["message"] == "the message was taken", told
+        asked = pool.submit(api.post, where, {"partnerId": "TALKER", "message": "x"})
+        link = lobby.accept()
+        link.take_connect()
+        link.take("MSG")
+        link.close()
+        told = asked.result().json
+        assert (told["success"], told["step"]) == (False, "message") and "reply" not in told, told
+    for wrong, field in (({}, "message"), ({"message": ""}, "message"), ({"message": "x" * 4097}, "message"), ({"message": "x", "mode": "PI99"}, "mode"),
+                         ({"message": "x", "virtualFile": "x" * 77}, "virtualFile"), ({"message": "x", "partnerId": "NOBODY"}, "partnerId"),
+                         ({"message": "x", "partnerId": None}, "partner"), ({"message": "x", "password": "x"}, "password")):
+        answer = api.post(where, {"partnerId": "TALKER", **wrong})
+        assert 400 <= answer.status < 500 and answer.json["field"] == field, (wrong, answer)
+    lobby.stop()
