@@ -223,15 +223,6 @@ static bool read_record_format(Draft *self, const char *field, GVariant *value, 
     return true;
 }
 
-/* A virtual file is there or not. */
-static bool read_always(Draft *self, const char *field, GVariant *value, GError **error)
-{
-    (void)self;
-    return (value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN) &&
-            g_variant_get_boolean(value)) ||
-           complain(field, "a virtual file is in force while it is there: remove it", error);
-}
-
 /* clang-format off */
 static const Row PARTNER[] = {
     { "id", NULL, read_partner_name }, { "partnerId", NULL, read_partner_name }, { "name", NULL, read_title },
@@ -247,7 +238,7 @@ static const Row FILE_ROWS[] = {
     { "partner", NULL, read_partner_name }, { "partnerId", NULL, read_partner_name },
     { "id", NULL, read_file_name }, { "fileId", NULL, read_file_name }, { "pattern", NULL, read_file_name },
     { "virtualName", NULL, read_file_name }, { "name", NULL, read_title },
-    { "enabled", NULL, read_always }, { "active", NULL, read_always },
+    { "active", "enabled", NULL },
     { "direction", NULL, read_direction }, { "overwrite", NULL, read_overwrite }, { "maxFileSize", NULL, read_bytes },
     { "recordFormat", NULL, read_record_format }, { "waitSeconds", "wait_s", NULL },
     { "receiveDirectory" }, { "sendDirectory" }, { "receiveFilenamePattern" }, { "filenamePattern" }, { "localPath" },

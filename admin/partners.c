@@ -39,6 +39,7 @@ static void write_file(GString *out, const char *partner, GVariant *file)
     json_text(out, "partnerId", partner);
     json_text(out, "pattern", pattern);
     json_text(out, "description", value_text(settings, "description"));
+    json_bool(out, "enabled", value_flag(settings, "enabled"));
     json_text(out, "direction", direction_of(value_text(settings, "mode")));
     for (size_t i = 0; TEXTS[i] != NULL; i++)
         json_text(out, TEXTS[i], value_text(settings, TEXTS[i]));

@@ -170,6 +170,7 @@ static const ConfigKey PARTNER_KEYS[] = {
 static const ConfigKey FILE_KEYS[] = {
     { "pattern", KEY_TEXT, 1, 255, "", "", true, V(pattern), NULL, "path below the partner's folder, * and ? as in a shell" },
     { "description", KEY_TEXT, 0, 255, NULL, "", true, V(description), NULL, "for people" },
+    { "enabled", KEY_BOOL, 0, 0, "true", "", true, V(enabled), NULL, "false: nothing new is taken by it, and what is queued waits" },
     { "mode", KEY_CHOICE, 0, 0, "", "", true, V(mode), MODES, "who calls, and which way the file goes" },
     { "file_name", KEY_TEXT, 1, 255, "{name}", "", true, V(file_name), NULL, "PI 12, a template" },
     { "label", KEY_TEXT, 1, 255, NULL, "", true, V(label), NULL, "PI 37, a template" },

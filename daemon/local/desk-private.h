@@ -59,6 +59,8 @@ void desk_fail(DoorCall *call, BaseError code, const char *format, ...) G_GNUC_P
 int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error);
 /* Known and enabled, or NULL. */
 const Partner *desk_find_partner(const Desk *self, const char *name, GError **error);
+/* Whether new files are taken by a virtual file. */
+bool desk_check_enabled(const Partner *partner, const VirtualFile *file, GError **error);
 /* True: nothing stands at the path, and the store need not be asked. */
 bool desk_is_absent(const Desk *self, const char *partner, const char *path);
 /* Something is about to stand at the path: to be called before the store is asked for it. */

@@ -98,6 +98,8 @@ static const VirtualFile *find_rule(const Desk *self, const char *name, const ch
     if (file == NULL)
         g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED,
                     "no virtual file of partner '%s' takes '%s'", name, path);
+    else if (!desk_check_enabled(partner, file, error))
+        return NULL;
     *ret_partner = partner;
     return file;
 }

@@ -310,6 +310,8 @@ static Transfer *make_fetch(const Desk *self, const char *name, const char *path
                     "no fetch file of partner '%s' matches '%s'", name, path);
         return NULL;
     }
+    if (!desk_check_enabled(partner, file, error))
+        return NULL;
     transfer->created_us = clock_wall_us();
     context = attributes_transfer_context(partner, base, transfer);
     if (!rule_resolve_fetch(file, path, &context, &canonical, error))

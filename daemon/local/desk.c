@@ -111,6 +111,15 @@ const Partner *desk_find_partner(const Desk *self, const char *name, GError **er
     return NULL;
 }
 
+bool desk_check_enabled(const Partner *partner, const VirtualFile *file, GError **error)
+{
+    if (file->enabled)
+        return true;
+    g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED,
+                "virtual file '%s' of partner '%s' is disabled", file->pattern, partner->name);
+    return false;
+}
+
 int desk_open_bytes(const Desk *self, const Transfer *transfer, GError **error)
 {
     if (transfer->direction == DIRECTION_RECEIVE)

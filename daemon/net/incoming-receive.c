@@ -59,6 +59,9 @@ static PesitDiag check_names(Incoming *self, const PesitFpdu *fpdu, char **ret_p
                                    file_name, label, &context, true, ret_path, NULL);
     if (self->file == NULL || !partner->may_write)
         return DIAG_REFUSED;
+    *ret_reason = "the virtual file is disabled";
+    if (!self->file->enabled)
+        return DIAG_REFUSED;
     *ret_reason = "files for another receiver are not relayed";
     if (bank != NULL && bank[0] != '\0' && g_strcmp0(bank, partner->local_identifier) != 0 &&
         g_strcmp0(bank, self->connection->config->node_name) != 0 &&

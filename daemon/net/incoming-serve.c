@@ -64,6 +64,9 @@ static PesitDiag find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **re
     *ret_reason = "the virtual file of the offer is gone";
     if (self->file == NULL || self->file->mode != VIRTUAL_FILE_OFFER)
         return DIAG_NOT_FOUND;
+    *ret_reason = "the virtual file of the offer is disabled";
+    if (!self->file->enabled)
+        return DIAG_NOT_FOUND;
     *ret_offer = g_steal_pointer(&result->transfer);
     return PESIT_DIAG_OK;
 }

@@ -43,6 +43,7 @@ typedef struct {
     Turn turn;
     bool holding;     /* by order, once this attempt has ended */
     bool held;        /* until its partner may be called: its error says why */
+    bool barred;      /* its virtual file is disabled */
     uint8_t priority; /* of its virtual file: 0 before 1 before 2 */
     Due due;          /* in due, unless 0 */
 } Entry;
@@ -124,11 +125,16 @@ static void set_due(Entry *entry, uint32_t delay_s)
     set_alarm(entry->queue);
 }
 
+static bool is_waiting_for_turn(const Entry *entry)
+{
+    return entry->transfer->state == TRANSFER_QUEUED && entry->progress == NULL;
+}
+
 /* Puts it among those that a connection may take, or takes it out; whenever what decides that has changed. */
 static void place(Entry *entry)
 {
     const Transfer *transfer = entry->transfer;
-    bool ready = transfer->state == TRANSFER_QUEUED && entry->progress == NULL;
+    bool ready = is_waiting_for_turn(entry) && !entry->barred;
 
     if (entry->ready)
         g_tree_remove(entry->queue->ready, &entry->turn);
@@ -690,6 +696,16 @@ static void pump(Queue *self, const char *partner)
     }
 }
 
+/* Those of a virtual file that is disabled are none that a connection may take. */
+static void hold_barred(Queue *self, Entry *entry)
+{
+    g_autofree char *reason =
+            g_strdup_printf("the virtual file of '%s' is disabled", entry->transfer->path);
+
+    if (is_waiting_for_turn(entry) && !self->finishing)
+        hold(self, entry, reason, 0);
+}
+
 /* For one that may be taken now. The others of its partner have been looked at: a thousand that are held are not held again
  * for each that comes. */
 static void pump_for(Entry *entry)
@@ -701,7 +717,9 @@ static void pump_for(Entry *entry)
     g_autofree char *obstacle = settings != NULL ? dup_obstacle(self, settings, &until_us) : NULL;
     g_autofree char *name = g_strdup(partner); /* the entry may be finished */
 
-    if (obstacle == NULL)
+    if (entry->barred)
+        hold_barred(self, entry);
+    else if (obstacle == NULL)
         pump(self, name);
     else if (!self->finishing && entry->ready)
         hold(self, entry, obstacle, until_us);
@@ -724,7 +742,8 @@ static void pump_all(Queue *self)
         pump(self, g_ptr_array_index(partners, i));
 }
 
-static void set_priority(const Queue *self, Entry *entry)
+/* What its virtual file says of it. */
+static void set_rule(const Queue *self, Entry *entry)
 {
     const Transfer *transfer = entry->transfer;
     const Partner *partner = config_find_partner(self->config, transfer->partner);
@@ -734,15 +753,18 @@ static void set_priority(const Queue *self, Entry *entry)
                                       : NULL;
 
     entry->priority = file != NULL ? file->priority : PRIORITY_FIRST;
+    entry->barred = file != NULL && !file->enabled;
 }
 
-static gboolean set_priority_anew(gpointer key, gpointer value, gpointer data)
+static gboolean set_rule_anew(gpointer key, gpointer value, gpointer data)
 {
     Entry *entry = value;
 
     (void)key;
-    set_priority(data, entry);
+    set_rule(data, entry);
     place(entry);
+    if (entry->barred)
+        hold_barred(data, entry);
     return FALSE;
 }
 
@@ -790,7 +812,7 @@ void queue_set_config(Queue *self, Config *config)
 
     self->config = config_ref(config);
     g_hash_table_remove_all(self->tls);
-    g_tree_foreach(self->entries, set_priority_anew, self);
+    g_tree_foreach(self->entries, set_rule_anew, self);
     leave_changed(self, before);
     g_tree_foreach(self->entries, end_wait, &change);
     config_unref(before);
@@ -839,7 +861,7 @@ void queue_add(Queue *self, Transfer *transfer)
     entry->queue = self;
     entry->transfer = transfer;
     entry->held = transfer->state == TRANSFER_QUEUED && transfer->error != NULL;
-    set_priority(self, entry);
+    set_rule(self, entry);
     if (transfer->state != TRANSFER_WAITING || transfer->next_retry_us != TRANSFER_HELD_US)
         transfer->state = TRANSFER_QUEUED;
     g_tree_insert(self->entries, id, entry);

@@ -33,6 +33,7 @@ typedef enum { EXISTING_REFUSE, EXISTING_REPLACE, EXISTING_NUMBER } ExistingPoli
 typedef struct {
     char *pattern;     /* path below the partner's folder: with * and ?, as in a shell */
     char *description; /* for people, or NULL */
+    bool enabled;      /* false: what matches is refused, or waits */
     VirtualFileMode mode;
     char *file_name;    /* PI 12 template, default "{name}" */
     char *label;        /* PI 37 template or NULL */

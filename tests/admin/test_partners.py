@@ -74,6 +74,51 @@ def test_who_is_made_here_is_let_in(sealed, bank, company, tmp_path):
     caller.stop()
 
 
+def test_a_virtual_file_may_rest(sealed, bank, tmp_path):
+    """What is queued for it waits, in its turn and over a restart, what is new is refused on both sides, and the others go on."""
+    api = Api(sealed)
+    assert api.post(P, partner(bank, retry_delays_s=[1])).status == 201
+    for pattern in ("out/*", "other/*"):
+        assert api.post(F, {"partnerId": "OUT1", "pattern": pattern, "mode": "send"}).status == 201
+    assert api.post(F, {"partnerId": "OUT1", "pattern": "day/*", "mode": "fetch", "active": False}).json["enabled"] is False
+    fetched = api.post("/api/v1/transfers/receive", {"partner": "OUT1", "path": "day/x"})
+    assert (fetched.status, fetched.json["field"]) == (403, "path") and "disabled" in fetched.json["detail"], fetched
+    send = "/api/v1/transfers/send?partner=OUT1&path="
+    api.ask("PUT", P + "/OUT1", {"port": 1})
+    waits = [api.post(send + "out/%d" % i, b"x").json["transferId"] for i in range(3)]
+    waiting.eventually(lambda: [api.get("/api/v1/transfers/%d" % i).json["state"] for i in waits] == ["waiting"] * 3)
+    assert api.ask("PUT", F + OUT, {"enabled": False}).json["enabled"] is False
+    api.ask("PUT", P + "/OUT1", {"port": bank.port})  # the partner is there again
+    refused = api.post(send + "out/new", b"x")
+    assert (refused.status, refused.json["field"]) == (403, "path") and "'out/*' of partner 'OUT1' is disabled" in refused.json["detail"], refused
+    goes = api.post(send + "other/z", b"y").json["transferId"]
+    sealed.control("wait", goes)
+
+    def told(api):
+        return [(t["state"], t["errorMessage"]) for t in (api.get("/api/v1/transfers/%d" % i).json for i in waits)]
+
+    rest = [("queued", "the virtual file of 'out/%d' is disabled" % i) for i in range(3)]
+    waiting.eventually(lambda: told(api) == rest, told=lambda: str(told(api)))
+    assert bank.inbox() == ["COMPANY/in/z"]
+    sealed.stop()
+    api = Api(sealed.start(), index=-1)
+    waiting.eventually(lambda: told(api) == rest, told=lambda: str(told(api)))
+    assert api.post("/api/v1/transfers/%d/cancel" % waits[2]).status == 202
+    assert api.ask("PUT", F + OUT, {"enabled": True}).status == 200
+    for number in waits[:2]:
+        sealed.control("wait", number)
+    assert [state for state, _ in told(api)] == ["done", "done", "cancelled"] and bank.inbox() == ["COMPANY/in/0", "COMPANY/in/1", "COMPANY/in/z"]
+    # the partner's side, from the next connection on
+    assert api.ask("PUT", P + "/OUT1", {"retry_attempts": 2}).status == 200
+    bank.config.write_text(bank.config.read_text(encoding="utf-8").replace('mode = "receive"', 'mode = "receive"; enabled = false'), encoding="utf-8")
+    bank.control("reload")
+    late = api.post(send + "out/late", b"x").json["transferId"]
+    sealed.control("wait", late, check=False)
+    ended = api.get("/api/v1/transfers/%d" % late).json
+    assert (ended["state"], ended["errorCode"]) == ("failed", "2-226"), ended
+    assert "the virtual file is disabled" in bank.log()
+
+
 def test_a_change_leaves_the_rest(sealed, bank):
     api = Api(sealed)
     api.post(P, partner(bank, idle_s=60, description="d"))
