@@ -361,17 +361,36 @@ int64_t plan_execute(Request *request, const Plan *plan)
 
 /* documents */
 
+/* The record of a name; NULL: there is none. Returns new. */
+static Record *find_named(Request *request, const char *kind, const char *name)
+{
+    g_autoptr(StoreResult) all =
+            request_execute(request, store_request_record_list(kind, "", PLAN_PAGE_MAX));
+
+    for (guint i = 0; all->error == NULL && i < all->records->len; i++) {
+        const Record *record = g_ptr_array_index(all->records, i);
+
+        if (strcmp(record->name, name) == 0)
+            return record_copy(record);
+    }
+    return NULL;
+}
+
 Record *plan_document_get(Request *request, const char *kind, const char *id, Json **ret_document)
 {
-    g_autoptr(StoreResult) found = request_store(request, store_request_record_get(kind, id));
-    const Record *record;
+    g_autoptr(StoreResult) found = request_execute(request, store_request_record_get(kind, id));
+    g_autoptr(Record) record =
+            found->error == NULL ? record_copy(g_ptr_array_index(found->records, 0))
+            : found->error->code == BASE_ERROR_NOT_FOUND ? find_named(request, kind, id)
+                                                         : NULL;
 
-    if (found == NULL)
+    if (record == NULL) {
+        request_fail(request, found->error);
         return NULL;
-    record = g_ptr_array_index(found->records, 0);
+    }
     *ret_document = json_read(record->document, strlen(record->document), NULL);
     if (*ret_document != NULL)
-        return record_copy(record);
+        return g_steal_pointer(&record);
     request_problem(request, 500, "io", NULL, "the document of %s '%s' cannot be read", kind, id);
     return NULL;
 }

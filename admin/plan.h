@@ -68,7 +68,7 @@ int64_t plan_execute(Request *request, const Plan *plan);
 
 /* documents: records whose version counts their changes */
 
-/* The record with its document; NULL: answered. Both new. */
+/* The record of an id, or of a name, with its document; NULL: answered. Both new. */
 Record *plan_document_get(Request *request, const char *kind, const char *id, Json **ret_document);
 /* False: answered. document: gets its version. */
 bool plan_document_insert(Request *request, Record *record, Json *document);

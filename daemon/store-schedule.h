@@ -46,7 +46,7 @@ StoreRequest *store_request_schedule_insert(const Schedule *schedule);
 StoreRequest *store_request_schedule_update(const Schedule *schedule);
 /* CONFLICT. */
 StoreRequest *store_request_schedule_remove(const Schedule *schedule);
-/* NOT_FOUND. */
+/* By its id, or by its name. NOT_FOUND. */
 StoreRequest *store_request_schedule_get(const char *id);
 /* By id, after `after` (exclusive, "": from the start). */
 StoreRequest *store_request_schedule_list(const char *after, uint32_t limit);

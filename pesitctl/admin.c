@@ -92,8 +92,36 @@ static char *read_value(const char *key, const char *value, GError **error)
     return text;
 }
 
+/* The fields that are lists: a value with commas, or one. */
+static const char *const LISTS[] = {"workingDays", "holidays", NULL};
+
+static json_t *make_scalar(const char *value)
+{
+    gint64 number;
+
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
+        return json_boolean(value[0] == 't');
+    if (g_ascii_string_to_signed(value, 10, G_MININT64, G_MAXINT64, &number, NULL))
+        return json_integer(number);
+    return json_string(value); /* checked there */
+}
+
+static json_t *make_value(const char *key, const char *value)
+{
+    g_auto(GStrv) items = NULL;
+    json_t *list;
+
+    if (!g_strv_contains(LISTS, key))
+        return make_scalar(value);
+    items = g_strsplit(value, ",", -1);
+    list = json_array();
+    for (size_t i = 0; items[i] != NULL; i++)
+        (void)json_array_append_new(list, make_scalar(items[i])); /* out of memory ends us */
+    return list;
+}
+
 /* "KEY=VALUE" into the body; "KEY=" takes the key back to its default. */
-static bool put_setting(json_t *body, const char *setting, GError **error)
+static bool put_setting(json_t *body, const char *setting, bool typed, GError **error)
 {
     const char *equals = strchr(setting, '=');
     g_autofree char *key = NULL, *value = NULL;
@@ -106,8 +134,10 @@ static bool put_setting(json_t *body, const char *setting, GError **error)
     value = read_value(key, equals + 1, error);
     if (value == NULL)
         return false;
-    (void)json_object_set_new(
-            body, key, value[0] != '\0' ? json_string(value) : json_null()); /* checked there */
+    (void)json_object_set_new(body, key,
+                              value[0] == '\0' ? json_null()
+                              : typed          ? make_value(key, value)
+                                               : json_string(value)); /* checked there */
     return true;
 }
 
@@ -252,7 +282,7 @@ int run_define(const Verb *verb, Options *options, char **arguments, GError **er
     g_autofree char *path = NULL, *text = NULL;
 
     for (size_t i = row->names; names[i] != NULL; i++) {
-        if (!put_setting(body, names[i], error)) {
+        if (!put_setting(body, names[i], row->typed, error)) {
             json_decref(body);
             return EXIT_WRONG;
         }
@@ -296,7 +326,7 @@ static bool fill_certificate(json_t *body, const AdminRequest *row, char **argum
     if (has_file && !put_file(body, *at++, error))
         return false;
     for (; *at != NULL; at++) {
-        if (!put_setting(body, *at, error))
+        if (!put_setting(body, *at, false, error))
             return false;
     }
     return true;

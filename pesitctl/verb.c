@@ -14,6 +14,19 @@
 #define NEAR         3 /* letters: beyond, nothing is like it */
 
 #define SETTINGS_MAX 200
+#define FAVORITE_HELP                                                                              \
+    "partnerId=BANK1 direction=RECEIVE path=releves/today; what is sent: direction=SEND "          \
+    "filename=/data/out/pay.xml\n"                                                                 \
+    "path=out/pay.xml, or replayOf=17. docs/api.md has all keys.\n"
+#define SCHEDULE_HELP                                                                              \
+    "The keys of a favorite, or favoriteId=ID; and when: scheduleType=DAILY dailyTime=08:00 "      \
+    "timezone=Europe/Paris, or\n"                                                                  \
+    "cronExpression=\"0 8 * * MON-FRI\"; workingDaysOnly=true, expectBy=10:00, catchUp=true. "     \
+    "docs/api.md has all keys.\n"
+#define CALENDAR_HELP                                                                              \
+    "workingDays=1,2,3,4,5 holidays=2027-01-01,2027-05-01; preset=TARGET2 or FR, with fromYear "   \
+    "and toYear;\n"                                                                                \
+    "defaultCalendar=true.\n"
 #define SETTINGS_HELP                                                                              \
     "Keys are those of docs/configuration.md: idle_s=60, tls.enabled=true, "                       \
     "addresses=10.0.0.0/8,192.0.2.7\n"                                                             \
@@ -153,6 +166,42 @@ const Verb VERBS[] = {
       { "GET", "/api/v1/certificates/expiring", { NULL }, { "days" } } },
     { "certificate remove", "NAME", "", "take a keystore or truststore away", "Refused while a partner or a listener uses it.\n", 1, 1, false, run_admin,
       { "DELETE", "/api/v1/certificates/{}", { NULL }, { NULL } } },
+    { "favorite list", "", "", "transfers that are wanted again and again", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/favorites", { NULL }, { NULL } } },
+    { "favorite show", "NAME", "", "one favorite", "NAME or its id.\n", 1, 1, false, run_admin,
+      { "GET", "/api/v1/favorites/{}", { NULL }, { NULL } } },
+    { "favorite create", "NAME KEY=VALUE…", "", "make a favorite", FAVORITE_HELP, 2, SETTINGS_MAX, false, run_define,
+      { "POST", "/api/v1/favorites", { "name" }, { NULL }, NULL, 1, true } },
+    { "favorite run", "NAME", "", "make the transfer of a favorite now", NULL, 1, 1, false, run_admin,
+      { "POST", "/api/v1/favorites/{}/execute", { NULL }, { NULL } } },
+    { "favorite remove", "NAME", "", "take a favorite away", NULL, 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/favorites/{}", { NULL }, { NULL } } },
+    { "schedule list", "", "", "transfers that are made by the clock", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/schedules", { NULL }, { NULL } } },
+    { "schedule show", "NAME", "", "one schedule, when it is due, and how its last run went", "NAME or its id.\n", 1, 1, false, run_admin,
+      { "GET", "/api/v1/schedules/{}", { NULL }, { NULL } } },
+    { "schedule create", "NAME KEY=VALUE…", "", "make a schedule", SCHEDULE_HELP, 2, SETTINGS_MAX, false, run_define,
+      { "POST", "/api/v1/schedules", { "name" }, { NULL }, NULL, 1, true } },
+    { "schedule set", "NAME KEY=VALUE…", "", "change a schedule; it is due anew", SCHEDULE_HELP, 2, SETTINGS_MAX, false, run_define,
+      { "PUT", "/api/v1/schedules/{}", { NULL }, { NULL }, NULL, 1, true } },
+    { "schedule run", "NAME", "", "make the transfer of a schedule now, beside its due times", NULL, 1, 1, false, run_admin,
+      { "POST", "/api/v1/schedules/{}/run", { NULL }, { NULL } } },
+    { "schedule enable", "NAME", "", "switch a schedule on", NULL, 1, 1, false, run_admin,
+      { "PUT", "/api/v1/schedules/{}", { NULL }, { NULL }, "{\"enabled\":true}", 0 } },
+    { "schedule disable", "NAME", "", "switch a schedule off", "What it has begun goes on.\n", 1, 1, false, run_admin,
+      { "PUT", "/api/v1/schedules/{}", { NULL }, { NULL }, "{\"enabled\":false}", 0 } },
+    { "schedule remove", "NAME", "", "take a schedule away", "What it has begun goes on.\n", 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/schedules/{}", { NULL }, { NULL } } },
+    { "calendar list", "", "", "calendars of working days", NULL, 0, 0, false, run_admin,
+      { "GET", "/api/v1/calendars", { NULL }, { NULL } } },
+    { "calendar show", "NAME", "", "one calendar", "NAME or its id.\n", 1, 1, false, run_admin,
+      { "GET", "/api/v1/calendars/{}", { NULL }, { NULL } } },
+    { "calendar create", "NAME [KEY=VALUE…]", "", "make a calendar", CALENDAR_HELP, 1, SETTINGS_MAX, false, run_define,
+      { "POST", "/api/v1/calendars", { "name" }, { NULL }, NULL, 1, true } },
+    { "calendar set", "NAME KEY=VALUE…", "", "change a calendar", CALENDAR_HELP, 2, SETTINGS_MAX, false, run_define,
+      { "PUT", "/api/v1/calendars/{}", { NULL }, { NULL }, NULL, 1, true } },
+    { "calendar remove", "NAME", "", "take a calendar away", "Refused while a schedule names it.\n", 1, 1, false, run_admin,
+      { "DELETE", "/api/v1/calendars/{}", { NULL }, { NULL } } },
     { "cluster list", "", "", "clusters", NULL, 0, 0, false, run_admin,
       { "GET", "/api/v1/clusters", { NULL }, { NULL } } },
     { "cluster show", "ID", "", "one cluster", NULL, 1, 1, false, run_admin,

@@ -51,6 +51,7 @@ typedef struct {
     const char *queries[VERB_FIELDS_MAX];
     const char *body; /* said always, or NULL */
     size_t names; /* so many arguments stand in the path, the others are the query or KEY=VALUE; 0: all */
+    bool typed; /* of KEY=VALUE: numbers, true, false and lists are sent as such */
 } AdminRequest;
 
 typedef struct Verb Verb;

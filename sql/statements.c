@@ -272,7 +272,7 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "UPDATE schedules SET name = $2, document = $3, version = version + 1, updated_us = $4, next_us = $5, expect_us = $6, "
         "expect_since_us = $7, wake_us = $8 WHERE id = $1 AND version = $9 RETURNING version",
     [SQL_SCHEDULE_REMOVE] = "DELETE FROM schedules WHERE id = $1 AND version = $2 RETURNING version",
-    [SQL_SCHEDULE_GET] = SCHEDULE "WHERE id = $2",
+    [SQL_SCHEDULE_GET] = SCHEDULE "WHERE id = $2 OR name = $2 ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END LIMIT 1",
     [SQL_SCHEDULE_LIST] = SCHEDULE "WHERE id > $2 ORDER BY id LIMIT $3",
     [SQL_SCHEDULE_WAKE] = SCHEDULE "WHERE wake_us > 0 ORDER BY wake_us LIMIT $2",
     [SQL_SCHEDULE_RUNNING] = SCHEDULE "WHERE status IN ('STARTING', 'RUNNING') ORDER BY id",

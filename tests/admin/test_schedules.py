@@ -46,8 +46,17 @@ def fetches(api):
 def test_a_schedule_fetches_a_file_and_says_how_it_ended(api, bank, company, tmp_path):
     data = b"statement\n" * 5000
     offer(bank, tmp_path, "x", data)
+    stream = api.connect()
+    stream.request("GET", "/api/v1/events", headers={"X-API-Key": api.key})
+    events = stream.getresponse()
     where = make(api, name="statements", scheduleType="ONCE", scheduledAt=soon())
     told = ended(api, where)
+    changes = []
+    while "ended" not in changes:
+        if events.readline() == b"event: schedule\n":
+            changes.append(json.loads(events.readline()[len("data: "):])["change"])
+    assert changes == ["created", "started", "ended"]
+    stream.close()
     assert (told["lastRunStatus"], told["successCount"], told["failureCount"], told["missedCount"]) == ("SUCCESS", 1, 0, 0), told
     assert told["enabled"] is False and told["nextRunAt"] is None and told["lastRunDueAt"][:19] == told["scheduledAt"][:19]
     number = told["lastRunTransferId"]
@@ -230,6 +239,28 @@ def test_a_schedule_sends_a_file_of_this_machine(api, bank, company, tmp_path):
     where = make(api, name="payments", direction="SEND", filename=str(tmp_path / "pay.xml"), path="out/pay", scheduleType="ONCE", scheduledAt=soon())
     assert ended(api, where)["lastRunStatus"] == "SUCCESS"
     assert bank.received("in/pay") == b"payment" * 3000
+
+
+def test_by_the_command(api, bank, company, tmp_path):
+    offer(bank, tmp_path, "x", b"command")
+    made = company.control("calendar", "create", "banks", "preset=TARGET2", "fromYear=2027", "toYear=2027", "workingDays=1,2,3", "defaultCalendar=true")
+    assert made["workingDays"] == [1, 2, 3] and len(made["holidays"]) == 6 and made["defaultCalendar"] is True, made
+    assert company.control("calendar", "set", "banks", "holidays=2027-01-01,2027-05-01")["holidays"] == ["2027-01-01", "2027-05-01"]
+    company.control("favorite", "create", "f", "partnerId=BANK1", "direction=RECEIVE", "path=releves/x")
+    number = company.control("favorite", "run", "f")["transferId"]
+    assert company.control("wait", number)["state"] == "done" and company.control("favorite", "show", "f")["usageCount"] == 1
+    made = company.control("schedule", "create", "daily", "partnerId=BANK1", "direction=RECEIVE", "path=releves/x", "dailyTime=08:00",
+                           "scheduleType=DAILY", "workingDaysOnly=true", "timezone=Europe/Paris")
+    assert made["workingDaysOnly"] is True and made["enabled"] is True
+    assert company.control("schedule", "disable", "daily")["nextRunAt"] is None
+    assert company.control("schedule", "set", "daily", "intervalMinutes=5", "scheduleType=INTERVAL", "workingDaysOnly=")["intervalMinutes"] == 5
+    assert company.control("schedule", "enable", "daily")["enabled"] is True
+    company.control("schedule", "run", "daily")
+    assert ended(api, SCHEDULES + "/daily")["successCount"] == 1
+    assert [one["name"] for one in company.control("schedule", "list")] == ["daily"] == [company.control("schedule", "show", made["id"])["name"]]
+    assert company.control("schedule", "set", "daily", "dailyTime=8", check=False).returncode == 4
+    for noun, name in (("schedule", "daily"), ("favorite", "f"), ("calendar", "banks")):
+        assert company.control(noun, "remove", name) == {"done": True} and company.control(noun, "list") == []
 
 
 def restart_with(company, statement):

@@ -30,6 +30,7 @@ ANSWERS = [encode("ACONNECT", 1, 1, {6: b"\2", 7: b"\0\x20\2"}), encode("ABORT",
 
 def prefixed(fpdus):
     return b"".join(len(f).to_bytes(2, "big") + f for f in fpdus)
+CRONS = ("0 8 * * *", "*/15 8-9 * * MON-FRI", "0 0 6 L-2 * FRIL", "0 0 15W * TUE#2", "30 2 29 2 ?", "@monthly")
 
 
 def main(folder):
@@ -49,6 +50,10 @@ def main(folder):
     texts.mkdir(exist_ok=True)
     for i, text in enumerate(TEXTS):
         (texts / ("text-%d" % i)).write_text(text, encoding="latin-1")  # UTF-8 but for what is not
+    crons = folder.parent / "corpus-cron"
+    crons.mkdir(exist_ok=True)
+    for i, text in enumerate(CRONS):
+        (crons / ("cron-%d" % i)).write_bytes(bytes((i, 0, 64, i * 20, 96)) + text.encode())
 
 
 main(pathlib.Path(sys.argv[1]))
