@@ -154,13 +154,18 @@ static GVariant *await_status(Reply *reply, int64_t deadline_us)
     return answer->error == NULL ? g_variant_get_child_value(answer->value, 0) : NULL;
 }
 
-static Reply *begin_look(Admin *admin)
+static Reply *begin_ask(Admin *admin, const char *method)
 {
     Reply *reply = reply_new((GDestroyNotify)door_answer_free);
 
     /* ending: nobody answers */
-    (void)admin->host.ask("Look", g_variant_new("()"), NULL, reply, admin->host.data);
+    (void)admin->host.ask(method, g_variant_new("()"), NULL, reply, admin->host.data);
     return reply;
+}
+
+static Reply *begin_look(Admin *admin)
+{
+    return begin_ask(admin, "Look");
 }
 
 /* All are asked at once, and none for longer. */
@@ -343,10 +348,30 @@ static void write_queue(Admin *admin, GString *out)
                        oldest_age_s(result->transfers));
 }
 
+/* expiries: a(sx), the soonest first, or NULL. */
+static void write_expiries(GString *out, GVariant *expiries)
+{
+    gsize count = expiries != NULL ? g_variant_n_children(expiries) : 0;
+    g_autofree MetricGauge *gauges = g_new0(MetricGauge, count);
+    int64_t now_us = clock_wall_us();
+
+    for (gsize i = 0; i < count; i++) {
+        gint64 expires_us;
+
+        g_variant_get_child(expiries, i, "(&sx)", &gauges[i].label, &expires_us);
+        gauges[i].value = (double)(expires_us - now_us) / 1e6;
+    }
+    metric_write_gauges(out, "pesit_certificate_expiry_seconds",
+                        "until a certificate of a file or of the store expires; below 0: it has",
+                        "certificate", gauges, count);
+}
+
 void health_metrics(Request *request)
 {
     GString *out = request_answer(request, 200);
     g_autoptr(Reply) looked = begin_look(request->admin);
+    g_autoptr(Reply) asked = begin_ask(request->admin, "Expiries");
+    g_autoptr(GVariant) expiries = await_status(asked, clock_now_us() + DEADLINE_US);
     g_autoptr(GVariant) status = await_status(looked, clock_now_us() + DEADLINE_US);
     guint64 available = 0, total = 0;
 
@@ -360,6 +385,7 @@ void health_metrics(Request *request)
         metric_write_gauge(out, "pesit_spool_total_bytes", "size of the spool's filesystem",
                            (double)total);
     }
+    write_expiries(out, expiries);
     write_queue(request->admin, out);
     metric_write_gauge(out, "pesit_up", "1 while the main loop turns",
                        loop_is_alive(request->admin) ? 1 : 0);

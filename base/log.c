@@ -28,6 +28,7 @@ static const EventRow EVENTS[LOG_EVENT_COUNT] = {
     [LOG_STOPPED]                = { "stopped",                LOG_LEVEL_NOTICE,  "stopped" },
     [LOG_CONFIG_LOADED]          = { "config-loaded",          LOG_LEVEL_NOTICE,  "configuration loaded" },
     [LOG_DEFINITION_UNFIT]       = { "definition-unfit",       LOG_LEVEL_ERROR,   "a definition of the store does not fit, and is not in force" },
+    [LOG_CERTIFICATE_EXPIRES]    = { "certificate-expires",    LOG_LEVEL_WARNING, "a certificate expires within 30 days, or has expired" },
     [LOG_CONFIG_REFUSED]         = { "config-refused",         LOG_LEVEL_ERROR,   "configuration refused, the old one stays" },
     [LOG_CONFIG_NEEDS_RESTART]   = { "config-needs-restart",   LOG_LEVEL_WARNING, "needs a restart" },
     [LOG_LISTENING]              = { "listening",              LOG_LEVEL_NOTICE,  "listening" },

@@ -248,6 +248,33 @@ void metric_write(GString *out)
         write_histogram(out, i);
 }
 
+static void append_label(GString *out, const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '"' || *at == '\\')
+            g_string_append_c(out, '\\');
+        if (*at == '\n')
+            g_string_append(out, "\\n");
+        else
+            g_string_append_c(out, *at);
+    }
+}
+
+void metric_write_gauges(GString *out, const char *name, const char *help, const char *key,
+                         const MetricGauge *gauges, size_t count)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+    if (count > 0)
+        write_head(out, name, help, "gauge");
+    for (size_t i = 0; i < count; i++) {
+        g_string_append_printf(out, "%s{%s=\"", name, key);
+        append_label(out, gauges[i].label);
+        g_string_append_printf(out, "\"} %s\n",
+                               g_ascii_formatd(text, sizeof text, "%.15g", gauges[i].value));
+    }
+}
+
 void metric_write_gauge(GString *out, const char *name, const char *help, double value)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];

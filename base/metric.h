@@ -61,5 +61,13 @@ bool metric_mount_error(const char *name, uint64_t number);
 void metric_observe(MetricHistogram histogram, int64_t us);
 /* Appends all of the tables. */
 void metric_write(GString *out);
+/* One of several gauges that differ by a label. label: any text, borrowed. */
+typedef struct {
+    const char *label;
+    double value;
+} MetricGauge;
+/* Appends them with their head; nothing when there is none. key: name of the label. */
+void metric_write_gauges(GString *out, const char *name, const char *help, const char *key,
+                         const MetricGauge *gauges, size_t count);
 /* Appends one gauge with its head. */
 void metric_write_gauge(GString *out, const char *name, const char *help, double value);

@@ -115,13 +115,9 @@ char *config_check_certificates(const CertificateStore *store)
     return take_message(error);
 }
 
-static void add_user(GPtrArray *users, const TlsSettings *tls, const CertificateStore *store,
-                     char *user)
+static bool uses(const TlsSettings *tls, const CertificateStore *store)
 {
-    if (tls->own == store || tls->trusted == store)
-        g_ptr_array_add(users, user);
-    else
-        g_free(user);
+    return tls->own == store || tls->trusted == store;
 }
 
 GPtrArray *config_list_users(const Config *config, const CertificateStore *store)
@@ -130,15 +126,17 @@ GPtrArray *config_list_users(const Config *config, const CertificateStore *store
 
     for (guint i = 0; i < config->listeners->len; i++) {
         const ListenerConfig *listener = g_ptr_array_index(config->listeners, i);
-        g_autofree char *id = config_name_listener(listener);
+        g_autofree char *id = uses(&listener->tls, store) ? config_name_listener(listener) : NULL;
 
-        add_user(users, &listener->tls, store,
-                 g_strdup_printf("listener '%s'", id != NULL ? id : listener->address));
+        if (uses(&listener->tls, store))
+            g_ptr_array_add(users,
+                            g_strdup_printf("listener '%s'", id != NULL ? id : listener->address));
     }
     for (guint i = 0; i < config->partners->len; i++) {
         const Partner *partner = g_ptr_array_index(config->partners, i);
 
-        add_user(users, &partner->tls, store, g_strdup_printf("partner '%s'", partner->name));
+        if (uses(&partner->tls, store))
+            g_ptr_array_add(users, g_strdup_printf("partner '%s'", partner->name));
     }
     return users;
 }

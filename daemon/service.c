@@ -16,6 +16,7 @@
 #include "daemon/backup-job.h"
 #include "daemon/certificates.h"
 #include "daemon/entrances.h"
+#include "daemon/expiry.h"
 #include "daemon/gate.h"
 #include "daemon/local/desk.h"
 #include "daemon/probes.h"
@@ -70,6 +71,7 @@ struct Service {
     Watch *watch;
     Retention *retention;
     Scheduler *scheduler;
+    Expiry *expiry;
     BackupJob *backup; /* NULL: none is made */
     Probes *probes;
     GMainLoop *loop;
@@ -450,6 +452,7 @@ static bool reload(gpointer data, GError **error)
     queue_set_config(self->queue, loaded);
     desk_set_config(self->desk, loaded);
     retention_set_config(self->retention, loaded);
+    expiry_set_config(self->expiry, loaded);
     watch_files(self);
     if (self->hooks.reloaded != NULL)
         self->hooks.reloaded(loaded, self->hooks.data);
@@ -681,6 +684,13 @@ static void describe_certificates(DoorCall *call, GVariant *parameters, gpointer
     certificates_describe(self->config, self->definitions, call, parameters);
 }
 
+static void describe_expiries(DoorCall *call, gpointer data)
+{
+    const Service *self = data;
+
+    door_call_return(call, g_variant_new("(@a(sx))", expiry_describe(self->expiry)), NULL, 0);
+}
+
 static void sign_certificate(DoorCall *call, GVariant *parameters, gpointer data)
 {
     certificates_sign(((const Service *)data)->config, call, parameters);
@@ -877,6 +887,7 @@ static bool open_parts(Service *self, GError **error)
                            .undefine = undefine,
                            .describe_certificates = describe_certificates,
                            .sign = sign_certificate,
+                           .describe_expiries = describe_expiries,
                            .test_partner = test_partner,
                            .listen = listen_or_not,
                            .data = self};
@@ -910,6 +921,7 @@ static bool open_parts(Service *self, GError **error)
         return false;
     watch_files(self);
     store_watch(self->store, on_store_news, self);
+    self->expiry = expiry_new(self->config);
     self->retention = retention_new(self->store, self->spool, self->config);
     retention_set_observer(self->retention, on_removed, self);
     return entrances_apply(self->entrances, self->config, error);
@@ -996,6 +1008,7 @@ void service_stop(Service *self)
     watch_free(self->watch);
     retention_free(self->retention);
     scheduler_free(self->scheduler);
+    expiry_free(self->expiry);
     definitions_close(self->definitions);
     desk_close(self->desk);
     if (self->errands_source != 0) {

@@ -607,6 +607,14 @@ static void describe_certificates(DoorCall *call, GVariant *parameters, gpointer
     self->host.describe_certificates(call, parameters, self->host.data);
 }
 
+static void describe_expiries(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    const Desk *self = data;
+
+    (void)parameters;
+    self->host.describe_expiries(call, self->host.data);
+}
+
 static void sign_certificate(DoorCall *call, GVariant *parameters, gpointer data)
 {
     const Desk *self = data;
@@ -835,6 +843,7 @@ static const DoorMethod METHODS[] = {
         {"Undefine", undefine, true, true},
         {"Certificates", describe_certificates, true, false},
         {"Sign", sign_certificate, true, true},
+        {"Expiries", describe_expiries, false, false},
         {"Test", test_partner, true, true},
         {"Say", test_partner, true, true},
         {"Listen", listen_or_not, true, true},

@@ -36,6 +36,8 @@ typedef struct {
     /* Certificates of the store, and what their keys do; see certificates.h. Must end the call. */
     void (*describe_certificates)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*sign)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* Must end the call. */
+    void (*describe_expiries)(DoorCall *call, gpointer data);
     /* Calls a partner, without a file. Must end the call later. */
     void (*test_partner)(DoorCall *call, GVariant *parameters, gpointer data);
     /* Opens or closes a listener. */

@@ -3,13 +3,15 @@
 import base64
 import datetime
 import hashlib
+import itertools
 import json
 import random
+import re
 import subprocess
 
 import pytest
 from admin import FIRST_KEY, LISTENER
-from keystores import Forms, Maker, openssl
+from keystores import Forms, Maker, openssl, shown_by
 from node import BUILD, Bare
 
 C = "/api/v1/certificates"
@@ -199,14 +201,6 @@ def use_tls(bank, caller, maker):
     return there, here
 
 
-def shown_by(port, maker):
-    """SHA-256 of the certificate that a listener shows."""
-    told = openssl("s_client", "-connect", "127.0.0.1:%d" % port, "-cert", maker.path("company.pem"), "-key", maker.path("company.key"), text="",
-                   check=False).stdout
-    said = openssl("x509", "-noout", "-fingerprint", "-sha256", text=told).stdout
-    return said.strip().partition("=")[2].replace(":", "").lower()
-
-
 def send(caller, tmp_path, name):
     source = tmp_path / "file"
     source.write_bytes(FILE)
@@ -234,7 +228,7 @@ def test_a_file_moves_between_stores(node, caller, maker, tmp_path):
     swapped = there.form("PUT", C + "/bank", file=maker.both("bank2"), If_Match='"1"')
     assert swapped.status == 200 and swapped.json["fingerprint"] != before, swapped
     assert here.post("/api/v1/servers/BANK1/test").json["success"] and send(caller, tmp_path, "two") == "done"
-    assert shown_by(there.get("/api/servers/TLS/status").json["port"], maker) == swapped.json["fingerprint"]
+    assert shown_by(maker, there.get("/api/servers/TLS/status").json["port"]) == swapped.json["fingerprint"]
     assert here.form("POST", tls + "/keystore", file=maker.both("thief"), password="").status == 200  # replaced: nobody knows its authority
     assert "certificate" in here.post("/api/v1/servers/BANK1/test").json["message"]
     assert here.form("POST", tls + "/keystore", file=maker.both("company"), password="").status == 200
@@ -328,15 +322,91 @@ def test_a_partner_gets_its_certificate(node, caller, maker, tmp_path):
     assert not here.post("/api/v1/servers/BANK1/test").json["success"]
 
 
+def sealed_in(backup):
+    """What is sealed of certificates, as a backup has it."""
+    lines = backup.read_text(encoding="utf-8").splitlines()
+    table = lines.index(next(line for line in lines if line.startswith("table\tcertificate_stores\t")))
+    rows = itertools.takewhile(lambda line: line.startswith("row\t"), lines[table + 1:])
+    return [re.search("sealed:[A-Za-z0-9+/=]+", row).group() for row in rows]
+
+
 def test_a_backup_and_another_key_have_them(api, node, maker, tmp_path):
     keystore(api, "bank", file=maker.both("bank"))
+    keystore(api, "other", file=maker.both("company"))
     told = api.get(C).json
-    node.control("backup", tmp_path / "backup")
+    node.control("backup", tmp_path / "first")
     node.control("key", "rotate-seal")
-    assert "friendlyName" not in str(api.get(C).json) and api.post(C + "/bank/validate").status == 400
-    sealed = api.get(C + "/bank").json
-    assert sealed["version"] == 2 and sealed["fingerprint"] == told[0]["fingerprint"]  # sealed again
+    again = api.get(C).json
+    assert [(one["version"], one["fingerprint"], one["hasPrivateKey"]) for one in again] == [(2, one["fingerprint"], True) for one in told]
+    node.control("backup", tmp_path / "second")
+    first, second = sealed_in(tmp_path / "first"), sealed_in(tmp_path / "second")
+    assert len(first) == len(second) == 2 and not set(first) & set(second)
+    for backup in ("first", "second"):
+        assert b"PRIVATE" not in (tmp_path / backup).read_bytes()
     node.stop()
+    folder = tmp_path / "restored"
+    done = subprocess.run([BUILD / "pesitctl/pesitctl", "restore", tmp_path / "second", "--to", folder, "--key-file", node.folder / "key"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder / "key").write_bytes((node.folder / "key").read_bytes())
+    restored = Bare(folder, "BANK1", "", 'store: { path = "store.db"; };')
+    text = re.sub(r"store: \{.*?\};", 'store: { path = "store.db"; };', node.config.read_text(encoding="utf-8").replace(' store = "store.db";', ""))
+    restored.config.write_text(text if "store: {" in text else text + restored.store, encoding="utf-8")
+    there = Forms(restored.start())
+    assert there.get(C).json == again
+    assert there.form("POST", C + "/bank/certificates", file=maker.pem("authority"), alias="ca").status == 200
+    assert there.post(C + "/bank/validate").json["valid"]  # the key opens, and fits
+    restored.stop()
     node.start()
-    after = Forms(node, index=-1)
-    assert after.get(C + "/bank").json["hasPrivateKey"] and after.get(C + "/bank").json["fault"] is None
+
+
+def test_what_expires_is_told(api, node, maker):
+    """Files and stores under one rule: a number for each, and a warning a day."""
+    maker.make_old("past")
+    keystore(api, "later", file=maker.both("bank"))
+    keystore(api, "soon", file=maker.both("soon"))
+    keystore(api, "past", file=maker.both("past"))
+    files = [maker.path("soon.pem"), maker.path("soon.key")]
+    text = node.config.read_text(encoding="utf-8")
+    node.config.write_text(text + 'listeners = ( { name = "F"; address = "127.0.0.1"; port = 0; tls: { certificate = "%s"; key = "%s"; }; } );'
+                           % tuple(files), encoding="utf-8")
+
+    def numbers():
+        told = api.get("/metrics").body.decode()
+        assert subprocess.run(["promtool", "check", "metrics"], input=told, capture_output=True, text=True, check=False).returncode == 0
+        return {name: float(value) for name, value in re.findall(r'^pesit_certificate_expiry_seconds\{certificate="(.*)"\} (\S+)$', told, re.M)}
+
+    def warned(name):
+        return [line for line in node.log().splitlines() if "CERTIFICATE=" + name in line]
+
+    for _ in range(3):
+        node.control("reload")
+    told, day = numbers(), 86400
+    assert 6.9 * day < told["store:soon"] < 7 * day and 399 * day < told["store:later"] < 400 * day and told["store:past"] < -day
+    assert told["file:%s" % files[0]] == pytest.approx(told["store:soon"], abs=5) and list(told)[0] == "store:past"
+    assert [len(warned(name)) for name in ("store:soon", "store:past", "store:later", "file:")] == [1, 1, 0, 1], node.log()
+    assert "DAYS=6" in warned("store:soon")[0] and "listener 'F'" in warned("file:")[0] and " warning " in warned("file:")[0]
+    assert api.form("PUT", C + "/soon", file=maker.both("bank2")).status == 200
+    assert numbers()["store:soon"] > 399 * day and api.ask("DELETE", C + "/past").status == 204 and "store:past" not in numbers()
+    node.control("reload")
+    assert len(warned("store:")) == 2
+
+
+def test_by_pesitctl(node, maker, tmp_path):
+    maker.pkcs12("bank", "opens it", "authority")
+    (tmp_path / "word").write_text("opens it\n", encoding="ascii")
+    made = node.control("certificate", "import", "keystore", "bank", maker.path("bank.p12"), "storePassword=@%s" % (tmp_path / "word"), "description=ours")
+    assert made["subjectDn"] == "CN=bank" and made["description"] == "ours" and made["hasPrivateKey"]
+    assert node.control("certificate", "import", "truststore", "ca", maker.path("authority.pem"))["entryCount"] == 1
+    assert node.control("certificate", "create", "truststore", "empty")["entryCount"] == 0
+    assert [one["name"] for one in node.control("certificate", "list")] == ["bank", "ca", "empty"]
+    assert node.control("certificate", "check", "bank")["valid"] and node.control("certificate", "expiring", "500") != []
+    assert node.control("certificate", "expiring") == []
+    assert node.control("certificate", "replace", "bank", maker.path("bank2.pem"), check=False).returncode == 4  # no key in it
+    (tmp_path / "both").write_bytes(maker.both("bank2"))
+    assert node.control("certificate", "replace", "bank", tmp_path / "both")["subjectDn"] == "CN=bank2"
+    names = subprocess.run([BUILD / "pesitctl/pesitctl", "--socket", node.folder / "door", "--list-names"], capture_output=True, text=True, check=True).stdout
+    assert "certificate\tbank\n" in names
+    assert node.control("certificate", "import", "jks", "x", tmp_path / "both", check=False).returncode == 1
+    assert node.control("certificate", "remove", "bank") == {"done": True}
+    assert node.control("certificate", "show", "bank", check=False).returncode == 8

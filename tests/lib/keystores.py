@@ -72,3 +72,11 @@ class Forms(Api):
 
     def encoded(self, path, text):
         return self.ask("POST", path, text, Content_Type="application/x-www-form-urlencoded")
+
+
+def shown_by(maker, port):
+    """SHA-256 of the certificate that a listener shows to who has that of the company."""
+    told = openssl("s_client", "-connect", "127.0.0.1:%d" % port, "-cert", maker.path("company.pem"), "-key", maker.path("company.key"), text="",
+                   check=False).stdout
+    said = openssl("x509", "-noout", "-fingerprint", "-sha256", text=told, check=False).stdout
+    return said.strip().partition("=")[2].replace(":", "").lower()
