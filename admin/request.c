@@ -37,6 +37,8 @@ static void wipe(Request *self)
     if (self->authorization != NULL)
         explicit_bzero(self->authorization, strlen(self->authorization));
     explicit_bzero(self->body->str, self->body->len);
+    if (self->form != NULL) /* keys that were made, too */
+        explicit_bzero(self->answer->str, self->answer->len);
 }
 
 void request_free(Request *self)

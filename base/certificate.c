@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/provider.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -237,8 +238,11 @@ char *certificate_format(const GPtrArray *certificates)
     for (guint i = 0; i < certificates->len; i++) {
         const Certificate *one = g_ptr_array_index(certificates, i);
 
-        if (one->alias != NULL)
-            g_string_append_printf(text, ALIAS_PREFIX "%s\n", one->alias);
+        if (one->alias != NULL) {
+            g_autofree char *line = g_strdelimit(g_strdup(one->alias), "\r\n", ' ');
+
+            g_string_append_printf(text, ALIAS_PREFIX "%s\n", line);
+        }
         g_string_append(text, one->pem);
     }
     return g_string_free(text, FALSE);
@@ -360,25 +364,20 @@ static CertificateBundle *read_pem(const CertificateSource *source, GError **err
     return bundle;
 }
 
+/* False without an error: it is encrypted in a way that only old libraries know. */
 static bool open_pkcs12(PKCS12 *store, const char *password, EVP_PKEY **ret_key,
                         GPtrArray *ret_found, GError **error)
 {
     X509 *own = NULL;
     STACK_OF(X509) *others = NULL;
 
-    if (PKCS12_verify_mac(store, password, -1) != 1 &&
+    if (PKCS12_mac_present(store) && PKCS12_verify_mac(store, password, -1) != 1 &&
         (password[0] != '\0' || PKCS12_verify_mac(store, NULL, 0) != 1)) {
         g_set_error(error, BASE_ERROR, BASE_ERROR_REFUSED, "the password does not open it");
         return false;
     }
-    if (PKCS12_parse(store, password, ret_key, &own, &others) != 1) {
-        g_set_error(
-                error, BASE_ERROR, BASE_ERROR_INVALID,
-                "it is encrypted in a way that is not supported any more (%s): write it anew with "
-                "openssl pkcs12, or keytool -importkeystore of a current Java",
-                last_reason());
+    if (PKCS12_parse(store, password, ret_key, &own, &others) != 1)
         return false;
-    }
     if (own != NULL)
         g_ptr_array_add(ret_found, own);
     for (int i = 0; i < sk_X509_num(others); i++)
@@ -387,19 +386,57 @@ static bool open_pkcs12(PKCS12 *store, const char *password, EVP_PKEY **ret_key,
     return true;
 }
 
-static CertificateBundle *read_pkcs12(const CertificateSource *source, GError **error)
+/* library: where algorithms are looked for; NULL: where they always are. NULL without an error: as above. */
+static CertificateBundle *read_pkcs12_with(const CertificateSource *source, OSSL_LIB_CTX *library,
+                                           GError **error)
 {
     g_autoptr(BIO) bio = open_bytes(source->bytes, source->length);
-    g_autoptr(PKCS12) store = d2i_PKCS12_bio(bio, NULL);
+    g_autoptr(PKCS12) fresh = PKCS12_init_ex(NID_pkcs7_data, library, NULL);
+    PKCS12 *store = d2i_PKCS12_bio(bio, &fresh); /* the same, or NULL */
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(free_x509);
     g_autoptr(EVP_PKEY) key = NULL;
-    CertificateBundle *bundle = NULL;
 
     if (store == NULL)
         (void)set_invalid("it is no PKCS12", error);
     else if (open_pkcs12(store, source->password != NULL ? source->password : "", &key, found,
                          error))
-        bundle = bundle_new(found, key, NULL, error);
+        return bundle_new(found, key, NULL, error);
+    return NULL;
+}
+
+/* RC2 and the like, as old Java and Windows write them: only to read, and in a library of its own, so that nothing else
+ * comes to use them. */
+static CertificateBundle *read_old_pkcs12(const CertificateSource *source, GError **error)
+{
+    OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
+    OSSL_PROVIDER *current = OSSL_PROVIDER_load(library, "default");
+    OSSL_PROVIDER *old = OSSL_PROVIDER_load(library, "legacy");
+    CertificateBundle *bundle =
+            current != NULL && old != NULL ? read_pkcs12_with(source, library, error) : NULL;
+
+    if (bundle == NULL && (error == NULL || *error == NULL))
+        g_set_error(
+                error, BASE_ERROR, BASE_ERROR_INVALID,
+                "it is damaged, or encrypted in a way that is not supported any more (%s): write "
+                "it anew with openssl pkcs12, or keytool -importkeystore of a current Java",
+                last_reason());
+    if (old != NULL)
+        (void)OSSL_PROVIDER_unload(old);
+    if (current != NULL)
+        (void)OSSL_PROVIDER_unload(current);
+    OSSL_LIB_CTX_free(library);
+    return bundle;
+}
+
+static CertificateBundle *read_pkcs12(const CertificateSource *source, GError **error)
+{
+    GError *fault = NULL;
+    CertificateBundle *bundle = read_pkcs12_with(source, NULL, &fault);
+
+    if (bundle == NULL && fault == NULL)
+        bundle = read_old_pkcs12(source, error);
+    else if (fault != NULL)
+        g_propagate_error(error, fault);
     ERR_clear_error();
     return bundle;
 }

@@ -46,7 +46,8 @@ const char *const FLEET_STATEMENTS[FLEET_STATEMENT_COUNT] = {
     [FLEET_HAS_TABLES] = "SELECT 1 WHERE to_regclass('transfer_sums') IS NOT NULL",
     [FLEET_COUNT_CONTENT] =
         "SELECT (SELECT count(*) FROM partners) + (SELECT count(*) FROM virtual_files) + "
-        "(SELECT count(*) FROM pesitwizard_server_configs), (SELECT count(*) FROM (SELECT 1 FROM audit_events LIMIT 1000) AS rows)",
+        "(SELECT count(*) FROM pesitwizard_server_configs) + "
+        "CASE WHEN coalesce(pg_relation_size(to_regclass('certificate_stores')), 0) > 0 THEN 1 ELSE 0 END, (SELECT count(*) FROM (SELECT 1 FROM audit_events LIMIT 1000) AS rows)",
     [FLEET_HAS_INQUIRIES] = "SELECT 1 WHERE to_regclass('inquiries') IS NOT NULL",
     [FLEET_INQUIRE] =
         "INSERT INTO inquiries (id, created_us, actor, method, path, body, if_match) VALUES ($1, $2, $3, $4, $5, $6, $7)",

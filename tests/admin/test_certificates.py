@@ -97,6 +97,8 @@ def test_what_is_wrong_with_a_file_names_the_field(api, maker):
 
     stored = maker.pkcs12("bank", "right")
     assert "does not open" in refused(400, "storePassword", file=stored, storePassword="wrong")
+    old = maker.pkcs12("bank", "old", more=["-legacy"])  # RC2, as old Java writes it
+    assert keystore(api, "old", file=old, storePassword="old").json["subjectDn"] == "CN=bank" and api.ask("DELETE", C + "/old").status == 204
     assert "keytool -importkeystore" in refused(422, "file", file=b"\xfe\xed\xfe\xed\0\0\0\2" + b"x" * 50, storePassword="x")
     refused(422, "format", file=stored, storePassword="right", format="JKS")
     assert "none of the certificates" in refused(400, "file", file=maker.pem("bank") + maker.path("company.key").read_bytes())
@@ -266,6 +268,24 @@ def test_what_names_no_certificates_is_refused(api, node, maker):
     node.stop()
     assert node.start().port > 0  # what the file names is of the store at a start too
     assert subprocess.run([BUILD / "daemon/pesitd", "--config", node.config, "--check-config"], check=False, capture_output=True).returncode == 0
+
+
+def test_what_cannot_be_opened_keeps_nothing_else_out(api, node, maker):
+    """The key file is another one: keystores and who uses them are out of force and say why; all others work."""
+    keystore(api, "bank", file=maker.both("bank"))
+    truststore(api, "trusted", file=maker.pem("authority"))
+    assert api.post("/api/servers", {"serverId": "T", "bindAddress": "127.0.0.1", "port": 0, "autoStart": True, "tls.keystore": "bank"}).status == 201
+    node.stop()
+    key = (node.folder / "key").read_bytes()
+    (node.folder / "key").write_bytes(b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n")
+    node.start()
+    there = Forms(node, index=-1)
+    told = {one["name"]: one for one in there.get(C).json}
+    assert "does not open" in told["bank"]["fault"] and told["trusted"]["fault"] is None and there.post(C + "/bank/validate").status == 400
+    assert "bank" in there.get("/api/servers/T").json["error"] and there.get("/api/v1/config/partners/COMPANY").status == 200
+    (node.folder / "key").write_bytes(key)
+    node.control("reload")
+    assert there.get(C + "/bank").json["fault"] is None and there.get("/api/servers/T").json["running"]
 
 
 def test_the_authority_signs(api, node, maker, tmp_path):
