@@ -577,6 +577,9 @@ static bool make_list(const Definitions *self, Change *change, const Definition 
             return false;
         change->changed = definition_new(change->partner, change->pattern, settings);
         change->changed->version = found != NULL ? found->version : 0;
+        change->changed->updated_us = clock_wall_us();
+        change->changed->created_us =
+                found != NULL ? found->created_us : change->changed->updated_us;
     }
     for (guint i = 0; i < self->list->len; i++) {
         const Definition *definition = g_ptr_array_index(self->list, i);
@@ -634,10 +637,8 @@ static void on_stored(StoreResult *result, gpointer data)
 
     if (change->error == NULL)
         change->error = g_steal_pointer(&result->error);
-    if (result->error == NULL && change->changed != NULL && result->number != 0) {
+    if (result->error == NULL && change->changed != NULL && result->number != 0)
         change->changed->version = (int64_t)result->number;
-        change->changed->updated_us = clock_wall_us();
-    }
     store_result_free(result);
     if (--change->waiting == 0)
         end_change(change->owner);

@@ -141,7 +141,7 @@ static bool start_change(const StoreRequest *self, Db *db, GError **error)
         return false;
     at = bind_key(self, db);
     db_bind_text(db, at++, self->texts[2]);
-    db_bind_number(db, at++, clock_wall_us());
+    db_bind_number(db, at++, self->numbers[1] != 0 ? self->numbers[1] : clock_wall_us());
     if (!creates)
         db_bind_number(db, at, self->numbers[0]);
     return true;
@@ -155,6 +155,7 @@ static StoreRequest *new_change(StoreStart start, const Definition *definition, 
     self->texts[1] = g_strdup(definition->pattern);
     self->texts[2] = g_strdup(definition->settings);
     self->numbers[0] = version;
+    self->numbers[1] = definition->updated_us;
     self->tells = kind_of(definition->partner, definition->pattern)->table;
     return self;
 }

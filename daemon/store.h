@@ -318,8 +318,8 @@ StoreRequest *store_request_audit_remove(int64_t through_seq, uint32_t limit);
 
 /* All of them, partners first, stores of certificates last, by name; result: definitions. */
 StoreRequest *store_request_definitions(void);
-/* Creates (version 0) or changes the one that has this version. definition: copied. Result: number, the new
- * version. EXISTS, CONFLICT. The watcher hears of the change, here and in every daemon on the schema. */
+/* Creates (version 0) or changes the one that has this version, at its updated_us, 0: now. definition: copied. Result: number,
+ * the new version. EXISTS, CONFLICT. The watcher hears of the change, here and in every daemon on the schema. */
 StoreRequest *store_request_define(const Definition *definition, int64_t version);
 /* Removes the one that has this version; a partner's virtual files are removed one by one. CONFLICT. */
 StoreRequest *store_request_undefine(const char *partner, const char *pattern, int64_t version);

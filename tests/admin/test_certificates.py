@@ -76,6 +76,7 @@ def test_what_is_imported_is_told_but_no_key(api, node, maker):
     assert (told["storeType"], told["format"], told["purpose"], told["keyAlias"], told["hasPrivateKey"], told["entryCount"]) == (
         "KEYSTORE", "PKCS12", "SERVER", "bank", True, 2)
     assert api.get("%s/%d" % (C, told["id"])).json == api.get(C + "/bank").json == api.get(C + "/name/bank").json == told
+    assert told["id"] > 10 ** 15 and told["createdAt"] == told["updatedAt"]
     assert [entry["type"] for entry in api.get(C + "/bank/entries").json] == ["key", "authority"]
     info = api.get(C + "/bank/info").json
     assert info["certificatesPem"].count("BEGIN CERTIFICATE") == 2 and 395 < info["daysUntilExpiry"] <= 400
@@ -174,11 +175,16 @@ def test_dates_and_defaults(api, maker):
     assert api.get(C + "/stats").json["expiredCount"] == 1 and api.get(C + "/stats").json["expiringIn30Days"] == 1
 
 
-def test_changes_name_the_version(api, maker):
+def test_changes_name_the_version(api, node, maker):
     etag = keystore(api, "bank", file=maker.both("bank")).headers["ETag"]
     changed = api.form("PUT", C + "/bank", description="new", If_Match=etag)
     assert changed.status == 200 and changed.json["description"] == "new" and changed.headers["ETag"] == '"2"', changed
-    assert changed.json["subjectDn"] == "CN=bank" and changed.json["hasPrivateKey"]
+    assert changed.json["subjectDn"] == "CN=bank" and changed.json["hasPrivateKey"] and changed.json["updatedAt"] > changed.json["createdAt"]
+    node.stop()
+    node.start()
+    port = api.port
+    api.port = Forms(node, index=-1).port
+    assert api.port != port and api.get("%s/%d" % (C, changed.json["id"])).json == changed.json
     for stale in (api.form("PUT", C + "/bank", description="x", If_Match=etag), api.ask("DELETE", C + "/bank", If_Match=etag),
                   api.post(C + "/bank/deactivate", If_Match=etag)):
         assert (stale.status, stale.json["field"]) == (412, "If-Match")
