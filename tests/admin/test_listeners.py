@@ -6,6 +6,7 @@ import pytest
 import waiting
 from admin import FIRST_KEY, LISTENER, Api
 from node import Bare
+from ports import free_port
 
 L = "/api/servers"
 
@@ -22,11 +23,6 @@ def node(tmp_path):
 def is_open(port):
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def make(api, **more):

@@ -4,7 +4,6 @@ every secret in a file. Run by deploy/image/test."""
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 
@@ -13,6 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from container import Containers  # noqa: E402
 from node import Bare  # noqa: E402
+from ports import free_port  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from waiting import eventually  # noqa: E402
 
@@ -66,8 +66,7 @@ def secrets(tmp_path_factory):
 @pytest.fixture(scope="module")
 def database(secrets):
     """Over TCP, with TLS, and a password for everybody who comes that way."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        os.environ["PGPORT"] = str(free.getsockname()[1])  # of the server, and of everybody here
+    os.environ["PGPORT"] = str(free_port())  # of the server, and of everybody here
     server = Postgres("listen_addresses=127.0.0.1")
     server.port = int(os.environ["PGPORT"])
     data = pathlib.Path(server.folder, "data")

@@ -17,9 +17,20 @@ def told_ends(node):
     return counts
 
 
+def history(node, *options):
+    """The whole of it, page by page."""
+    rows, before = [], ()
+    while True:
+        page = node.control("transfers", "--limit", 1000, *before, *options)
+        rows += page
+        if len(page) < 1000:
+            return rows
+        before = ("--before", page[-1]["id"])
+
+
 def check_trail(*nodes):
     """Each transfer that has ended is in the trail of its side, once, wherever the daemon was killed."""
     for node in nodes:
-        ended = {row["id"]: 1 for row in node.control("transfers", "--limit", 1000) if row["state"] in ENDED}
+        ended = {row["id"]: 1 for row in history(node) if row["state"] in ENDED}
         eventually(lambda node=node, ended=ended: told_ends(node) == ended, told=lambda node=node, ended=ended: (ended, told_ends(node)))
         assert node.control("audit", "verify")["valid"]

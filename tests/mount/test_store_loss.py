@@ -11,7 +11,7 @@ import pytest
 from mounted import Mounted
 from node import Bare
 from postgres import Postgres
-from trail import check_trail
+from trail import check_trail, history
 from waiting import eventually
 
 FILES = int(os.environ.get("STORE_LOSS_FILES", "200"))
@@ -54,17 +54,6 @@ def write(path, number):
         except OSError as error:
             assert error.errno in TRY_AGAIN and time.monotonic() < deadline, (path, error)
             refused += 1
-
-
-def all_of(node, *options):
-    """The whole history, page by page."""
-    rows, before = [], ()
-    while True:
-        page = node.control("transfers", "--limit", 1000, *before, *options)
-        rows += page
-        if len(page) < 1000:
-            return rows
-        before = ("--before", page[-1]["id"])
 
 
 @pytest.fixture
@@ -127,6 +116,6 @@ def test_killed_under_transfers(server, bank, company, mount):
     assert sorted(path.name for path in (bank.folder / "inbox/COMPANY/in").iterdir()) == names
     assert all(bank.received("in/" + name) == content(int(name[1:])) for name in names)
     for node, folder in ((company, "out/"), (bank, "in/")):
-        assert sorted(row["path"] for row in all_of(node) if row["state"] == "done") == [folder + name for name in names]
+        assert sorted(row["path"] for row in history(node) if row["state"] == "done") == [folder + name for name in names]
     print("%d files, %d kills, %d writes refused for a while" % (FILES, KILLS, refused))
     check_trail(bank, company)

@@ -4,13 +4,13 @@ running transfers, restarts under callers, removal, purge."""
 import json
 import random
 import shutil
-import socket
 import stat
 import subprocess
 import threading
 
 import pytest
 from node import Bare
+from ports import free_port
 from valve import Valve
 from waiting import eventually
 
@@ -166,8 +166,7 @@ def test_an_upgrade_over_running_transfers_loses_and_doubles_nothing(machine, pa
 
 
 def test_callers_wait_in_the_socket_unit_while_the_daemon_is_away(machine, bank, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     machine.path("/etc/systemd/system/pesitd.socket.d").mkdir()
     machine.path("/etc/systemd/system/pesitd.socket.d/port.conf").write_text("[Socket]\nListenStream=\nListenStream=127.0.0.1:%d\n" % port, encoding="utf-8")
     config = machine.path("/etc/pesitfs/pesitd.conf")

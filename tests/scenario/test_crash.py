@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from node import BUILD, Bare
+from ports import free_port
 from strace import Strace
 from trail import ENDED, check_trail
 from waiting import eventually
@@ -24,8 +25,7 @@ CONTENT = bytes(range(256)) * 600  # three points
 
 @pytest.fixture
 def bank(tmp_path):
-    node = Bare(tmp_path / "bank", "BANK1", BANK % 0).start()
-    node.configure("BANK1", BANK % node.port)  # it comes back at the same place
+    node = Bare(tmp_path / "bank", "BANK1", BANK % free_port()).start()  # it comes back at the same place
     yield node
     node.stop()
 

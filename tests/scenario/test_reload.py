@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from node import Bare, Node
 from peer import Requester
+from ports import free_port
 from waiting import eventually, logged
 
 BANK = '''listeners = ( { address = "127.0.0.1"; port = 0; } );
@@ -131,11 +132,6 @@ def test_hours_end_for_an_open_connection(tmp_path, bank, company):
 
 LISTENER = '{ address = "%s"; port = %d; %s }'
 CONTENT = bytes(range(256)) * 512
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def listen(node, *listeners, extra="", name="BANK1"):

@@ -10,6 +10,7 @@ import threading
 import pytest
 from node import BUILD, Bare
 from peer import Requester
+from ports import free_port
 from waiting import eventually, logged
 
 TEXT = '''%s timers: { drain_ms = 20000; };
@@ -132,8 +133,7 @@ def test_the_administration_takes_its_socket_too(tmp_path, handed, port):
 
 def test_it_is_started_by_the_first_caller(tmp_path):
     """systemd's own tool opens the socket."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     node = Bare(tmp_path / "node", "BANK1", TEXT % (LISTENER % port))
     with open(node.log_path, "ab") as log:
         node.process = subprocess.Popen(["systemd-socket-activate", "--listen=127.0.0.1:%d" % port, "--fdname=pesit", BUILD.resolve() / "daemon/pesitd",
