@@ -118,6 +118,18 @@ void audit_set_kept(Audit *self, uint32_t kept_s);
 /* Of a row's number, fields and the hash before it. Returns new. Any thread. */
 char *audit_dup_hash(const AuditEntry *entry);
 
+/* intents.c */
+
+/* Before something is changed. action: as the audit trail will call it. NULL: the store does not take it now. Returns new, its
+ * id. Worker thread. */
+char *intent_note(Request *request, const char *action);
+/* What the row of the audit trail says in "request". Borrowed from id. */
+const char *intent_number(const char *id);
+/* The trail has it. */
+void intent_forget(Admin *admin, const char *id);
+/* At the start: what was left behind gets its row. Main thread. */
+bool intents_settle(Admin *admin, GError **error);
+
 /* audit-trail.c */
 
 void audit_list(Request *request);

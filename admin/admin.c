@@ -219,7 +219,8 @@ Admin *admin_start(const AdminHost *host, GError **error)
     self->audit = audit_new(host->store, error);
     self->server = self->audit != NULL ? server_new(self, host, error) : NULL;
     self->host.first_key = host->first_key;
-    if (self->server == NULL || !audit_restorations(self, error) || !auth_start(self, error)) {
+    if (self->server == NULL || !audit_restorations(self, error) || !intents_settle(self, error) ||
+        !auth_start(self, error)) {
         free_parts(self);
         return NULL;
     }

@@ -34,7 +34,9 @@ typedef struct {
             first_key; /* becomes an administrator's key when there is no key; or NULL. Borrowed for start */
     Fleet *fleet;         /* NULL: clusters are records only; borrowed, longer-lived */
     const char *database; /* what the store is in, for people; borrowed, longer-lived */
-    const char *schema;   /* of our cluster, "cluster_" and its id; borrowed, longer-lived */
+    const char
+            *owner; /* our name among the daemons of the schema; or NULL. Borrowed, longer-lived */
+    const char *schema; /* of our cluster, "cluster_" and its id; borrowed, longer-lived */
     uint32_t requests_per_s;
     uint32_t connections;
     uint32_t connections_per_address;

@@ -149,29 +149,44 @@ static bool changes(const Request *self)
 }
 
 /* What was asked, how it ended, and what is different; secrets are in bodies, so a body is never kept. */
-static void write_audit(Request *self)
+static void write_audit(Request *self, const char *action, const char *intent)
 {
-    g_autofree char *action = g_strconcat(self->method, " ", self->route->operation, NULL);
     g_autoptr(GString) detail = g_string_new(self->change != NULL ? self->change : "{");
     AuditAct act;
     g_autoptr(GError) error = NULL;
 
     json_number(detail, "status", self->status);
+    if (intent != NULL)
+        json_text(detail, "request", intent_number(intent));
     json_close(detail, '}');
     act = (AuditAct){self->identity.name, self->address, action, self->path, detail->str};
     log_event(LOG_ADMIN_CHANGE, "ACTOR", self->identity.name, "ADDRESS", self->address, "ACTION",
               action, "OBJECT", self->path, NULL);
     if (!audit_append(self->admin->audit, &act, &error))
         log_event(LOG_STORE_FAILED, "REASON", error->message, NULL);
+    else if (intent != NULL)
+        intent_forget(self->admin, intent);
+}
+
+/* Transfers have rows of their own, from the store, when they end. */
+static void run_audited(Request *self)
+{
+    g_autofree char *action = g_strconcat(self->method, " ", self->route->operation, NULL);
+    g_autofree char *intent = self->route->body != BODY_UPLOAD ? intent_note(self, action) : NULL;
+
+    self->doubtful = false;
+    self->route->handler(self);
+    write_audit(self, action, intent);
 }
 
 void request_run(Request *self)
 {
     if (!request_authorize(self))
         return;
-    self->route->handler(self);
     if (changes(self) && self->route->role != ROLE_PUBLIC)
-        write_audit(self);
+        run_audited(self);
+    else
+        self->route->handler(self);
 }
 
 /* reading */

@@ -86,7 +86,7 @@ typedef struct {
     Fleet *fleet; /* NULL: clusters are records */
     Admin *admin;
     Front *front;
-    char *schema; /* a reload does not change it */
+    char *schema, *owner; /* a reload does not change them */
 } Daemon;
 
 static bool ask_service(const char *method, GVariant *parameters, const DoorCaller *caller,
@@ -294,6 +294,7 @@ static bool start_admin(Daemon *self, GError **error)
                        .fleet = self->fleet,
                        .database =
                                config->store_backend == STORE_POSTGRES ? "PostgreSQL" : "SQLite",
+                       .owner = self->owner,
                        .schema = self->schema,
                        .requests_per_s = config->admin_rate_per_s,
                        .connections = config->admin_connections,
@@ -342,7 +343,9 @@ static bool start(Daemon *self, const char *path, Config *config, int ready_fd, 
 static int run(const char *path, Config *config, int ready_fd)
 {
     g_autoptr(GError) error = NULL;
-    Daemon self = {.handed = handed_take(), .schema = g_strdup(config->store_schema)};
+    Daemon self = {.handed = handed_take(),
+                   .schema = g_strdup(config->store_schema),
+                   .owner = g_strdup(config->store_owner)};
     bool started;
 
     log_configure(config->log_level, config->log_format);
@@ -357,6 +360,7 @@ static int run(const char *path, Config *config, int ready_fd)
     service_stop(self.service);
     handed_free(self.handed);
     g_free(self.schema);
+    g_free(self.owner);
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

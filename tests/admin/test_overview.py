@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon and its like as a whole, the audit trail by what it is about, keys that are renewed, the server that is meant."""
+import concurrent.futures
+import http.client
+import json
+
 import postgres
 from admin import FIRST_KEY, LISTENER, Api
 from conftest import COMPANY
@@ -128,3 +132,34 @@ def test_one_on_a_file_is_alone(bank):
     assert (status["isLeader"], status["leader"], status["memberCount"]) == (True, name, 1)
     listener = Api(bank).get("/api/servers").json[0]["serverId"]
     assert Api(bank).get("/api/cluster/ownership").json == {listener: name}
+
+
+def test_a_change_whose_daemon_was_killed_is_in_the_trail(tmp_path):
+    """It is done, and its row is not written, when the daemon goes: the next start says who asked for what. What was told is not told again."""
+    server = postgres.Postgres()
+    node = Bare(tmp_path / "node", "N", LISTENER % FIRST_KEY, server.store("cluster_one", 'owner = "a";')).start()
+    api = Api(node)
+    assert api.post("/api/v1/config/partners", {"id": "P1"}).status == 201
+    intents = "SELECT count(*) FROM cluster_one.admin_records WHERE kind = 'intent'"
+    eventually(lambda: server.ask(intents) == ["0"])
+    with server.holding("cluster_one.audit_events"), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(api.post, "/api/v1/config/partners", {"id": "P2"})
+        eventually(lambda: server.ask("SELECT count(*) FROM cluster_one.partners") == ["2"])
+        node.kill()
+        assert isinstance(asked.exception(), (http.client.HTTPException, OSError))
+    api = Api(node.start(), index=-1)
+    rows = [row for row in api.get(AUDIT).json["content"] if row["action"] == "POST createPartner"]
+    assert [row["outcome"] for row in rows] == ["SUCCESS", "FAILURE"], rows
+    assert "nobody knows how it ended" in rows[1]["details"] and (rows[1]["username"], rows[1]["object"]) == ("key:first", "/api/v1/config/partners")
+    eventually(lambda: server.ask(intents) == ["0"])
+    # told, and killed before the note of it went: found by its number
+    number = json.loads(rows[0]["details"])["request"]
+    server.execute("INSERT INTO cluster_one.admin_records VALUES ('intent', 'a/%s', 'a/%s', '{}', %d, 0), ('intent', 'b/x', 'b/x', '{}', 0, 0)" % (
+        number, number, 0))
+    node.kill()
+    api = Api(node.start(), index=-1)
+    assert len([row for row in api.get(AUDIT).json["content"] if row["action"] == "POST createPartner"]) == 2
+    eventually(lambda: server.ask("SELECT id FROM cluster_one.admin_records WHERE kind = 'intent'") == ["b/x"])
+    assert api.get(AUDIT + "/verify").json["valid"]
+    node.stop()
+    server.remove()

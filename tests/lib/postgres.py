@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PostgreSQL server for the length of the test run, when STORE_BACKEND=postgres; ended by its process id."""
 import atexit
+import contextlib
 import itertools
 import os
 import pathlib
@@ -9,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+
+from waiting import eventually
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "deploy/quickstart/postgres.sh"
 WANTED = os.environ.get("STORE_BACKEND") == "postgres"
@@ -57,6 +60,19 @@ class Postgres:
         done = subprocess.run(["psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-c", statement],
                               check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout.splitlines()
+
+    @contextlib.contextmanager
+    def holding(self, table):
+        """Meanwhile nobody writes the table; who waited to is gone."""
+        where = "FROM pg_locks WHERE relation = '%s'::regclass AND " % table
+        with subprocess.Popen(["psql", "-q", "-d", self.conninfo], stdin=subprocess.PIPE, text=True) as holder:
+            holder.stdin.write("BEGIN; LOCK TABLE %s IN SHARE MODE;\n" % table)
+            holder.stdin.flush()
+            eventually(lambda: self.ask("SELECT count(*) %s granted AND mode = 'ShareLock'" % where) == ["1"])
+            yield
+            self.ask("SELECT pg_terminate_backend(pid) %s NOT granted" % where)
+            holder.stdin.write("COMMIT;\n")
+            holder.stdin.close()
 
     def store(self, schema, extra=""):
         """The configuration's group for a daemon."""
