@@ -148,9 +148,10 @@ static bool note_started(Request *request, const Schedule *schedule, int64_t run
     return result->error == NULL || result->error->code == BASE_ERROR_CONFLICT;
 }
 
+/* rule: NULL: what it wanted cannot be read any more. */
 static bool recover(Request *request, const Schedule *schedule, const ScheduleRule *rule)
 {
-    int64_t made = find_made(request, schedule, rule);
+    int64_t made = rule != NULL ? find_made(request, schedule, rule) : 0;
 
     return made != 0 ? note_started(request, schedule, schedule->run_us, made)
                      : end_run(request, schedule, schedule->run_us, SCHEDULE_FAILED,
@@ -334,39 +335,64 @@ static bool switch_off(Request *request, const Schedule *schedule, const GError 
 {
     int64_t now_us = clock_wall_us();
     g_autoptr(Schedule) after = schedule_copy(schedule);
-    g_autoptr(StoreResult) claimed = NULL;
+    g_autoptr(StoreResult) changed = NULL;
 
     if (error->code != BASE_ERROR_INVALID)
         return false;
     after->next_us = after->expect_us = after->expect_since_us = 0;
     after->run_us = now_us;
-    claimed = request_execute(request, store_request_schedule_claim(schedule, after, now_us));
-    return claimed->error == NULL &&
-           end_run(request, after, now_us, SCHEDULE_FAILED, error->message);
+    after->transfer_id = 0;
+    changed = request_execute(
+            request, schedule->next_us != 0 ? store_request_schedule_claim(schedule, after, now_us)
+                                            : store_request_schedule_advance(schedule, after, 0));
+    if (changed->error != NULL || schedule->next_us == 0)
+        return changed->error == NULL;
+    return end_run(request, after, now_us, SCHEDULE_FAILED, error->message);
+}
+
+/* What there is to be done with a schedule whose run, if it has one, has not ended. */
+typedef enum { NOTHING, LOST, OVER, DUE } Task;
+
+static Task find_task(const Request *request, const Schedule *schedule)
+{
+    int64_t now_us = clock_wall_us();
+
+    if (strcmp(schedule->status, SCHEDULE_STARTING) == 0 && schedule->ours &&
+        schedule->run_us < request->admin->started_us)
+        return LOST;
+    if (schedule->expect_us != 0 && schedule->expect_us <= now_us)
+        return OVER;
+    return schedule->next_us != 0 && schedule->next_us <= now_us ? DUE : NOTHING;
 }
 
 static bool attend_to(Request *request, const Schedule *schedule)
 {
-    g_autoptr(Json) document = json_read(schedule->document, strlen(schedule->document), NULL);
-    g_auto(ScheduleRule) rule = {.zone = NULL};
+    Task task = find_task(request, schedule);
     g_autoptr(GError) error = NULL;
-    bool ended = false;
-    int64_t now_us;
+    g_autoptr(Json) document = NULL;
+    g_auto(ScheduleRule) rule = {.zone = NULL};
+    bool ended = false, readable;
 
     if (strcmp(schedule->status, SCHEDULE_RUNNING) == 0 &&
         (!settle(request, schedule, &ended) || ended))
         return ended;
-    if (document == NULL ||
-        !schedule_rule_read(request, document, schedule->created_us, &rule, &error))
-        return error != NULL && switch_off(request, schedule, error);
-    if (strcmp(schedule->status, SCHEDULE_STARTING) == 0 && schedule->ours &&
-        schedule->run_us < request->admin->started_us)
-        return recover(request, schedule, &rule);
-    now_us = clock_wall_us();
-    if (schedule->expect_us != 0 && schedule->expect_us <= now_us)
+    if (task == NOTHING)
+        return true;
+    document = json_read(schedule->document, strlen(schedule->document), &error);
+    readable = document != NULL &&
+               schedule_rule_read(request, document, schedule->created_us, &rule, &error);
+    if (!readable && task != LOST)
+        return switch_off(request, schedule, error);
+    switch (task) {
+    case LOST:
+        return recover(request, schedule, readable ? &rule : NULL);
+    case OVER:
         return check_arrival(request, schedule, &rule);
-    if (schedule->next_us != 0 && schedule->next_us <= now_us)
+    case DUE:
         return run_due(request, schedule, &rule);
+    case NOTHING:
+        break;
+    }
     return true;
 }
 

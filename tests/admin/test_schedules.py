@@ -308,7 +308,7 @@ def runs_of(api, count):
     return told
 
 
-@pytest.mark.parametrize("after_ms", [0, 15, 60])
+@pytest.mark.parametrize("after_ms", [5, 40])
 def test_killed_around_the_due_time(api, company, after_ms):
     count, when = 10, soon(2)
     for i in range(count):

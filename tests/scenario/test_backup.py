@@ -52,10 +52,15 @@ def state_of(node):
     """All that can be asked of it, but for what the asking itself changes."""
     return (node.control("transfers", "--limit", "1000"), [{**one, "updatedAt": None} for one in node.control("partner", "list")], node.control("file", "list"),
             [{**key, "lastUsedAt": None} for key in Api(node, index=-1).get("/api/v1/apikeys").json],
-            Api(node, index=-1).get("/api/v1/transfers/stats").json)
+            Api(node, index=-1).get("/api/v1/transfers/stats").json,
+            [node.control(noun, "list") for noun in ("favorite", "schedule", "calendar")])
 
 
 def fill(company, tmp_path, count=5):
+    company.control("calendar", "create", "banks", "preset=FR", "defaultCalendar=true")
+    company.control("favorite", "create", "f", "partnerId=BANK1", "direction=RECEIVE", "path=in/x")
+    company.control("schedule", "create", "monthly", "partnerId=BANK1", "direction=RECEIVE", "path=in/x", "scheduleType=MONTHLY", "workingDaysOnly=true",
+                    "nonWorkingDay=NEXT")
     source = tmp_path / "file"
     source.write_bytes(b"<pain/>\t\\N\n")
     for number in range(count):
