@@ -43,8 +43,6 @@ static Cron parse(const char *text)
 
 static void test_days(void)
 {
-    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-
     for (int64_t day = -1000; day < 160000; day++) {
         g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(day * DAY_S);
         CivilDate date = local_time_date(day);
