@@ -22,6 +22,14 @@
 
 /* telling */
 
+/* A wall time as a field of the log. Returns new. */
+static char *dup_time(int64_t wall_us)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(wall_us / USEC_PER_SEC);
+
+    return time != NULL ? g_date_time_format_iso8601(time) : NULL;
+}
+
 static void tell(Request *request, const Schedule *schedule, const char *change, const char *status,
                  int64_t transfer_id, const char *error)
 {
@@ -239,14 +247,13 @@ static bool pass_over(Request *request, const Schedule *schedule, const Schedule
 {
     unsigned missed = count_missed(schedule, rule, clock_wall_us());
     char count[LOG_NUMBER_BYTES];
-    g_autoptr(GString) due = g_string_new(NULL);
+    g_autofree char *due = dup_time(schedule->next_us);
 
-    json_time(due, NULL, schedule->next_us);
     if (!advance(request, schedule, rule, missed))
         return false;
     metric_add(METRIC_RUNS_MISSED, missed);
     log_event(LOG_SCHEDULE_MISSED, "SCHEDULE", schedule->name, "TIMES", log_number(count, missed),
-              "DUE", due->str, "REASON", why, NULL);
+              "DUE", due, "REASON", why, NULL);
     tell(request, schedule, "missed", NULL, 0, why);
     return true;
 }
@@ -298,12 +305,12 @@ static bool run_due(Request *request, const Schedule *schedule, const ScheduleRu
 
 static void tell_overdue(Request *request, const Schedule *schedule, const ScheduleRule *rule)
 {
-    g_autoptr(GString) data = g_string_new(NULL), by = g_string_new(NULL);
+    g_autoptr(GString) data = g_string_new(NULL);
+    g_autofree char *by = dup_time(schedule->expect_us);
 
-    json_time(by, NULL, schedule->expect_us);
     metric_add(METRIC_FILES_OVERDUE, 1);
     log_event(LOG_FILE_OVERDUE, "SCHEDULE", schedule->name, "PARTNER", rule->plan.partner, "PATH",
-              rule->plan.path, "EXPECTED_BY", by->str, NULL);
+              rule->plan.path, "EXPECTED_BY", by, NULL);
     json_open(data, NULL, '{');
     json_text(data, "id", schedule->id);
     json_text(data, "name", schedule->name);

@@ -278,7 +278,7 @@ def test_what_was_missed_is_said_or_caught_up_once(api, bank, company, tmp_path)
     api = restart_with(company, "UPDATE schedules SET created_us = created_us - %d, next_us = next_us - %d, wake_us = wake_us - %d" % ((behind,) * 3))
     told = ended(api, caught)
     assert (told["successCount"], told["missedCount"], told["enabled"]) == (1, 0, True), told
-    logged(company, "schedule was due, and was not run: SCHEDULE=skipped TIMES=4")
+    logged(company, "schedule was due, and was not run: SCHEDULE=skipped TIMES=4 DUE=20")
     told = api.get(skipped).json
     assert (told["missedCount"], told["lastRunAt"], told["enabled"]) == (4, None, True), told
     assert len(fetches(api)) == 1
@@ -294,7 +294,7 @@ def test_a_file_that_has_not_come_is_told(api, bank, company, tmp_path):
     api = restart_with(company, "UPDATE schedules SET expect_us = expect_us - 2 * 86400000000, wake_us = expect_us - 2 * 86400000000, "
                        "expect_since_us = expect_us - 3 * 86400000000")
     line = logged(company, "a file that was expected has not come")
-    assert "SCHEDULE=awaited PARTNER=BANK1 PATH=releves/x" in line, line
+    assert "SCHEDULE=awaited PARTNER=BANK1 PATH=releves/x EXPECTED_BY=20" in line, line
     eventually(lambda: api.get(where).json["nextExpectedAt"] >= expected and api.get(there).json["nextExpectedAt"] >= expected)
     assert company.log().count("has not come") == 1 and b"pesit_files_overdue_total 1" in api.get("/metrics").body
 
