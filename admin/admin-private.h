@@ -275,6 +275,8 @@ void overview_cluster(Request *request);
 void overview_members(Request *request);
 void overview_leader(Request *request);
 void overview_ownership(Request *request);
+void overview_backups(Request *request);
+void overview_back_up(Request *request);
 
 /* listeners.c */
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -269,4 +270,57 @@ void overview_ownership(Request *request)
             json_text(out, value_text(listener, "id"), members.us);
     }
     json_close(out, '}');
+}
+
+/* backups */
+
+/* None stays here: who asks for one gets it. */
+void overview_backups(Request *request)
+{
+    GString *out = request_answer(request, 200);
+
+    json_open(out, NULL, '[');
+    json_close(out, ']');
+}
+
+static void answer_backup(Request *request, DoorAnswer *answer, uint64_t size)
+{
+    (void)request_answer(request, 200);
+    request->type = "application/octet-stream";
+    request->file_length = size;
+    request->file_fd = answer->fds[0];
+    answer->fds[0] = -1;
+    request_add_header(request, "Content-Disposition", "attachment; filename=\"pesitd.backup\"");
+}
+
+static void answer_size(Request *request, uint64_t size)
+{
+    GString *out = request_answer(request, 200);
+
+    json_open(out, NULL, '{');
+    json_bool(out, "dryRun", true);
+    json_number(out, "size", (int64_t)size);
+    json_close(out, '}');
+}
+
+/* Made whole before it is given, sealed as pesitctl backup does it. */
+void overview_back_up(Request *request)
+{
+    const char *dry = request_query(request, "dryRun");
+    g_autoptr(DoorAnswer) answer = NULL;
+    struct stat stat;
+
+    if (dry != NULL && strcmp(dry, "true") != 0 && strcmp(dry, "false") != 0) {
+        request_problem(request, 400, "invalid", "dryRun", "dryRun: it must be true or false");
+        return;
+    }
+    answer = request_ask(request, "Backup", g_variant_new("()"));
+    if (answer == NULL)
+        return;
+    if (answer->fd_count != 1 || fstat(answer->fds[0], &stat) != 0)
+        request_problem(request, 500, "io", NULL, "the backup cannot be read");
+    else if (g_strcmp0(dry, "true") == 0)
+        answer_size(request, (uint64_t)stat.st_size);
+    else
+        answer_backup(request, answer, (uint64_t)stat.st_size);
 }

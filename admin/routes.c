@@ -36,6 +36,8 @@ const Route ROUTES[] = {
     { "GET", "/api/cluster/members", SERVER, ROLE_VIEWER, BODY_NONE, overview_members, "clusterMembers", "Each of them" },
     { "GET", "/api/cluster/leader", SERVER, ROLE_VIEWER, BODY_NONE, overview_leader, "clusterLeader", "Who is alone leads; of several none does" },
     { "GET", "/api/cluster/ownership", SERVER, ROLE_VIEWER, BODY_NONE, overview_ownership, "clusterOwnership", "Listeners that are open, and whose" },
+    { "GET", "/api/v1/backup", SERVER, ROLE_ADMIN, BODY_NONE, overview_backups, "backups", "Always empty: who asks for a backup gets it" },
+    { "POST", "/api/v1/backup", SERVER, ROLE_ADMIN, BODY_NONE, overview_back_up, "backUp", "Configuration, sealed, and store in one file" },
     { "POST", "/api/v1/reload", SERVER, ROLE_ADMIN, BODY_NONE, service_reload, "reload", "Reads the configuration again" },
     { "GET", "/api/v1/events", BOTH, ROLE_PARTNER, BODY_NONE, events_open, "events", "Changes of transfers as server-sent events" },
 
@@ -87,6 +89,7 @@ const Route ROUTES[] = {
     { "GET", "/api/v1/partners/active", BOTH, ROLE_VIEWER, BODY_NONE, partners_list_enabled, "enabledPartners", "Those that are enabled" },
     { "GET", "/api/v1/partners/search", BOTH, ROLE_VIEWER, BODY_NONE, partners_search, "searchPartners", "Those that have a text in name or description" },
     { "GET", "/api/v1/partners/stats", BOTH, ROLE_VIEWER, BODY_NONE, partners_statistics, "partnerStatistics", "Partners in numbers" },
+    { "GET", "/api/v1/partners/{partner}/certificates", BOTH, ROLE_VIEWER, BODY_NONE, certificates_list_partner, "certificatesOfPartner", "Alias" },
     { "GET", "/api/v1/partners/{id}/audit", BOTH, ROLE_ADMIN, BODY_NONE, audit_list_partner, "auditOfPartner", "What was done with it, and its transfers" },
     { "GET", "/api/v1/partners/{id}", BOTH, ROLE_VIEWER, BODY_NONE, partners_show, "partner", "Alias" },
     { "PUT", "/api/v1/partners/{id}", BOTH, ROLE_ADMIN, BODY_JSON, partners_update, "updatePartner", "Alias" },
@@ -269,7 +272,7 @@ const Route ROUTES[] = {
 static const struct { const char *operation, *names; } QUERIES[] = {
     { "keys", "after limit" }, { "users", "after limit" },
     { "audit", "after limit size username clientIp action eventType object from startTime to endTime category outcome partnerId" }, { "verifyAudit", "seq hash" },
-    { "activeKeys", "after limit" }, { "recentAudit", "after limit size" }, { "auditFailures", "after limit size" }, { "auditSecurity", "after limit size" },
+    { "backUp", "dryRun" }, { "activeKeys", "after limit" }, { "recentAudit", "after limit size" }, { "auditFailures", "after limit size" }, { "auditSecurity", "after limit size" },
     { "auditTransfers", "after limit size" }, { "auditOfUser", "after limit size" }, { "auditOfCategory", "after limit size" },
     { "partners", "partner after limit enabled" }, { "enabledPartners", "partner after limit" }, { "searchPartners", "q after limit enabled" }, { "auditOfPartner", "after limit size" },
     { "servers", "partner after limit enabled" }, { "enabledServers", "partner after limit" },

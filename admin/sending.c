@@ -291,7 +291,14 @@ static bool read_partner(Request *request, const Json *json, Order *order)
     return order->partner != NULL;
 }
 
-/* A folder of theirs and a name in it, or one path; ours begin with no slash. */
+static bool ends_with(const char *path, const char *name)
+{
+    g_autofree char *base = g_path_get_basename(path);
+
+    return strcmp(base, name) == 0;
+}
+
+/* A folder of theirs and a name in it, or one path with or without the name again; ours begin with no slash. */
 static bool read_path(Request *request, const Json *json, const char *const *names, Order *order)
 {
     static const char *const NAME[] = {"fileName", NULL};
@@ -304,10 +311,10 @@ static bool read_path(Request *request, const Json *json, const char *const *nam
         return refuse(request, name, "it goes with remotePath");
     if (strcmp(order->path_name, "remotePath") == 0)
         path += strspn(path, "/");
-    order->path = last == NULL                  ? g_strdup(path)
-                  : path[0] == '\0'             ? g_strdup(last)
-                  : g_str_has_suffix(path, "/") ? g_strconcat(path, last, NULL)
-                                                : g_strconcat(path, "/", last, NULL);
+    order->path = last == NULL || ends_with(path, last) ? g_strdup(path)
+                  : path[0] == '\0'                     ? g_strdup(last)
+                  : g_str_has_suffix(path, "/")         ? g_strconcat(path, last, NULL)
+                                                        : g_strconcat(path, "/", last, NULL);
     return true;
 }
 
@@ -507,7 +514,8 @@ static void fetch(Request *request, const Json *json)
     request->suspects = (const Suspect[]){{"no partner", order.partner_name},
                                           {"partner ", order.partner_name},
                                           {"", order.path_name}};
-    answer = request_ask(request, "FetchAnew", g_variant_new("(ssu)", order.partner, order.path, 1u));
+    answer = request_ask(request, "FetchAnew",
+                         g_variant_new("(ssu)", order.partner, order.path, 1u));
     request->suspects = NULL;
     if (answer != NULL)
         answer_made(request, answer, &order);

@@ -377,6 +377,8 @@ def test_a_file_of_this_machine_is_sent_by_its_path(api, company, bank, tmp_path
     theirs = {"partnerId": "BANK1", "direction": "SEND", "localPath": str(outbox / "sub/pay.xml"), "remotePath": "/out", "fileName": "third.xml"}
     third = api.post("/api/v1/transfers", theirs)
     assert third.status == 202 and third.json["filename"] == "out/third.xml", third
+    fourth = api.post("/api/v1/transfers", {**theirs, "remotePath": "/out/fourth.xml", "fileName": "fourth.xml"})
+    assert fourth.status == 202 and fourth.json["filename"] == "out/fourth.xml", fourth
     assert wait(api, again["transferId"])["fileSize"] == wait(api, third.json["transferId"])["fileSize"] == len(FILE)
 
 

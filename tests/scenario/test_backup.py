@@ -119,6 +119,26 @@ def test_what_was_there_is_there_again(source, target, bank, server, tmp_path):
         again.stop()
 
 
+def test_a_backup_over_http_is_the_same(bank, server, tmp_path):
+    company = start_company(tmp_path / "company", bank, SQLITE)
+    fill(company, tmp_path)
+    before, folder, api = state_of(company), tmp_path / "restored", Api(company)
+    dry = api.post("/api/v1/backup?dryRun=true").json
+    made = api.post("/api/v1/backup")
+    assert made.status == 200 and made.headers["Content-Type"] == "application/octet-stream" and dry["dryRun"] is True and dry["size"] > 1000
+    assert api.get("/api/v1/backup").json == [] and api.post("/api/v1/backup?dryRun=x").json["field"] == "dryRun"
+    (tmp_path / "backup").write_bytes(made.body)
+    company.stop()
+    assert restore(company, tmp_path / "backup", folder).returncode == 0
+    again = start_restored(folder, bank, "sqlite", server, "")
+    try:
+        assert state_of(again) == before
+        check_trail(again)
+        assert not [row for row in again.control("audit", "list")["content"] if "nobody knows" in row["details"]]
+    finally:
+        again.stop()
+
+
 @pytest.mark.parametrize("kind", STORES)
 def test_transfers_go_on_meanwhile(kind, bank, server, tmp_path):
     """Each backup has all that had ended when it was ordered, and nothing half."""
