@@ -219,6 +219,8 @@ void transfers_retry(Request *request);
 void transfers_hold(Request *request);
 void transfers_release(Request *request);
 void transfers_download(Request *request);
+/* Those that ended long ago. */
+void transfers_clean(Request *request);
 
 /* sending.c: what begins transfers */
 

@@ -184,6 +184,8 @@ const Route ROUTES[] = {
     { "POST", "/api/v1/transfers/message", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_message, "sendMessage", "Says a message to a partner: CONNECT, MSG, RELEASE" },
     { "POST", "/api/v1/transfers/receive", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_receive, "receive", "Fetches a file from a partner" },
     { "POST", "/api/transfers/receive", CLIENT, ROLE_OPERATOR, BODY_JSON, transfers_receive, "receive", "Alias" },
+    { "DELETE", "/api/v1/transfers/cleanup", BOTH, ROLE_ADMIN, BODY_NONE, transfers_clean, "cleanTransfers", "Those that ended so long ago go, with their bytes" },
+    { "POST", "/api/v1/transfers/cleanup", BOTH, ROLE_ADMIN, BODY_NONE, transfers_clean, "cleanTransfers", "Alias of DELETE" },
     { "GET", "/api/v1/transfers/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_show, "transfer", "One transfer as it is now" },
     { "GET", "/api/transfers/{id}", BOTH, ROLE_PARTNER, BODY_NONE, transfers_show, "transfer", "Alias" },
     { "POST", "/api/v1/transfers/{id}/cancel", BOTH, ROLE_OPERATOR, BODY_NONE, transfers_cancel, "cancel", "Interrupts and cancels" },
@@ -272,7 +274,7 @@ const Route ROUTES[] = {
 static const struct { const char *operation, *names; } QUERIES[] = {
     { "keys", "after limit" }, { "users", "after limit" },
     { "audit", "after limit size username clientIp action eventType object from startTime to endTime category outcome partnerId" }, { "verifyAudit", "seq hash" },
-    { "backUp", "dryRun" }, { "activeKeys", "after limit" }, { "recentAudit", "after limit size" }, { "auditFailures", "after limit size" }, { "auditSecurity", "after limit size" },
+    { "cleanTransfers", "olderThanDays" }, { "backUp", "dryRun" }, { "activeKeys", "after limit" }, { "recentAudit", "after limit size" }, { "auditFailures", "after limit size" }, { "auditSecurity", "after limit size" },
     { "auditTransfers", "after limit size" }, { "auditOfUser", "after limit size" }, { "auditOfCategory", "after limit size" },
     { "partners", "partner after limit enabled" }, { "enabledPartners", "partner after limit" }, { "searchPartners", "q after limit enabled" }, { "auditOfPartner", "after limit size" },
     { "servers", "partner after limit enabled" }, { "enabledServers", "partner after limit" },

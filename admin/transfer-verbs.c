@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DAYS_MAX     36500
+#define DAY_US       (86400 * USEC_PER_SEC)
 #define ETAG_LENGTH  80
 #define RANGE_LENGTH 96
 
@@ -246,4 +248,30 @@ void transfers_download(Request *request)
                         "the bytes of transfer %" PRId64 " cannot be read", id);
     else
         answer_bytes(request, answer, &stat);
+}
+
+/* history that is not wanted any more */
+
+void transfers_clean(Request *request)
+{
+    g_autoptr(DoorAnswer) answer = NULL;
+    int64_t days = 0, before_us;
+    GString *out;
+
+    if (!request_query_number(request, "olderThanDays", 1, DAYS_MAX, &days))
+        return;
+    if (days == 0) {
+        request_problem(request, 400, "invalid", "olderThanDays", "olderThanDays: it is missing");
+        return;
+    }
+    before_us = clock_wall_us() - days * DAY_US;
+    answer = request_ask(request, "Clean", g_variant_new("(x)", before_us));
+    if (answer == NULL)
+        return;
+    out = request_answer(request, 202);
+    json_open(out, NULL, '{');
+    json_number(out, "olderThanDays", days);
+    json_time(out, "before", before_us);
+    json_close(out, '}');
+    request_note_change(request, NULL, out->str);
 }

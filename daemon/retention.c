@@ -21,6 +21,9 @@ struct Retention {
     Spool *spool;
     Config *config;
     guint timer;
+    guint looking;       /* timer: more bytes of what was asked for */
+    int64_t asked_us;    /* somebody wants all before it gone; 0: nobody does */
+    int64_t clearing_us; /* asked_us when the pass began */
     /* the pass over the history */
     bool passing;
     guint pause;
@@ -47,9 +50,13 @@ static void on_marked(StoreResult *result, gpointer data)
             result); /* a conflict: tried again meanwhile, and it fails for want of bytes */
 }
 
+static void begin_pass(Retention *self);
+static gboolean on_look_again(gpointer data);
+
 static void on_expired(StoreResult *result, gpointer data)
 {
-    const Retention *self = data;
+    Retention *self = data;
+    bool more = result->error == NULL && result->transfers->len == PAGE_ROWS;
 
     for (guint i = 0; result->error == NULL && i < result->transfers->len; i++) {
         Transfer *transfer = g_ptr_array_index(result->transfers, i);
@@ -62,6 +69,28 @@ static void on_expired(StoreResult *result, gpointer data)
                            on_marked, g_memdup2(&transfer->id, sizeof transfer->id), g_free);
     }
     store_result_free(result);
+    if (self->asked_us != 0 && more && self->looking == 0)
+        self->looking = g_timeout_add(PAUSE_MS, on_look_again, self);
+    else if (self->asked_us != 0 && !more)
+        begin_pass(self);
+}
+
+/* A page of the bytes that have had their time, or that somebody wants gone. */
+static void look_for_bytes(Retention *self)
+{
+    int64_t before_us = clock_wall_us() - (int64_t)self->config->history_retention_s * USEC_PER_SEC;
+
+    store_submit(self->store, store_request_expired(MAX(before_us, self->asked_us), PAGE_ROWS),
+                 on_expired, self);
+}
+
+static gboolean on_look_again(gpointer data)
+{
+    Retention *self = data;
+
+    self->looking = 0;
+    look_for_bytes(self);
+    return G_SOURCE_REMOVE;
 }
 
 /* rows */
@@ -79,6 +108,8 @@ static bool is_free(const Retention *self, const Transfer *transfer, int64_t now
 
 static bool is_old(const Retention *self, int64_t time_us, int64_t now_us)
 {
+    if (time_us < self->clearing_us)
+        return true;
     return self->config->rows_retention_s != 0 &&
            time_us < now_us - (int64_t)self->config->rows_retention_s * USEC_PER_SEC;
 }
@@ -103,6 +134,10 @@ static void end_step(Retention *self)
     self->passing = !self->at_end;
     if (self->passing)
         self->pause = g_timeout_add(PAUSE_MS, on_pause_over, self);
+    else if (self->asked_us == self->clearing_us)
+        self->asked_us = self->clearing_us = 0;
+    else
+        begin_pass(self); /* somebody asked during this one */
 }
 
 static void on_removed(StoreResult *result, gpointer data)
@@ -175,8 +210,10 @@ static void begin_step(Retention *self)
 
 static void begin_pass(Retention *self)
 {
-    if (self->passing || (self->config->rows_retention_s == 0 && self->config->rows_max == 0))
+    if (self->passing ||
+        (self->config->rows_retention_s == 0 && self->config->rows_max == 0 && self->asked_us == 0))
         return;
+    self->clearing_us = self->asked_us;
     self->passing = true;
     self->after_id = 0;
     begin_step(self);
@@ -185,9 +222,7 @@ static void begin_pass(Retention *self)
 static gboolean on_turn(gpointer data)
 {
     Retention *self = data;
-    int64_t before_us = clock_wall_us() - (int64_t)self->config->history_retention_s * USEC_PER_SEC;
-
-    store_submit(self->store, store_request_expired(before_us, PAGE_ROWS), on_expired, self);
+    look_for_bytes(self);
     begin_pass(self);
     return G_SOURCE_CONTINUE;
 }
@@ -224,6 +259,8 @@ void retention_free(Retention *self)
     g_source_remove(self->timer);
     if (self->pause != 0)
         g_source_remove(self->pause);
+    if (self->looking != 0)
+        g_source_remove(self->looking);
     config_unref(self->config);
     g_hash_table_unref(self->asked);
     g_ptr_array_unref(self->removed);
@@ -235,4 +272,10 @@ void retention_set_config(Retention *self, Config *config)
     config_unref(self->config);
     self->config = config_ref(config);
     begin_pass(self);
+}
+
+void retention_clean(Retention *self, int64_t before_us)
+{
+    self->asked_us = MAX(self->asked_us, before_us);
+    look_for_bytes(self);
 }

@@ -18,3 +18,6 @@ void retention_free(Retention *self);
 typedef void (*RetentionObserver)(const GPtrArray *transfers, gpointer data);
 void retention_set_observer(Retention *self, RetentionObserver observer, gpointer data);
 void retention_set_config(Retention *self, Config *config);
+/* What ended before a wall time goes now, whatever the configuration says of its time: bytes, then rows, but for what is still
+ * needed. It goes on after this returns. */
+void retention_clean(Retention *self, int64_t before_us);

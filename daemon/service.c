@@ -696,6 +696,11 @@ static void sign_certificate(DoorCall *call, GVariant *parameters, gpointer data
     certificates_sign(((const Service *)data)->config, call, parameters);
 }
 
+static void clean(int64_t before_us, gpointer data)
+{
+    retention_clean(((Service *)data)->retention, before_us);
+}
+
 static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Service *self = data;
@@ -885,6 +890,7 @@ static bool open_parts(Service *self, GError **error)
                            .describe_definitions = describe_definitions,
                            .define = define,
                            .undefine = undefine,
+                           .clean = clean,
                            .describe_certificates = describe_certificates,
                            .sign = sign_certificate,
                            .describe_expiries = describe_expiries,

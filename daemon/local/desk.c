@@ -622,6 +622,16 @@ static void sign_certificate(DoorCall *call, GVariant *parameters, gpointer data
     self->host.sign(call, parameters, self->host.data);
 }
 
+static void clean(DoorCall *call, GVariant *parameters, gpointer data)
+{
+    Desk *self = data;
+    gint64 before_us;
+
+    g_variant_get(parameters, "(x)", &before_us);
+    self->host.clean(before_us, self->host.data);
+    door_call_return(call, NULL, NULL, 0);
+}
+
 static void test_partner(DoorCall *call, GVariant *parameters, gpointer data)
 {
     Desk *self = data;
@@ -841,6 +851,7 @@ static const DoorMethod METHODS[] = {
         {"Describe", describe_definitions, true, false},
         {"Define", define, true, true},
         {"Undefine", undefine, true, true},
+        {"Clean", clean, true, true},
         {"Certificates", describe_certificates, true, false},
         {"Sign", sign_certificate, true, true},
         {"Expiries", describe_expiries, false, false},

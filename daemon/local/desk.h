@@ -33,6 +33,8 @@ typedef struct {
     void (*describe_definitions)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*define)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*undefine)(DoorCall *call, GVariant *parameters, gpointer data);
+    /* See retention_clean. */
+    void (*clean)(int64_t before_us, gpointer data);
     /* Certificates of the store, and what their keys do; see certificates.h. Must end the call. */
     void (*describe_certificates)(DoorCall *call, GVariant *parameters, gpointer data);
     void (*sign)(DoorCall *call, GVariant *parameters, gpointer data);

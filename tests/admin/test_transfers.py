@@ -415,3 +415,28 @@ def test_what_a_listener_moves_now_is_listed(bank):
     assert [t["filename"] for t in now] == ["in/slow"] and api.get(where + "other").json["content"] == []
     slow.close()
     waiting.eventually(lambda: api.get(where + listener).json["content"] == [])
+
+
+def test_what_ended_long_ago_goes_when_it_is_asked_for(api, company):
+    """Bytes and rows, of those before it alone, and what is under way stays."""
+    ids = [api.post("/api/v1/transfers/send?partner=BANK1&path=out/%d" % i, b"x", **RAW).json["transferId"] for i in range(3)]
+    waits = api.post("/api/v1/transfers/send?partner=BANK1&path=offer/x", b"x", **RAW).json["transferId"]
+    for number in ids:
+        wait(api, number)
+    company.stop()
+    for column in ("created_us", "finished_us"):
+        company.sql("UPDATE transfer_history SET %s = %s - 10 * 86400000000 WHERE id IN (%d, %d, %d)" % (column, column, *ids[:2], waits))
+    company.sql("UPDATE transfer_history SET finished_us = 0 WHERE id = %d" % waits)
+    api = Api(company.start(), index=-1)
+    where = "/api/v1/transfers/cleanup"
+    assert [api.post(where + query).json["field"] for query in ("", "?olderThanDays=0", "?olderThanDays=x")] == ["olderThanDays"] * 3
+    assert api.post(where + "?olderThanDays=11").status == 202 and api.ask("DELETE", where + "?olderThanDays=9").status == 202
+
+    def left():
+        return sorted(t["transferId"] for t in api.get("/api/v1/transfers").json["content"])
+
+    waiting.eventually(lambda: left() == [ids[2], waits], told=lambda: str(left()))
+    assert api.get("/api/v1/transfers/%d/download" % ids[2]).body == b"x" == api.get("/api/v1/transfers/%d/download" % waits).body
+    spooled = [path for path in (company.folder / "spool").rglob("*") if path.is_file() and path.stat().st_size == 1]
+    assert len(spooled) == 2, spooled
+    assert api.get("/api/v1/audit/verify").json["valid"]
