@@ -117,31 +117,33 @@ static bool is_uncopied(int code)
 }
 
 /* Within one filesystem it may share the bytes; from another the kernel moves them. */
-static ssize_t copy_piece(int from, int to, bool *plainly)
+static ssize_t copy_piece(int from, int to, size_t length, bool *plainly)
 {
     ssize_t count = -1;
 
     if (!*plainly)
-        count = copy_file_range(from, NULL, to, NULL, COPY_BYTES, 0);
+        count = copy_file_range(from, NULL, to, NULL, length, 0);
     if (*plainly || (count < 0 && is_uncopied(errno))) {
         *plainly = true;
-        count = sendfile(to, from, NULL, COPY_BYTES);
+        count = sendfile(to, from, NULL, length);
     }
     return count;
 }
 
-static bool copy_bytes(Request *request, int from, int to)
+/* size: no more of it, however fast somebody writes behind us. */
+static bool copy_bytes(Request *request, int from, int to, uint64_t size)
 {
     g_autoptr(GError) error = NULL;
     bool plainly = false;
-    ssize_t count;
+    ssize_t count = 0;
 
     do {
+        size -= (uint64_t)MAX(count, 0);
         if (atomic_load(&request->admin->stopping)) {
             request_problem(request, 503, "busy", NULL, "the daemon is stopping");
             return false;
         }
-        count = copy_piece(from, to, &plainly);
+        count = copy_piece(from, to, (size_t)MIN(size, COPY_BYTES), &plainly);
     } while (count > 0 || (count < 0 && errno == EINTR));
     if (count == 0 && fsync(to) == 0)
         return true;
@@ -154,15 +156,20 @@ static bool copy_bytes(Request *request, int from, int to)
 static bool stage_copy(Request *request, int source, const char *partner, const char *path,
                        int64_t *ret_staging_id)
 {
-    g_autoptr(DoorAnswer) staged =
-            request_ask(request, "Stage", g_variant_new("(ssb)", partner, path, FALSE));
+    g_autoptr(DoorAnswer) staged = NULL;
     gint64 staging_id = 0;
+    struct stat stat;
 
+    if (fstat(source, &stat) != 0) {
+        request_problem(request, 500, "io", NULL, "the bytes cannot be read");
+        return false;
+    }
+    staged = request_ask(request, "Stage", g_variant_new("(ssb)", partner, path, FALSE));
     if (staged == NULL)
         return false;
     g_variant_get(staged->value, "(xh)", &staging_id, NULL);
     *ret_staging_id = staging_id;
-    if (copy_bytes(request, source, staged->fds[0]))
+    if (copy_bytes(request, source, staged->fds[0], (uint64_t)stat.st_size))
         return true;
     upload_discard(request->admin, staging_id);
     return false;

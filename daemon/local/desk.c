@@ -166,17 +166,6 @@ static bool answer_error(Question *question, StoreResult *result)
     return true;
 }
 
-/* True: another daemon of our schema has the transfer, and hears of the order. */
-static bool pass_on(Question *question, StoreResult *result, const char *method)
-{
-    if (result->elsewhere == NULL)
-        return false;
-    desk_pass_on(question->desk, question->call, result->elsewhere, method, result->transfer->id);
-    store_result_free(result);
-    g_free(question);
-    return true;
-}
-
 /* True: another daemon of our schema has the transfer and its bytes, and the caller hears so. */
 static bool answer_elsewhere(Question *question, StoreResult *result)
 {
@@ -185,6 +174,19 @@ static bool answer_elsewhere(Question *question, StoreResult *result)
     desk_fail(question->call, BASE_ERROR_CONFLICT,
               "transfer %" G_GINT64_FORMAT " is in the spool of daemon '%s': ask that one",
               result->transfer->id, result->elsewhere);
+    store_result_free(result);
+    g_free(question);
+    return true;
+}
+
+/* True: another daemon of our schema has the transfer, and hears of the order. */
+static bool pass_on(Question *question, StoreResult *result, const char *method)
+{
+    if (result->elsewhere == NULL)
+        return false;
+    if (question->desk->config->store_backend != STORE_POSTGRES) /* restored into a file */
+        return answer_elsewhere(question, result);
+    desk_pass_on(question->desk, question->call, result->elsewhere, method, result->transfer->id);
     store_result_free(result);
     g_free(question);
     return true;
