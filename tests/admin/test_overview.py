@@ -163,3 +163,14 @@ def test_a_change_whose_daemon_was_killed_is_in_the_trail(tmp_path):
     assert api.get(AUDIT + "/verify").json["valid"]
     node.stop()
     server.remove()
+
+
+def test_the_command_line_asks_the_same(api, company):
+    made = company.control("key", "create", "k", "viewer")
+    again = company.control("key", "renew", made["id"])
+    assert again["name"] == "k" and again["key"] != made["key"] and api.as_key(again["key"]).get("/api/v1/me").status == 200
+    refused = company.control("say", "BANK1", "bonjour", check=False)  # a pesitd takes no messages
+    assert refused.returncode == 3 and json.loads(refused.stdout)["diagnostic"] == "2-209", refused
+    assert company.control("clean", "30")["olderThanDays"] == 30
+    assert company.control("clean", "x", check=False).returncode == 4
+    assert [member["self"] for member in company.control("members")] == [True]

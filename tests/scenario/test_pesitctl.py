@@ -77,12 +77,12 @@ def test_every_verb_has_help():
         assert asked.stdout.startswith(f"usage: pesitctl {name} {arguments}".rstrip() + f"\n\n{summary}\n")
         assert all(f"--{option} " in asked.stdout for option in options.split())
         assert f"{name} {arguments}".strip() in run("--help").stdout
-    assert run("help", "key").stdout.count("\n  key ") == 4 and run("help").stdout == run("--help").stdout
+    assert run("help", "key").stdout.count("\n  key ") == 5 and run("help").stdout == run("--help").stdout
 
 
 @pytest.mark.parametrize("line, complaint", [
     ("", "no verb"), ("sned", "did you mean 'send'?"), ("tranfers", "did you mean 'transfers'?"),
-    ("key", "followed by create, list, remove or rotate-seal"), ("key lst", "did you mean 'key list'?"), ("key frob", "create, list, remove or rotate-seal"),
+    ("key", "followed by create, list, remove, renew or rotate-seal"), ("key lst", "did you mean 'key list'?"), ("key frob", "create, list, remove, renew or rotate-seal"),
     ("status --josn", "did you mean '--json'?"), ("status --limit 3", "'status' takes no --limit"), ("help sned", "'send'"),
     ("transfers --state wating", "did you mean 'waiting'?"), ("transfers --direction to", "--direction: no 'to'"),
     ("transfers --limit 0", "from 1 to 1000"), ("transfers --limit x", "from 1 to 1000"), ("transfers --limit", "wants a value"),
