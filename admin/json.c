@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct Json {
@@ -281,6 +282,123 @@ static bool visit_object(json_t *object, const char *prefix, JsonVisitor visit, 
 bool json_each(const Json *self, JsonVisitor visit, gpointer data, GError **error)
 {
     return visit_object(self->root, "", visit, data, error);
+}
+
+/* sorting */
+
+static int rank_of(const json_t *value)
+{
+    return value == NULL || json_is_null(value) ? 0
+           : json_is_boolean(value)             ? 1
+           : json_is_number(value)              ? 2
+           : json_is_string(value)              ? 3
+                                                : 4;
+}
+
+/* Texts of people and names: capitals beside their small ones. */
+static int compare_texts(const char *a, const char *b)
+{
+    g_autofree char *left = g_utf8_casefold(a, -1), *right = g_utf8_casefold(b, -1);
+    int order = strcmp(left, right);
+
+    return order != 0 ? order : strcmp(a, b);
+}
+
+static int compare_values(const json_t *a, const json_t *b)
+{
+    int rank = rank_of(a);
+
+    if (rank != rank_of(b))
+        return rank - rank_of(b);
+    if (json_is_boolean(a))
+        return (int)json_is_true(a) - (int)json_is_true(b);
+    if (json_is_integer(a) && json_is_integer(b))
+        return json_integer_value(a) < json_integer_value(b)
+                       ? -1
+                       : json_integer_value(a) > json_integer_value(b);
+    if (json_is_number(a))
+        return json_number_value(a) < json_number_value(b)
+                       ? -1
+                       : json_number_value(a) > json_number_value(b);
+    return json_is_string(a) ? compare_texts(json_string_value(a), json_string_value(b)) : 0;
+}
+
+typedef struct {
+    json_t *thing; /* borrowed */
+    size_t place;
+} Placed;
+
+static int compare_placed(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const JsonOrder *order = data;
+    const Placed *left = a, *right = b;
+    int result = order->field != NULL ? compare_values(json_object_get(left->thing, order->field),
+                                                       json_object_get(right->thing, order->field))
+                                      : 0;
+
+    if (result == 0)
+        result = left->place < right->place ? -1 : left->place > right->place;
+    return order->descending ? -result : result;
+}
+
+static bool check_list(json_t *list, const JsonOrder *order, GError **error)
+{
+    bool known = order->field == NULL || json_array_size(list) == 0;
+    json_t *thing;
+    size_t i;
+
+    json_array_foreach(list, i, thing)
+    {
+        const json_t *value = order->field != NULL ? json_object_get(thing, order->field) : NULL;
+
+        known = known || (value != NULL && !json_is_object(value) && !json_is_array(value));
+    }
+    if (!known)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "sortBy: no field '%s' to sort by",
+                    order->field);
+    else if (json_array_size(list) >= order->most)
+        g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID,
+                    "sortBy: there are more than %zu: say which", order->most - 1);
+    else
+        return true;
+    return false;
+}
+
+static json_t *cut(json_t *list, const JsonOrder *order)
+{
+    g_autoptr(GArray) placed = g_array_new(FALSE, FALSE, sizeof(Placed));
+    json_t *page = json_array(), *thing;
+    size_t i;
+
+    json_array_foreach(list, i, thing)
+    {
+        Placed one = {thing, i};
+
+        g_array_append_val(placed, one);
+    }
+    g_array_sort_with_data(placed, compare_placed, (gpointer)(uintptr_t)order);
+    for (i = order->from; i < placed->len && i - order->from < order->count; i++)
+        (void)json_array_append(page,
+                                g_array_index(placed, Placed, i).thing); /* no memory: abort */
+    return page;
+}
+
+char *json_sort_list(const char *text, const JsonOrder *order, GError **error)
+{
+    json_t *list = json_loads(text, 0, NULL), *page = NULL;
+    char *dumped = NULL, *copy = NULL;
+
+    if (!json_is_array(list))
+        g_set_error(error, BASE_ERROR, BASE_ERROR_IO, "what was listed is no list");
+    else if (check_list(list, order, error))
+        page = cut(list, order);
+    if (page != NULL)
+        dumped = json_dumps(page, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    copy = g_strdup(dumped);
+    free(dumped);
+    json_decref(page);
+    json_decref(list);
+    return copy;
 }
 
 /* writing */

@@ -42,6 +42,15 @@ bool json_each(const Json *self, JsonVisitor visit, gpointer data, GError **erro
 /* Returns new. */
 char *json_dup_text(const Json *self);
 
+/* Which of a list of objects, and in which order. field: a member of theirs, NULL: as they come. most: as many are all. */
+typedef struct {
+    const char *field;
+    bool descending;
+    size_t most, from, count;
+} JsonOrder;
+/* INVALID: "sortBy: …": none of them has the field, or there are too many. Returns new. */
+char *json_sort_list(const char *text, const JsonOrder *order, GError **error);
+
 /* writing; key NULL inside lists. Commas come by themselves. */
 
 void json_open(GString *out, const char *key, char bracket);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests as values, the order in which one is checked and run, and its questions to store and daemon. */
 #include "admin/form.h"
+#include "admin/list-order.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -186,6 +187,8 @@ void request_run(Request *self)
         return;
     if (changes(self) && self->route->role != ROLE_PUBLIC)
         run_audited(self);
+    else if (list_order_is_asked(self))
+        list_order_run(self);
     else
         self->route->handler(self);
 }

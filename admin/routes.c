@@ -265,6 +265,7 @@ const Route ROUTES[] = {
 
 #define PAGE       "before size limit sortBy sortDir page"
 #define WHICH      "direction text filename from startDate to endDate"
+#define IN_ORDER   " sortBy sortDir page"
 #define OF_PARTNER "partner partnerId"
 #define OF_STATUS  "status state"
 
@@ -272,25 +273,26 @@ const Route ROUTES[] = {
 
 /* What may stand behind the question mark, by operation; of the others nothing. */
 static const struct { const char *operation, *names; } QUERIES[] = {
-    { "keys", "after limit" }, { "users", "after limit" },
+    { "keys", "after limit" IN_ORDER }, { "users", "after limit" IN_ORDER },
     { "audit", "after limit size username clientIp action eventType object from startTime to endTime category outcome partnerId" }, { "verifyAudit", "seq hash" },
-    { "cleanTransfers", "olderThanDays" }, { "backUp", "dryRun" }, { "activeKeys", "after limit" }, { "recentAudit", "after limit size" }, { "auditFailures", "after limit size" }, { "auditSecurity", "after limit size" },
+    { "cleanTransfers", "olderThanDays" }, { "backUp", "dryRun" }, { "activeKeys", "after limit" IN_ORDER }, { "recentAudit", "after limit size" }, { "auditFailures", "after limit size" }, { "auditSecurity", "after limit size" },
     { "auditTransfers", "after limit size" }, { "auditOfUser", "after limit size" }, { "auditOfCategory", "after limit size" },
-    { "partners", "partner after limit enabled" }, { "enabledPartners", "partner after limit" }, { "searchPartners", "q after limit enabled" }, { "auditOfPartner", "after limit size" },
-    { "servers", "partner after limit enabled" }, { "enabledServers", "partner after limit" },
-    { "files", "partner after limit enabled" }, { "filesOfPartner", "" }, { "testPartner", "timeout" },
+    { "partners", "partner after limit enabled" IN_ORDER }, { "enabledPartners", "partner after limit" IN_ORDER }, { "searchPartners", "q after limit enabled" IN_ORDER }, { "auditOfPartner", "after limit size" },
+    { "servers", "partner after limit enabled" IN_ORDER }, { "enabledServers", "partner after limit" IN_ORDER },
+    { "files", "partner after limit enabled" IN_ORDER }, { "filesOfPartner", "sortBy sortDir" }, { "testPartner", "timeout" },
     { "transfers", OF_PARTNER " " OF_STATUS " " WHICH " " PAGE }, { "transfersOfPartner", OF_STATUS " " WHICH " " PAGE },
     { "activeTransfers", OF_PARTNER " " WHICH " " PAGE }, { "retryableTransfers", OF_PARTNER " " WHICH " " PAGE },
     { "transfersOfStatus", OF_PARTNER " " WHICH " " PAGE },
     { "correlatedTransfers", "before size limit" }, { "transfersOfSession", "before size limit" },
     { "statistics", "partner partnerId from startDate" }, { "dailyStatistics", "partner partnerId days" },
     { "send", "partner server serverId partnerId path virtualFile remoteFilename correlationId" },
-    { "favorites", "after limit sortBy" }, { "createFavoriteFromHistory", "name" }, { "schedules", "after limit" }, { "calendars", "after limit" },
-    { "keystores", "activeOnly" }, { "truststores", "activeOnly" }, { "expiringCertificates", "days" },
+    { "favorites", "after limit sortBy" }, { "createFavoriteFromHistory", "name" }, { "schedules", "after limit" IN_ORDER }, { "calendars", "after limit" IN_ORDER },
+    { "keystores", "activeOnly sortBy sortDir" }, { "truststores", "activeOnly sortBy sortDir" }, { "expiringCertificates", "days" },
     { "initializeAuthority", SUBJECT " validityDays" }, { "makeRequest", SUBJECT " names purpose" },
     { "signRequest", "purpose validityDays partnerId" },
     { "generateCertificate", "commonName purpose validityDays organization country keyType names format" },
-    { "clusters", "after limit" }, { "removeCluster", "confirm force" }, { "registries", "after limit" }, { "orchestrators", "after limit" },
+    { "listeners", "sortBy sortDir" }, { "certificates", "sortBy sortDir" },
+    { "clusters", "after limit" IN_ORDER }, { "removeCluster", "confirm force" }, { "registries", "after limit" IN_ORDER }, { "orchestrators", "after limit" IN_ORDER },
 };
 /* clang-format on */
 

@@ -174,3 +174,25 @@ def test_the_command_line_asks_the_same(api, company):
     assert company.control("clean", "30")["olderThanDays"] == 30
     assert company.control("clean", "x", check=False).returncode == 4
     assert [member["self"] for member in company.control("members")] == [True]
+
+
+def test_lists_come_in_the_order_that_is_asked_for(api):
+    for name, port, described in (("b", 5002, "zwei"), ("A", 5003, None), ("c", 5001, "Eins")):
+        assert api.post("/api/v1/config/partners", {"id": name, "host": "192.0.2.1", "port": port, "description": described}).status == 201
+    where = "/api/v1/config/partners?"
+
+    def seen(query, path=where, field="id"):
+        return [one[field] for one in api.get(path + query).json]
+
+    assert seen("") == ["A", "BANK1", "b", "c"] and seen("sortBy=id") == ["A", "b", "BANK1", "c"] and seen("sortDir=desc") == ["c", "b", "BANK1", "A"]
+    assert seen("sortBy=description&limit=3") == ["A", "BANK1", "c"] and seen("sortBy=description&limit=3&page=1") == ["b"]
+    assert seen("sortBy=description&sortDir=desc") == ["b", "c", "BANK1", "A"] and seen("sortBy=port", "/api/v1/servers?")[:3] == ["c", "b", "A"]
+    assert seen("sortBy=enabled&page=9") == [] and seen("enabled=true&sortBy=port&limit=1") == ["c"]
+    assert seen("sortBy=pattern&sortDir=desc", "/api/v1/config/files?", "pattern") == ["releves/*", "out/*", "offer/*"]
+    made = [api.post(KEYS, {"name": name, "role": role}).json["name"] for name, role in (("x", "viewer"), ("y", "admin"))]
+    assert seen("sortBy=role", KEYS + "?", "role") == ["admin", "admin", "viewer"] and made == ["x", "y"]
+    assert seen("sortBy=name", "/api/v1/users?") == [] and seen("sortBy=port", "/api/servers?", "serverId") == []
+    for query, field in (("sortBy=colour", "sortBy"), ("sortBy=settings", "sortBy"), ("sortDir=up", "sortDir"), ("page=-1", "page"), ("sortBy=id&after=x", "after"),
+                         ("sortBy=id&limit=0", "limit"), ("sortBy=id&colour=1", "colour")):
+        wrong = api.get(where + query)
+        assert (wrong.status, wrong.json["field"]) == (400, field), (query, wrong)
