@@ -315,8 +315,12 @@ void overview_back_up(Request *request)
         return;
     }
     answer = request_ask(request, "Backup", g_variant_new("()"));
-    if (answer == NULL)
+    if (answer == NULL) {
+        if (request->status == 403) /* not who asks is refused */
+            request_problem(request, 409, "conflict", NULL,
+                            "the configuration names no paths.key_file to seal a backup with");
         return;
+    }
     if (answer->fd_count != 1 || fstat(answer->fds[0], &stat) != 0)
         request_problem(request, 500, "io", NULL, "the backup cannot be read");
     else if (g_strcmp0(dry, "true") == 0)
