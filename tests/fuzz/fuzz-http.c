@@ -103,24 +103,39 @@ static GVariant *describe_test(void)
                                 "<''>, 'hint': <''>, 'tls': <''>, 'diag': <''>},)");
 }
 
+static GVariant *describe_certificates(void)
+{
+    return g_variant_new_parsed(
+            "([{'name': <'W'>, 'version': <int64 1>, 'created_us': <int64 1>, 'updated_us': <int64 "
+            "2>, 'has_key': <true>, 'key_fits': <true>, 'users': <['partner P']>, 'settings': "
+            "<{'kind': <'keystore'>, 'active': <true>, 'certificates': <'no PEM'>}>}],)");
+}
+
 static DoorAnswer *answer_of(const char *method)
 {
     DoorAnswer *answer = g_new0(DoorAnswer, 1);
 
     if (strcmp(method, "Get") == 0 || strcmp(method, "Commit") == 0) {
         answer->value = g_variant_new("(@" DESCRIPTION_TYPE ")", describe_transfer());
-    } else if (strcmp(method, "Fetch") == 0) {
+    } else if (strcmp(method, "FetchAnew") == 0) {
         answer->value = g_variant_new("(@" DESCRIPTION_TYPE "ah)", describe_transfer(), NULL);
-    } else if (strcmp(method, "Open") == 0 || strcmp(method, "Stage") == 0) {
-        answer->value = method[0] == 'O' ? g_variant_new("(h)", 0)
+    } else if (strcmp(method, "Open") == 0 || strcmp(method, "Stage") == 0 ||
+               strcmp(method, "Backup") == 0) {
+        answer->value = method[0] != 'S' ? g_variant_new("(h)", 0)
                                          : g_variant_new("(xh)", G_GINT64_CONSTANT(9), 0);
         answer->fds[answer->fd_count++] = make_file();
     } else if (strcmp(method, "Describe") == 0) {
         answer->value = describe_partners();
     } else if (strcmp(method, "Status") == 0 || strcmp(method, "Look") == 0) {
         answer->value = describe_daemon();
-    } else if (strcmp(method, "Test") == 0) {
+    } else if (strcmp(method, "Test") == 0 || strcmp(method, "Say") == 0) {
         answer->value = describe_test();
+    } else if (strcmp(method, "Certificates") == 0) {
+        answer->value = describe_certificates();
+    } else if (strcmp(method, "Expiries") == 0) {
+        answer->value = g_variant_new_parsed("([('store:W', int64 1), ('file:/f', 2)],)");
+    } else if (strcmp(method, "Sign") == 0) {
+        answer->error = g_error_new_literal(BASE_ERROR, BASE_ERROR_CONFLICT, "no authority");
     } else if (strcmp(method, "Space") == 0) {
         answer->value = g_variant_new("(tt)", G_GUINT64_CONSTANT(9), G_GUINT64_CONSTANT(8));
     } else if (strcmp(method, "Define") == 0 || strcmp(method, "Undefine") == 0) {
@@ -128,7 +143,8 @@ static DoorAnswer *answer_of(const char *method)
     } else {
         answer->value = g_variant_new("()");
     }
-    (void)g_variant_ref_sink(answer->value);
+    if (answer->value != NULL)
+        (void)g_variant_ref_sink(answer->value);
     return answer;
 }
 
@@ -216,6 +232,7 @@ static void start(void)
     AdminHost host = {.ask = ask,
                       .heartbeat_us = heartbeat_us,
                       .first_key = FIRST_KEY,
+                      .database = "SQLite",
                       .schema = "cluster_P",
                       .requests_per_s = 1000000,
                       .connections = 1000,
