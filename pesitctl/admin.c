@@ -295,6 +295,28 @@ int run_define(const Verb *verb, Options *options, char **arguments, GError **er
     return ask(options, (const char *const[]){row->method, path, text}, options->json, error);
 }
 
+/* "KEY=VALUE" as the query has it. */
+int run_search(const Verb *verb, Options *options, char **arguments, GError **error)
+{
+    const AdminRequest *row = &verb->request;
+    g_autoptr(GString) path = g_string_new(row->path);
+
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        const char *equals = strchr(arguments[i], '=');
+        g_autofree char *key = NULL, *value = NULL;
+
+        if (equals == NULL || equals == arguments[i]) {
+            g_set_error(error, BASE_ERROR, BASE_ERROR_INVALID, "'%s' is no KEY=VALUE",
+                        arguments[i]);
+            return EXIT_WRONG;
+        }
+        key = g_strndup(arguments[i], (gsize)(equals - arguments[i]));
+        value = g_uri_escape_string(equals + 1, NULL, FALSE);
+        g_string_append_printf(path, "%c%s=%s", i == 0 ? '?' : '&', key, value);
+    }
+    return ask(options, (const char *const[]){row->method, path->str, ""}, options->json, error);
+}
+
 /* PEM as it is, other bytes in Base64. */
 static bool put_file(json_t *body, const char *path, GError **error)
 {

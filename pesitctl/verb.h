@@ -114,6 +114,7 @@ int run_cancel(const Verb *verb, Options *options, char **arguments, GError **er
 int run_reload(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_admin(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_define(const Verb *verb, Options *options, char **arguments, GError **error);
+int run_search(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_certificate(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_api(const Verb *verb, Options *options, char **arguments, GError **error);
 int run_check_config(const Verb *verb, Options *options, char **arguments, GError **error);

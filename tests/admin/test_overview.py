@@ -171,6 +171,13 @@ def test_the_command_line_asks_the_same(api, company):
     assert again["name"] == "k" and again["key"] != made["key"] and api.as_key(again["key"]).get("/api/v1/me").status == 200
     refused = company.control("say", "BANK1", "bonjour", check=False)  # a pesitd takes no messages
     assert refused.returncode == 3 and json.loads(refused.stdout)["diagnostic"] == "2-209", refused
+    sent = api.post("/api/v1/transfers/send?partner=BANK1&path=out/c&correlationId=lot%201", b"x").json["transferId"]
+    company.control("wait", sent)
+    for words in (["list", "partner=BANK1", "text=out/c", "status=COMPLETED"], ["find", "lot 1"]):
+        assert [one["transferId"] for one in company.control("history", *words)["content"]] == [sent], words
+    assert company.control("history", "list", "partner=NOBODY")["content"] == [] and company.control("history", "stats", "BANK1")["completedTransfers"] == 1
+    assert company.control("history", "days", "1")[0]["completedTransfers"] == 1
+    assert company.control("history", "list", "colour=1", check=False).returncode == 4 and company.control("history", "list", "x", check=False).returncode == 1
     assert company.control("clean", "30")["olderThanDays"] == 30
     assert company.control("clean", "x", check=False).returncode == 4
     assert [member["self"] for member in company.control("members")] == [True]
