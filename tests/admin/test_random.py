@@ -17,7 +17,7 @@ PARTNER = '''partners = ( { name = "P"; identifier = "P"; address = "127.0.0.1";
 WORDS = ["P", "L", "out/*", "P/out/*", "", ".", "..", "a/b", "\u00e9\u20ac", "x" * 300, "' OR 1=1 --", "\"};@include \"/etc/passwd\"", "true", "0", "-1",
          "1e9", "127.0.0.1", "{}", "%s%n", "a\nb", "file:/etc/shadow", "sealed:!!", "null", "2027-01-01", "READ", "send", "receive", "BOTH"]
 NUMBERS = [0, 1, -1, 2, 128, 1048576, 65535, 65536, 2**31, 2**63 - 1, -2**63]
-APART = {"events", "createUser", "updateUser", "removeKey", "updateKey"}  # has no end, are slow by intent, take our own key
+APART = {"events", "createUser", "updateUser", "removeKey", "updateKey", "regenerateKey"}  # has no end, are slow by intent, take our own key
 SECONDS = 6
 
 
