@@ -73,7 +73,7 @@ begin() {
     builder=$!
 }
 
-at_once=$(($(nproc) + 2)) # with what builds; most of their time tests wait
+at_once=$(($(nproc) + 1)) # with what builds; most of their time tests wait
 
 # later NAME COMMAND…: checks it in the background as soon as there is room
 later() {

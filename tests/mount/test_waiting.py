@@ -67,7 +67,7 @@ def test_a_signal_ends_what_waits_and_the_transfer_goes_on(mnt, source, path, sc
         start = time.monotonic()
         waiter.send_signal(number)
         assert waiter.wait(10) != 0
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 1
     assert mnt.sends()[path] in UNDER_WAY
 
 
@@ -108,7 +108,7 @@ def test_the_mount_ends_while_a_process_waits(company, source, tmp_path, end):
             mount.process.send_signal(getattr(signal, end))
         assert waiter.wait(10) != 0
         mount.process.wait(10)
-        assert time.monotonic() - start < 9
+        assert time.monotonic() - start < 3
     if end == "SIGKILL":
         mount.unmount()
     else:
