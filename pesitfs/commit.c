@@ -287,19 +287,11 @@ static void give_up_copy(Mount *mount, Handle *self)
     commit_forget(mount, self->node, staged);
 }
 
-/* A daemon that was killed has cleared away what nobody had committed. */
-static bool is_lost(Staged *staged)
-{
-    struct stat stat;
-
-    return !atomic_load(&staged->committed) && !atomic_load(&staged->removed) &&
-           fstat(staged->fd, &stat) == 0 && stat.st_nlink == 0;
-}
-
 void handle_release(Mount *mount, Handle *self)
 {
     Node *node = self->node;
     Staged *staged = self->staged;
+    bool gone;
 
     if (staged != NULL) {
         commit_late(mount, self);
@@ -307,9 +299,10 @@ void handle_release(Mount *mount, Handle *self)
         pthread_mutex_lock(&mount->lock);
         if (self->writable)
             staged->writers--;
+        gone = tree_is_gone(node);
         pthread_cond_broadcast(&mount->released);
         pthread_mutex_unlock(&mount->lock);
-        if (atomic_load(&staged->poisoned) || is_lost(staged))
+        if (atomic_load(&staged->poisoned) || gone)
             commit_forget(mount, node, staged); /* a file that could not be written whole */
     }
     pthread_mutex_lock(&mount->lock);

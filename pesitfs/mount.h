@@ -131,7 +131,9 @@ bool tree_find_rule(Mount *self, const char *partner, const char *path, bool wri
 /* Names that are local only: editors' and copiers' temporary files, and all below a scratch folder; but not
  * where a partner may have sent a file of such a name. */
 bool tree_is_scratch(Mount *self, const char *partner, const char *path);
-/* Forgets files being written that the daemon has removed: too old, or it was restarted. */
+/* A file that nobody writes any more, and whose bytes the daemon has removed: too old, or it was restarted. Under the lock. */
+bool tree_is_gone(const Node *node);
+/* Forgets those; what is still being written then is forgotten by its last close. */
 void tree_sweep(Mount *self);
 /* Local nodes and declared folders directly in a folder: names → GINT_TO_POINTER(is folder). Returns new. */
 GHashTable *tree_list(Mount *self, const char *partner, const char *folder);

@@ -437,8 +437,7 @@ static void add_child(GHashTable *names, const char *key, const char *prefix, bo
         g_hash_table_replace(names, g_strdup(rest), GINT_TO_POINTER(folder));
 }
 
-/* Under the lock. */
-static bool is_gone(const Node *node)
+bool tree_is_gone(const Node *node)
 {
     const Staged *staged = node->staged;
     struct stat stat;
@@ -459,7 +458,7 @@ void tree_sweep(Mount *self)
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         Node *node = value;
 
-        if (is_gone(node)) {
+        if (tree_is_gone(node)) {
             g_ptr_array_add(gone, g_steal_pointer(&node->staged));
             g_array_append_val(ids, node->id);
         }

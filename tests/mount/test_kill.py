@@ -91,6 +91,18 @@ def test_fsync_does_not_promise_what_is_lost(mnt, source):
     assert mnt.shell("cp $S out/after-fsync", S=str(source)).returncode == 0
 
 
+def test_what_is_lost_goes_with_its_last_close(mnt):
+    """Also what was still open when the mount looked for it: another that was closed by then is gone, so it has looked."""
+    mnt.at("moved/.closed.tmp").write_bytes(b"x")
+    with open(mnt.at("moved/.open.tmp"), "wb", 0) as file:
+        file.write(b"x")
+        mnt.node.kill()
+        mnt.node.start()
+        wait_for(lambda: not mnt.at("moved/.closed.tmp").exists())
+        assert mnt.at("moved/.open.tmp").exists()
+    wait_for(lambda: not mnt.at("moved/.open.tmp").exists(), seconds=3)
+
+
 def test_a_daemon_killed_at_any_moment_of_a_copy_tells_the_truth(mnt, bank, source):
     outcomes = set()
     for step in range(24):
