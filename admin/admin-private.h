@@ -282,6 +282,8 @@ void overview_back_up(Request *request);
 
 /* listeners.c */
 
+/* The daemon's own words for its state, a{sv}. NULL: answered. Returns new. */
+GVariant *service_get_status(Request *request);
 void listeners_list(Request *request);
 void listeners_show(Request *request);
 void listeners_status(Request *request);

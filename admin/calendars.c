@@ -544,24 +544,13 @@ void calendars_set_default(Request *request)
     end_change(request, 200, record, document, "default");
 }
 
-static bool is_unused(Request *request, const Schedule *schedule, const Json *document,
-                      gpointer data)
-{
-    const char *id = NULL;
-
-    (void)json_get_text(document, "calendarId", &id, NULL); /* checked */
-    if (g_strcmp0(id, data) != 0)
-        return true;
-    request_problem(request, 409, "conflict", "id", "schedule '%s' goes by it", schedule->name);
-    return false;
-}
-
 void calendars_remove(Request *request)
 {
     g_autoptr(Json) document = NULL;
     g_autoptr(Record) record = get_for_change(request, &document);
 
-    if (record == NULL || !schedules_each(request, is_unused, record->id) ||
+    if (record == NULL ||
+        !schedules_check_unused(request, "calendarId", record->id, "goes by it") ||
         !take_default(request, record->id, false) || !plan_document_remove(request, record))
         return;
     request_note_change(request, record->document, NULL);

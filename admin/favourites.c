@@ -215,26 +215,14 @@ void favourites_update(Request *request)
     plan_tell(request, KIND, record->id, record->name, "updated");
 }
 
-/* Says no to the first that uses it. */
-static bool is_unused(Request *request, const Schedule *schedule, const Json *document,
-                      gpointer data)
-{
-    const char *id = NULL;
-
-    (void)json_get_text(document, "favoriteId", &id, NULL); /* checked */
-    if (g_strcmp0(id, data) != 0)
-        return true;
-    request_problem(request, 409, "conflict", "id", "schedule '%s' uses it", schedule->name);
-    return false;
-}
-
 void favourites_remove(Request *request)
 {
     g_autoptr(Json) document = NULL;
     g_autoptr(Record) record = plan_document_get(request, KIND, request->parameters[0], &document);
 
     if (record == NULL || !draft_check_match(request, plan_document_version(document)) ||
-        !schedules_each(request, is_unused, record->id) || !plan_document_remove(request, record))
+        !schedules_check_unused(request, "favoriteId", record->id, "uses it") ||
+        !plan_document_remove(request, record))
         return;
     request_note_change(request, record->document, NULL);
     (void)request_answer(request, 204);

@@ -246,17 +246,5 @@ bool form_flag(Request *request, const char *name, bool *ret_value)
 
 bool form_number(Request *request, const char *name, int64_t min, int64_t max, int64_t *ret_value)
 {
-    const char *text = form_text(request, name);
-    gint64 number;
-
-    if (text == NULL)
-        return true;
-    if (!g_ascii_string_to_signed(text, 10, min, max, &number, NULL)) {
-        request_problem(request, 400, "invalid", name,
-                        "%s is '%s': it must be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, name,
-                        text, min, max);
-        return false;
-    }
-    *ret_value = number;
-    return true;
+    return request_number(request, name, form_text(request, name), min, max, ret_value);
 }

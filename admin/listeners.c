@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static GVariant *get_status(Request *request)
+GVariant *service_get_status(Request *request)
 {
     g_autoptr(DoorAnswer) answer = request_ask(request, "Status", g_variant_new("()"));
 
@@ -55,7 +55,7 @@ static void write_listener(GString *out, GVariant *listener)
 /* NULL: answered. Returns new. */
 static GVariant *get_listeners(Request *request)
 {
-    g_autoptr(GVariant) status = get_status(request);
+    g_autoptr(GVariant) status = service_get_status(request);
 
     return status != NULL ? g_variant_lookup_value(status, "listeners", G_VARIANT_TYPE("aa{sv}"))
                           : NULL;
@@ -243,7 +243,7 @@ void service_status(Request *request)
     static const char *const TEXTS[] = {"state", "version", "node", "store", NULL};
     static const char *const NUMBERS[] = {"pid",    "connections", "running",
                                           "queued", "waiting",     NULL};
-    g_autoptr(GVariant) status = get_status(request);
+    g_autoptr(GVariant) status = service_get_status(request);
     gint64 started_us = 0;
     guint64 available = 0;
     GString *out;

@@ -12,14 +12,6 @@
 #define DAY_US     (86400 * USEC_PER_SEC)
 #define POSTGRESQL "PostgreSQL"
 
-/* NULL: answered. Returns new. */
-static GVariant *get_status(Request *request)
-{
-    g_autoptr(DoorAnswer) answer = request_ask(request, "Status", g_variant_new("()"));
-
-    return answer != NULL ? g_variant_get_child_value(answer->value, 0) : NULL;
-}
-
 static void write_common(GString *out, const Request *request, GVariant *status)
 {
     json_text(out, "name", "pesitd");
@@ -34,7 +26,7 @@ static void write_common(GString *out, const Request *request, GVariant *status)
 /* What a client needs to know of what it talks to; the daemon's configuration is a file. */
 void overview_config(Request *request)
 {
-    g_autoptr(GVariant) status = get_status(request);
+    g_autoptr(GVariant) status = service_get_status(request);
     GString *out;
 
     if (status == NULL)
@@ -55,7 +47,7 @@ void overview_config(Request *request)
 
 void overview_system(Request *request)
 {
-    g_autoptr(GVariant) status = get_status(request);
+    g_autoptr(GVariant) status = service_get_status(request);
     struct utsname system;
     guint64 available = 0, total = 0;
     GString *out;
@@ -115,7 +107,7 @@ static void write_today(GString *out, const GPtrArray *sums)
 
 void overview_dashboard(Request *request)
 {
-    g_autoptr(GVariant) status = get_status(request);
+    g_autoptr(GVariant) status = service_get_status(request);
     int64_t today_us = clock_wall_us() / DAY_US * DAY_US;
     g_autoptr(StoreResult) today =
             status != NULL ? request_store(request, store_request_days(NULL, today_us)) : NULL;
@@ -158,7 +150,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Members, members_clear)
 /* False: answered. */
 static bool find_members(Request *request, Members *members)
 {
-    members->status = get_status(request);
+    members->status = service_get_status(request);
     if (members->status == NULL)
         return false;
     members->us = value_text(members->status, "node");

@@ -85,3 +85,5 @@ void plan_tell(Request *request, const char *what, const char *id, const char *n
 typedef bool (*ScheduleVisitor)(Request *request, const Schedule *schedule, const Json *document,
                                 gpointer data);
 bool schedules_each(Request *request, ScheduleVisitor visit, gpointer data);
+/* Whether no schedule names this id in a field; false: answered with the first that does. how: "uses it". */
+bool schedules_check_unused(Request *request, const char *field, const char *id, const char *how);

@@ -200,9 +200,9 @@ const char *request_query(const Request *self, const char *name)
     return g_hash_table_lookup(self->query, name);
 }
 
-bool request_query_number(Request *self, const char *name, int64_t min, int64_t max, int64_t *value)
+bool request_number(Request *self, const char *name, const char *text, int64_t min, int64_t max,
+                    int64_t *value)
 {
-    const char *text = request_query(self, name);
     gint64 number;
 
     if (text == NULL)
@@ -215,6 +215,11 @@ bool request_query_number(Request *self, const char *name, int64_t min, int64_t 
     }
     *value = number;
     return true;
+}
+
+bool request_query_number(Request *self, const char *name, int64_t min, int64_t max, int64_t *value)
+{
+    return request_number(self, name, request_query(self, name), min, max, value);
 }
 
 bool request_query_time(Request *self, const char *name, const char *alias, int64_t *ret_us)

@@ -101,6 +101,9 @@ const char *request_query(const Request *self, const char *name);
 /* A number in a range, fallback when missing; false: answered. */
 bool request_query_number(Request *self, const char *name, int64_t min, int64_t max,
                           int64_t *value);
+/* The same of any text that stands for a number; NULL: missing. */
+bool request_number(Request *self, const char *name, const char *text, int64_t min, int64_t max,
+                    int64_t *value);
 /* A day or a time as wall time, under either name; missing: unchanged; false: answered. */
 bool request_query_time(Request *self, const char *name, const char *alias, int64_t *ret_us);
 /* Body as an object; NULL: answered. names: of the fields allowed, ended by NULL; or NULL. Returns new. */

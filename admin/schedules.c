@@ -117,6 +117,28 @@ bool schedules_each(Request *request, ScheduleVisitor visit, gpointer data)
     }
 }
 
+typedef struct {
+    const char *field, *id, *how;
+} Use;
+
+static bool is_unused(Request *request, const Schedule *schedule, const Json *document,
+                      gpointer data)
+{
+    const Use *use = data;
+    const char *id = NULL;
+
+    (void)json_get_text(document, use->field, &id, NULL); /* checked */
+    if (g_strcmp0(id, use->id) != 0)
+        return true;
+    request_problem(request, 409, "conflict", "id", "schedule '%s' %s", schedule->name, use->how);
+    return false;
+}
+
+bool schedules_check_unused(Request *request, const char *field, const char *id, const char *how)
+{
+    return schedules_each(request, is_unused, &(Use){field, id, how});
+}
+
 void schedules_list(Request *request)
 {
     const char *after = request_query(request, "after");
