@@ -107,13 +107,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Message, message_clear)
 /* False: answered. */
 static bool read_message(Request *request, const Json *json, Message *message)
 {
-    static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
-    static const char *const NAME[] = {"path", "virtualFile", "remoteFilename", NULL};
     static const char *const TEXT[] = {"message", NULL};
     const char *name_field, *text_field, *name = NULL;
 
-    if (!request_read_text(request, json, PARTNER, &message->partner_name, &message->partner) ||
-        !request_read_text(request, json, NAME, &name_field, &name) ||
+    if (!request_read_text(request, json, REQUEST_PARTNER, &message->partner_name,
+                           &message->partner) ||
+        !request_read_text(request, json, REQUEST_PATH, &name_field, &name) ||
         !request_read_text(request, json, TEXT, &text_field, &message->text) ||
         !check_mode(request, json))
         return false;
@@ -123,7 +122,7 @@ static bool read_message(Request *request, const Json *json, Message *message)
     if (message->partner == NULL)
         message->partner = message->by_default = default_server_dup(request);
     if (message->partner == NULL && request->status == 0)
-        request_problem(request, 400, "invalid", PARTNER[0],
+        request_problem(request, 400, "invalid", REQUEST_PARTNER[0],
                         "partner: it is missing, and no server is the default");
     return message->partner != NULL;
 }

@@ -195,6 +195,9 @@ void request_run(Request *self)
 
 /* reading */
 
+const char *const REQUEST_PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
+const char *const REQUEST_PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
+
 const char *request_query(const Request *self, const char *name)
 {
     return g_hash_table_lookup(self->query, name);

@@ -116,6 +116,10 @@ bool request_read_text(Request *self, const Json *json, const char *const *names
 /* Whether a list of entity tags names one, or is "*". etag: NULL: it has none. */
 bool request_names_etag(const char *list, const char *etag);
 
+/* The fields that name a partner, and a path of its, ended by NULL. Of PeSIT Wizard's server says who is called, and
+ * partnerId who calls: us, beside a server. */
+extern const char *const REQUEST_PARTNER[];
+extern const char *const REQUEST_PATH[];
 /* What is made from here on is called so; false: answered. */
 bool request_set_correlation(Request *self, const char *text);
 

@@ -42,8 +42,6 @@ static void order_clear(Order *order)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Order, order_clear)
 
-/* PeSIT Wizard's fields; server says who is called, and partnerId, beside it, who calls: us. */
-static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
 static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", "remotePath", NULL};
 /* of what is fetched: where nothing else says what it is */
 static const char *const FETCHED[] = {"path",       "virtualFile", "remoteFilename",
@@ -288,13 +286,13 @@ static bool read_needed(Request *request, const Json *json, const char *const *n
 /* False: answered. */
 static bool read_partner(Request *request, const Json *json, Order *order)
 {
-    if (!request_read_text(request, json, PARTNER, &order->partner_name, &order->partner))
+    if (!request_read_text(request, json, REQUEST_PARTNER, &order->partner_name, &order->partner))
         return false;
     if (order->partner != NULL)
         return true;
     order->partner = order->by_default = default_server_dup(request);
     if (order->partner == NULL && request->status == 0)
-        return refuse(request, PARTNER[0], "it is missing, and no server is the default");
+        return refuse(request, REQUEST_PARTNER[0], "it is missing, and no server is the default");
     return order->partner != NULL;
 }
 

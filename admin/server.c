@@ -383,23 +383,23 @@ static bool check_framing(Exchange *self)
     return false;
 }
 
+static bool has_query(const Request *request, const char *const *names)
+{
+    while (*names != NULL && request_query(request, *names) == NULL)
+        names++;
+    return *names != NULL;
+}
+
 /* Of a route that takes uploads: not when a body of JSON names a file. Where the query says what it is for, the body is the
  * file, whatever it has in it. */
 static bool is_upload(const Request *request)
 {
-    static const char *const TARGETS[] = {"partner",   "path",        "server",        "serverId",
-                                          "partnerId", "virtualFile", "remoteFilename"};
-
     if (request->route->body != BODY_UPLOAD)
         return false;
     if (request->content_type == NULL ||
         g_ascii_strncasecmp(request->content_type, "application/json", 16) != 0)
         return true;
-    for (size_t i = 0; i < G_N_ELEMENTS(TARGETS); i++) {
-        if (request_query(request, TARGETS[i]) != NULL)
-            return true;
-    }
-    return false;
+    return has_query(request, REQUEST_PARTNER) || has_query(request, REQUEST_PATH);
 }
 
 /* A body that is not read ends the connection. */

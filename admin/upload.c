@@ -89,9 +89,6 @@ static void complain(Upload *self, const char *name, const char *wrong)
         self->wrong = g_strconcat(valid, ": ", wrong, NULL);
 }
 
-/* Of PeSIT Wizard's fields server says who is called, and partnerId who calls: us, beside a server. */
-static const char *const PARTNER[] = {"partner", "server", "serverId", "partnerId", NULL};
-static const char *const PATH[] = {"path", "virtualFile", "remoteFilename", NULL};
 #define CORRELATION "correlationId"
 
 void upload_add_part(Upload *self, const UploadPart *part)
@@ -100,8 +97,8 @@ void upload_add_part(Upload *self, const UploadPart *part)
 
     if (strcmp(part->name, "password") == 0)
         complain(self, part->name, "it belongs to the partner's configuration, not to a request");
-    else if (!g_strv_contains(PARTNER, part->name) && !g_strv_contains(PATH, part->name) &&
-             strcmp(part->name, CORRELATION) != 0)
+    else if (!g_strv_contains(REQUEST_PARTNER, part->name) &&
+             !g_strv_contains(REQUEST_PATH, part->name) && strcmp(part->name, CORRELATION) != 0)
         complain(self, part->name, "unknown field");
     if (value == NULL) {
         if (g_hash_table_size(self->fields) >= FIELDS_MAX) {
@@ -177,7 +174,7 @@ static const char *first_field(const Upload *self, const char *const *names)
 /* Asks the daemon; what it complains about is told as the field. quoted: of a complaint that begins with a quote. */
 static DoorAnswer *ask(Upload *self, const char *method, GVariant *parameters, const char *quoted)
 {
-    const char *partner = first_name(self, PARTNER), *path = first_name(self, PATH);
+    const char *partner = first_name(self, REQUEST_PARTNER), *path = first_name(self, REQUEST_PATH);
     const Suspect suspects[] = {{"no partner", partner},
                                 {"partner ", partner},
                                 {"'", quoted != NULL ? quoted : path},
@@ -194,8 +191,8 @@ static bool find_target(Upload *self, const char **ret_partner, const char **ret
 {
     if (!check_form(self))
         return false;
-    *ret_partner = first_field(self, PARTNER);
-    *ret_path = first_field(self, PATH);
+    *ret_partner = first_field(self, REQUEST_PARTNER);
+    *ret_path = first_field(self, REQUEST_PATH);
     if (*ret_partner != NULL && *ret_path != NULL)
         return true;
     request_problem(
@@ -248,7 +245,8 @@ bool upload_flush(Upload *self)
 
 char *upload_describe(const Upload *self)
 {
-    const char *partner = first_field(self, PARTNER), *path = first_field(self, PATH);
+    const char *partner = first_field(self, REQUEST_PARTNER),
+               *path = first_field(self, REQUEST_PATH);
     GChecksum *whole = self->digest != NULL ? g_checksum_copy(self->digest) : NULL;
     char *text;
 
