@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import threading
 import uuid
 
 import pytest
@@ -440,3 +441,46 @@ def test_what_ended_long_ago_goes_when_it_is_asked_for(api, company):
     spooled = [path for path in (company.folder / "spool").rglob("*") if path.is_file() and path.stat().st_size == 1]
     assert len(spooled) == 2, spooled
     assert api.get("/api/v1/audit/verify").json["valid"]
+
+
+def test_a_file_that_is_written_while_it_is_sent_is_refused(api, company, bank, tmp_path):
+    """However fast somebody writes behind us: what was there at the beginning is read, and then it is seen that there is more."""
+    source = tmp_path / "growing"
+    source.write_bytes(FILE)
+    company.configure("COMPANY", company.config.read_text(encoding="utf-8").split("\n", 1)[1].replace(
+        "admin: {", 'admin: { send_directories = [ "%s" ];' % tmp_path))
+    company.control("reload")
+    order = {"partner": "BANK1", "path": "out/growing", "filename": str(source)}
+    ended = threading.Event()
+
+    def write():
+        with open(source, "ab", 0) as file:
+            while not ended.is_set():
+                file.write(FILE[:1_000_000])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        refused = api.post("/api/v1/transfers/send", order)
+    finally:
+        ended.set()
+        writer.join()
+    assert (refused.status, refused.json["field"]) == (409, "filename") and "written while it was read" in refused.json["detail"], refused
+    assert api.get("/api/v1/transfers").json["content"] == []
+    waiting.eventually(lambda: list((company.folder / "spool/staging").iterdir()) == [])
+    sent = api.post("/api/v1/transfers/send", order).json["transferId"]
+    assert wait(api, sent)["fileSize"] == source.stat().st_size and bank.received("in/growing") == source.read_bytes()
+
+
+def test_whose_transfer_is_nobody_s_here_is_named(api, company):
+    """As after the store of several daemons was restored into a file: there is nobody to pass an order on to."""
+    number = api.post("/api/v1/transfers/send?partner=BANK1&path=offer/x", b"x", **RAW).json["transferId"]
+    company.stop()
+    company.sql("UPDATE transfer_history SET owner = 'gone' WHERE id = %d" % number)
+    api = Api(company.start(), index=-1)
+    for verb in ("cancel", "hold", "retry"):
+        answer = api.post("/api/v1/transfers/%d/%s" % (number, verb))
+        if company.store:  # PostgreSQL: nobody takes it
+            assert answer.status == 503 and "nothing was done" in answer.json["detail"], answer
+            break
+        assert answer.status == 409 and "daemon 'gone'" in answer.json["detail"], answer
