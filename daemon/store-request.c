@@ -376,17 +376,20 @@ static bool start_find_offer(const StoreRequest *self, Db *db, GError **error)
     db_bind_text(db, 2, generic ? pattern->str : name);
     db_bind_number(db, 3, self->numbers[0]);
     db_bind_text(db, 4, self->owner);
+    if (generic)
+        db_bind_number(db, 5, self->numbers[1]);
     return true;
 }
 
 StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
-                                       const char *file_name)
+                                       const char *file_name, int64_t after_id)
 {
     StoreRequest *self = store_request_new(start_find_offer, finish_one);
 
     self->texts[0] = g_strdup(partner);
     self->texts[1] = g_strdup(file_name);
     self->numbers[0] = file_type;
+    self->numbers[1] = after_id;
     self->what = g_strdup(file_name);
     return self;
 }

@@ -224,9 +224,9 @@ StoreRequest *store_request_list_names(const char *partner, const char *folder, 
 StoreRequest *store_request_list_folder(const char *partner, const char *folder,
                                         unsigned directions, const char *after, uint32_t limit);
 /* Newest offered row that a partner may SELECT by PI 11 and 12, not hidden; a generic name ('*' and '?' as
- * wild cards) chooses the oldest not yet served. NOT_FOUND. */
+ * wild cards) chooses the oldest not yet served, behind after_id. NOT_FOUND. */
 StoreRequest *store_request_find_offer(const char *partner, uint16_t file_type,
-                                       const char *file_name);
+                                       const char *file_name, int64_t after_id);
 /* Completed incoming transfer with this identity, for repeats of a lost answer. NOT_FOUND. */
 StoreRequest *store_request_find_received(const char *partner, const char *peer, uint16_t file_type,
                                           const char *file_name, uint32_t transfer_id,

@@ -131,7 +131,7 @@ const char *const SQL_STATEMENTS[SQL_COUNT] = {
         "file_name = $2 AND file_type = $3 AND owner = $4 AND hidden = 0 AND state IN (1, 4) ORDER BY id DESC LIMIT 1",
     [SQL_TRANSFER_FIND_OFFER_GENERIC] =
         "SELECT " COLUMNS " FROM transfer_history WHERE direction = 3 AND data_kept = 1 AND partner = $1 AND "
-        "file_name LIKE $2 ESCAPE '\\' AND file_type = $3 AND owner = $4 AND hidden = 0 AND state = 1 AND NOT EXISTS "
+        "file_name LIKE $2 ESCAPE '\\' AND file_type = $3 AND owner = $4 AND hidden = 0 AND state = 1 AND id > $5 AND NOT EXISTS "
         "(SELECT 1 FROM transfer_history AS service WHERE service.offer_id = transfer_history.id AND service.offer_id > 0 "
         "AND service.state IN (2, 4)) ORDER BY id LIMIT 1",
     [SQL_TRANSFER_FIND_RECEIVED] =

@@ -26,49 +26,69 @@
 #define DIAG_OTHER          PESIT_DIAG(2, 299)
 #define TRANSFER_ID_MODULUS 0xFFFFFF
 #define ENTITY_MIN_BYTES    128
+#define OFFERS_MAX          1000 /* that are looked at for one that may be given */
 #define GENERIC_CLAIM       "/*" /* the name of no file */
+
+/* Whether the rule of an offer lets it be given. */
+static bool may_give(Incoming *self, const Transfer *offer, const char **ret_reason)
+{
+    self->file = rule_find_by_path(self->connection->partner->files, offer->path, true);
+    *ret_reason = "the virtual file of the offer is gone";
+    if (self->file == NULL || self->file->mode != VIRTUAL_FILE_OFFER)
+        return false;
+    *ret_reason = "the virtual file of the offer is disabled";
+    return self->file->enabled;
+}
+
+/* The offer of a name; of a generic one the first that may be given, of some. */
+static PesitDiag look_for_offer(Incoming *self, const char *file_name, unsigned file_type,
+                                bool generic, Transfer **ret_offer, const char **ret_reason)
+{
+    int64_t after_id = 0;
+
+    *ret_reason = "no such file is offered";
+    for (unsigned i = 0; i < (generic ? OFFERS_MAX : 1); i++) {
+        g_autoptr(StoreResult) result =
+                store_execute(self->connection->services->store,
+                              store_request_find_offer(self->connection->partner->name,
+                                                       (uint16_t)file_type, file_name, after_id));
+
+        if (store_is_away(result->error)) {
+            *ret_reason = "the store is away";
+            return DIAG_RESOURCES;
+        }
+        if (result->error != NULL || result->transfer == NULL)
+            return DIAG_NOT_FOUND;
+        if (may_give(self, result->transfer, ret_reason)) {
+            *ret_offer = g_steal_pointer(&result->transfer);
+            return PESIT_DIAG_OK;
+        }
+        after_id = result->transfer->id;
+    }
+    return DIAG_NOT_FOUND;
+}
 
 /* The same answer for unknown, not allowed and not there. */
 static PesitDiag find_offer(Incoming *self, const PesitFpdu *fpdu, Transfer **ret_offer,
                             const char **ret_reason)
 {
-    const Partner *partner = self->connection->partner;
     g_autofree char *file_name = incoming_dup_text(fpdu, PESIT_PI_FILE_NAME);
-    g_autoptr(StoreResult) result = NULL;
+    bool generic = file_name != NULL && strpbrk(file_name, "*?") != NULL;
+    PesitDiag diag = PESIT_DIAG_OK;
 
     *ret_reason = "the file name is not a name";
     if (file_name == NULL || file_name[0] == '\0')
         return DIAG_NOT_FOUND;
     *ret_reason = "the partner may not read";
-    if (!partner->may_read)
+    if (!self->connection->partner->may_read)
         return DIAG_NOT_FOUND;
     /* until our service of what is found is in the store, no other looks: one file would go out twice */
-    if (strpbrk(file_name, "*?") != NULL) {
-        PesitDiag diag = incoming_claim(self, GENERIC_CLAIM, ret_reason);
-
-        if (pesit_diag_is_negative(diag))
-            return diag;
-    }
-    result = store_execute(
-            self->connection->services->store,
-            store_request_find_offer(partner->name,
-                                     (uint16_t)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
-                                     file_name));
-    *ret_reason = "the store is away";
-    if (store_is_away(result->error))
-        return DIAG_RESOURCES;
-    *ret_reason = "no such file is offered";
-    if (result->error != NULL || result->transfer == NULL)
-        return DIAG_NOT_FOUND;
-    self->file = rule_find_by_path(partner->files, result->transfer->path, true);
-    *ret_reason = "the virtual file of the offer is gone";
-    if (self->file == NULL || self->file->mode != VIRTUAL_FILE_OFFER)
-        return DIAG_NOT_FOUND;
-    *ret_reason = "the virtual file of the offer is disabled";
-    if (!self->file->enabled)
-        return DIAG_NOT_FOUND;
-    *ret_offer = g_steal_pointer(&result->transfer);
-    return PESIT_DIAG_OK;
+    if (generic)
+        diag = incoming_claim(self, GENERIC_CLAIM, ret_reason);
+    if (pesit_diag_is_negative(diag))
+        return diag;
+    return look_for_offer(self, file_name, (unsigned)pesit_fpdu_number(fpdu, PESIT_PI_FILE_TYPE, 0),
+                          generic, ret_offer, ret_reason);
 }
 
 static PesitDiag open_offer(Incoming *self, const Transfer *offer, const char **ret_reason)

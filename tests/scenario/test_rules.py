@@ -334,3 +334,24 @@ def test_flow_and_name_come_in(tmp_path, by_name):
     assert (answer.diag, answer.values.get(37)) == ("0/000", b"solde.csv" if by_name else None)
     peer.close()
     node.stop()
+
+
+def test_a_generic_name_passes_over_what_may_not_be_given(tmp_path):
+    """An offer of a virtual file that is disabled, or gone, hides none that comes after it."""
+    files = '{ pattern = "rest/*"; mode = "offer"; enabled = %s; }, { pattern = "day/*"; mode = "offer"; }, { pattern = "gone/*"; mode = "offer"; }'
+    node = Node(tmp_path / "bank", files=files % "true").start()
+    content = tmp_path / "content"
+    content.write_bytes(b"x")
+    for path in ("rest/ZR", "gone/ZG", "day/ZD"):
+        node.control("send", "COMPANY", content, path)
+    text = node.config.read_text(encoding="utf-8").replace("enabled = true", "enabled = false")
+    node.config.write_text(text.replace(', { pattern = "gone/*"; mode = "offer"; }', ""), encoding="utf-8")
+    node.control("reload")
+    peer = Requester(node.port)
+    peer.connect()
+    values = {11: b"\0", 13: b"\0", 14: b"\xe0", 15: b"\0", 17: b"\0", 25: number(4096)}
+    assert [peer.ask("SELECT", {**values, 12: name}).diag for name in (b"ZR", b"ZG")] == ["2/205", "2/205"]
+    answer = peer.ask("SELECT", {**values, 12: b"Z*"})
+    assert (answer.diag, answer.values[12]) == ("0/000", b"ZD")
+    peer.close()
+    node.stop()

@@ -126,7 +126,7 @@ static void test_what_stands_in_the_mount(Fixture *fixture, gconstpointer data)
 static int64_t offer(Store *store, const char *name)
 {
     g_autoptr(StoreResult) result =
-            store_execute(store, store_request_find_offer("BANK1", 0, name));
+            store_execute(store, store_request_find_offer("BANK1", 0, name, 0));
 
     return result->transfer != NULL ? result->transfer->id : 0;
 }
