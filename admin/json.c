@@ -173,6 +173,19 @@ bool json_has_null(const Json *self, const char *field)
     return value != NULL && json_is_null(value);
 }
 
+char *json_dup_present(const Json *self, const char *const *names)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+
+    json_open(list, NULL, '[');
+    for (; *names != NULL; names++) {
+        if (json_has(self, *names))
+            json_text(list, NULL, *names);
+    }
+    json_close(list, ']');
+    return list->len > strlen("[]") ? g_strdup(list->str) : NULL;
+}
+
 const char *json_find_unknown(const Json *self, const char *const *names)
 {
     const char *key;

@@ -27,6 +27,8 @@ bool json_get_list(const Json *self, const char *field, char **ret_value, GError
 bool json_has(const Json *self, const char *field);
 /* Whether a field is there, and null. */
 bool json_has_null(const Json *self, const char *field);
+/* Those of the names that are there, as a list of JSON; NULL: none is. Returns new. */
+char *json_dup_present(const Json *self, const char *const *names);
 /* First field that is not in the list, NULL when there is none. names: ended by NULL. */
 const char *json_find_unknown(const Json *self, const char *const *names);
 void json_set_text(Json *self, const char *field, const char *value);

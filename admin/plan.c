@@ -87,23 +87,18 @@ static GPtrArray *list_names(const PlanField *fields)
 /* Takes what has no effect away. Returns the names as JSON, new, or NULL. */
 static char *drop_ignored(Json *body, const PlanField *fields)
 {
-    GString *ignored = NULL;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    char *ignored;
 
     for (size_t i = 0; WITHOUT_EFFECT[i] != NULL; i++) {
-        if (!is_ignored(WITHOUT_EFFECT[i], fields))
-            continue;
-        if (json_has(body, WITHOUT_EFFECT[i])) {
-            if (ignored == NULL) {
-                ignored = g_string_new(NULL);
-                json_open(ignored, NULL, '[');
-            }
-            json_text(ignored, NULL, WITHOUT_EFFECT[i]);
-        }
-        json_remove(body, WITHOUT_EFFECT[i]);
+        if (is_ignored(WITHOUT_EFFECT[i], fields))
+            g_ptr_array_add(names, (gpointer)(uintptr_t)WITHOUT_EFFECT[i]);
     }
-    if (ignored != NULL)
-        json_close(ignored, ']');
-    return ignored != NULL ? g_string_free(ignored, FALSE) : NULL;
+    g_ptr_array_add(names, NULL);
+    ignored = json_dup_present(body, (const char *const *)names->pdata);
+    for (guint i = 0; i + 1 < names->len; i++)
+        json_remove(body, g_ptr_array_index(names, i));
+    return ignored;
 }
 
 /* The first of the names of a text under the field's own. */

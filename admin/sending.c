@@ -30,15 +30,14 @@ typedef struct {
     const char *partner, *source;
     char *by_default; /* partner, when none was named */
     char *path;
-    GString *ignored; /* names of fields without effect, as JSON; NULL: none */
+    char *ignored; /* names of fields without effect, as JSON; NULL: none */
 } Order;
 
 static void order_clear(Order *order)
 {
     g_free(order->path);
     g_free(order->by_default);
-    if (order->ignored != NULL)
-        g_string_free(order->ignored, TRUE);
+    g_free(order->ignored);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Order, order_clear)
 
@@ -64,6 +63,7 @@ static const char *const WITHOUT_EFFECT[] = {"chunkSize",
                                              "maxRetries",
                                              "retryDelayMs",
                                              NULL};
+/* these too */
 static const char *const FIELDS[] = {"partner",
                                      "server",
                                      "serverId",
@@ -80,6 +80,21 @@ static const char *const FIELDS[] = {"partner",
                                      "password",
                                      "sourceConnectionId",
                                      "destinationConnectionId",
+                                     "chunkSize",
+                                     "compression",
+                                     "compressionEnabled",
+                                     "priority",
+                                     "fileType",
+                                     "recordLength",
+                                     "recordFormat",
+                                     "crcEnabled",
+                                     "sync",
+                                     "syncPointsEnabled",
+                                     "syncPointInterval",
+                                     "resyncEnabled",
+                                     "transferConfigId",
+                                     "maxRetries",
+                                     "retryDelayMs",
                                      NULL};
 
 /* answers */
@@ -93,7 +108,7 @@ static void answer_new(Request *request, GVariant *described, const Order *order
     transfer_write(out, NULL, described, &named);
     if (order != NULL && order->ignored != NULL) {
         g_string_truncate(out, out->len - 1);
-        json_raw(out, "ignored", order->ignored->str);
+        json_raw(out, "ignored", order->ignored);
         json_close(out, '}');
     }
     if (request->change == NULL)
@@ -225,47 +240,13 @@ static bool check_connections(Request *request, const Json *json)
     return true;
 }
 
-static void note_ignored(const Json *json, Order *order)
-{
-    for (size_t i = 0; WITHOUT_EFFECT[i] != NULL; i++) {
-        if (!json_has(json, WITHOUT_EFFECT[i]))
-            continue;
-        if (order->ignored == NULL) {
-            order->ignored = g_string_new(NULL);
-            json_open(order->ignored, NULL, '[');
-        }
-        json_text(order->ignored, NULL, WITHOUT_EFFECT[i]);
-    }
-    if (order->ignored != NULL)
-        json_close(order->ignored, ']');
-}
-
-static bool is_field(const char *name)
-{
-    return g_strv_contains(FIELDS, name) || g_strv_contains(WITHOUT_EFFECT, name);
-}
-
-static bool note_unknown(const char *field, GVariant *value, gpointer data, GError **error)
-{
-    (void)value, (void)error;
-    if (*(char **)data == NULL && !is_field(field))
-        *(char **)data = g_strdup(field);
-    return true;
-}
-
 /* NULL: answered. Returns new. */
 static Json *read_body(Request *request)
 {
-    g_autoptr(Json) json = request_read_json(request, NULL);
-    g_autofree char *unknown = NULL;
+    g_autoptr(Json) json = request_read_json(request, FIELDS);
 
     if (json == NULL)
         return NULL;
-    (void)json_each(json, note_unknown, &unknown, NULL); /* it says no to nothing */
-    if (unknown != NULL) {
-        request_problem(request, 400, "invalid", unknown, "%s: unknown field", unknown);
-        return NULL;
-    }
     if (json_has(json, "password")) {
         (void)refuse(request, "password",
                      "it belongs to the partner's configuration, not to a request");
@@ -330,7 +311,7 @@ static bool read_order(Request *request, const Json *json, const char *const *pa
     if (!read_partner(request, json, order) || !read_path(request, json, path_names, order) ||
         !read_correlation(request, json) || !check_connections(request, json))
         return false;
-    note_ignored(json, order);
+    order->ignored = json_dup_present(json, WITHOUT_EFFECT);
     return true;
 }
 
