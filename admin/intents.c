@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define KIND     "intent"
 #define PAGE     500
 #define LEFT_MAX 1000
 
@@ -30,7 +29,7 @@ char *intent_note(Request *request, const char *action)
     json_text(document, "action", action);
     json_text(document, "object", request->path);
     json_close(document, '}');
-    record = record_new(KIND, id, id, document->str);
+    record = record_new(RECORD_INTENT, id, id, document->str);
     stored = request_execute(request, store_request_record_insert(record));
     if (stored->error != NULL)
         return NULL; /* the store is away: then most things fail, and all are audited when they end */
@@ -46,7 +45,7 @@ const char *intent_number(const char *id)
 
 void intent_forget(Admin *admin, const char *id)
 {
-    store_post(admin->host.store, store_request_record_remove(KIND, id, 0));
+    store_post(admin->host.store, store_request_record_remove(RECORD_INTENT, id, 0));
 }
 
 /* Whether a row that was written since then has the number; seq: of the last row. */
@@ -107,7 +106,7 @@ bool intents_settle(Admin *admin, GError **error)
     Store *store = admin->host.store;
     g_autofree char *prefix = dup_prefix(admin);
     g_autoptr(StoreResult) left =
-            store_execute(store, store_request_record_list(KIND, prefix, LEFT_MAX));
+            store_execute(store, store_request_record_list(RECORD_INTENT, prefix, LEFT_MAX));
     int64_t last = left->error == NULL && left->records->len > 0 ? find_last(store) : 0;
 
     for (guint i = 0; left->error == NULL && i < left->records->len; i++) {

@@ -169,12 +169,11 @@ static void write_audit(Request *self, const char *action, const char *intent)
         intent_forget(self->admin, intent);
 }
 
-/* Transfers have rows of their own, from the store, when they end; and in a backup nothing is under way. */
+/* Transfers have rows of their own, from the store, when they end. */
 static void run_audited(Request *self)
 {
     g_autofree char *action = g_strconcat(self->method, " ", self->route->operation, NULL);
-    bool noted = self->route->body != BODY_UPLOAD && self->route->handler != overview_back_up;
-    g_autofree char *intent = noted ? intent_note(self, action) : NULL;
+    g_autofree char *intent = self->route->body != BODY_UPLOAD ? intent_note(self, action) : NULL;
 
     self->doubtful = false;
     self->route->handler(self);

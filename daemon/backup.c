@@ -459,6 +459,16 @@ static bool bring_up_to_date(const DbTarget *target, GError **error)
     return db != NULL;
 }
 
+/* What the daemon of the backup was about when it was made, another is not. */
+static bool forget_intents(Db *db, GError **error)
+{
+    if (!db_start(db, SQL_RECORD_EXPIRE, error))
+        return false;
+    db_bind_text(db, 1, RECORD_INTENT);
+    db_bind_number(db, 2, INT64_MAX);
+    return db_step(db, error) != DB_FAILED;
+}
+
 /* The trail is the daemon's alone: it finds this when it starts, and writes the row. */
 static bool note_restoration(const BackupTarget *target, const DbTarget *store, GError **error)
 {
@@ -468,7 +478,8 @@ static bool note_restoration(const BackupTarget *target, const DbTarget *store, 
     g_autofree char *id = g_strdup_printf("%" G_GINT64_FORMAT, now_us);
     const char *const texts[] = {RECORD_RESTORED, id, target->file, actor};
 
-    if (db == NULL || !db_begin(db, true, error) || !db_start(db, SQL_RECORD_INSERT, error))
+    if (db == NULL || !db_begin(db, true, error) || !forget_intents(db, error) ||
+        !db_start(db, SQL_RECORD_INSERT, error))
         return false;
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         db_bind_text(db, i + 1, texts[i]);

@@ -282,6 +282,8 @@ StoreRequest *store_request_days(const char *partner, int64_t since_us);
 StoreRequest *store_request_queue(void);
 /* A backup that was put into this store: its name, the document says who did it. */
 #define RECORD_RESTORED "restored"
+/* What a daemon is about to change; of no other daemon, so none comes out of a backup. */
+#define RECORD_INTENT "intent"
 /* record: copied. insert: EXISTS when id or name is taken; update: NOT_FOUND. */
 StoreRequest *store_request_record_insert(const Record *record);
 /* before_us: when it was changed last, as it was read; 0: whatever it is now. NOT_FOUND, CONFLICT: it was changed, or
