@@ -7,26 +7,33 @@
 #define FIELDS_MAX 32
 #define ENCODED    "Base64"
 
+/* Bytes with a NUL behind them. */
+typedef struct {
+    char *data;
+    size_t length, room;
+} Field;
+
 struct Form {
-    GHashTable *fields; /* char * → GByteArray */
+    GHashTable *fields; /* char * → Field */
     size_t length;      /* of all */
     char *wrong;        /* "FIELD: why", or NULL */
 };
 
-static void free_bytes(gpointer data)
+static void field_free(gpointer data)
 {
-    GByteArray *bytes = data;
+    Field *field = data;
 
-    if (bytes->len > 0)
-        explicit_bzero(bytes->data, bytes->len);
-    g_byte_array_unref(bytes);
+    if (field->data != NULL)
+        explicit_bzero(field->data, field->length);
+    g_free(field->data);
+    g_free(field);
 }
 
 Form *form_new(void)
 {
     Form *self = g_new0(Form, 1);
 
-    self->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_bytes);
+    self->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, field_free);
     return self;
 }
 
@@ -48,37 +55,41 @@ static void complain(Form *self, const char *name, const char *why)
         self->wrong = g_strconcat(valid, ": ", why, NULL);
 }
 
-/* A copy that is moved leaves what it held behind: room is made once, and the old is overwritten. */
-static void append(GByteArray **field, const void *bytes, size_t length)
+/* A copy that is moved leaves what it held behind: the old is overwritten, and room is made for twice as much. */
+static void append(Field *field, const void *bytes, size_t length)
 {
-    GByteArray *grown = g_byte_array_sized_new((guint)((*field)->len + length + 1));
+    if (field->length + length + 1 > field->room) {
+        Field old = *field;
 
-    g_byte_array_append(grown, (*field)->data, (*field)->len);
-    g_byte_array_append(grown, bytes, (guint)length);
-    grown->data[grown->len] = '\0'; /* there is room */
-    free_bytes(*field);
-    *field = grown;
+        field->room = 2 * (field->length + length + 1);
+        field->data = g_malloc(field->room);
+        if (old.data != NULL) {
+            memcpy(field->data, old.data, old.length);
+            explicit_bzero(old.data, old.length);
+        }
+        g_free(old.data);
+    }
+    if (length > 0)
+        memcpy(field->data + field->length, bytes, length);
+    field->length += length;
+    field->data[field->length] = '\0';
 }
 
 bool form_add_part(Form *self, const UploadPart *part)
 {
-    char *key = NULL;
-    GByteArray *field = NULL;
+    Field *field = g_hash_table_lookup(self->fields, part->name);
 
-    if (self->length + part->length > FORM_BODY_MAX)
+    if (self->length + part->length > FORM_BODY_MAX ||
+        (field == NULL && g_hash_table_size(self->fields) >= FIELDS_MAX))
         return false;
-    if (!g_hash_table_steal_extended(self->fields, part->name, (gpointer *)&key,
-                                     (gpointer *)&field)) {
-        if (g_hash_table_size(self->fields) >= FIELDS_MAX)
-            return false;
-        key = g_strdup(part->name);
-        field = g_byte_array_new();
+    if (field == NULL) {
+        field = g_new0(Field, 1);
+        g_hash_table_insert(self->fields, g_strdup(part->name), field);
     }
-    if (part->offset != field->len)
+    if (part->offset != field->length)
         complain(self, part->name, "it is there twice");
-    append(&field, part->bytes, part->length);
+    append(field, part->bytes, part->length);
     self->length += part->length;
-    g_hash_table_insert(self->fields, key, field);
     return true;
 }
 
@@ -151,10 +162,10 @@ static bool is_known(const char *name, const char *const *names)
     return g_strv_contains(names, name) || (plain != NULL && g_strv_contains(names, plain));
 }
 
-static bool is_text(const GByteArray *field)
+static bool is_text(const Field *field)
 {
-    return memchr(field->data, '\0', field->len) == NULL &&
-           g_utf8_validate((const char *)field->data, field->len, NULL);
+    return memchr(field->data, '\0', field->length) == NULL &&
+           g_utf8_validate(field->data, (gssize)field->length, NULL);
 }
 
 /* What is called a file, a certificate or a key may be any bytes. */
@@ -181,13 +192,13 @@ static void decode(Form *self, const char *const *names)
 {
     for (size_t i = 0; names[i] != NULL; i++) {
         g_autofree char *name = g_strconcat(names[i], ENCODED, NULL);
-        const GByteArray *encoded = g_hash_table_lookup(self->fields, name);
+        const Field *encoded = g_hash_table_lookup(self->fields, name);
         g_autofree guchar *bytes = NULL;
         gsize length = 0;
 
         if (encoded == NULL)
             continue;
-        bytes = encoded->len > 0 ? g_base64_decode((const char *)encoded->data, &length) : NULL;
+        bytes = encoded->length > 0 ? g_base64_decode(encoded->data, &length) : NULL;
         if (length == 0 || g_hash_table_contains(self->fields, names[i]))
             complain(self, name, length == 0 ? "it is no base64" : "it is there twice");
         else if (!form_add_part(self, &(const UploadPart){names[i], (char *)bytes, 0, length}))
@@ -215,11 +226,11 @@ bool form_read(Request *request, const char *const *names)
 
 const void *form_file(const Request *request, const char *name, size_t *ret_length)
 {
-    const GByteArray *field = g_hash_table_lookup(request->form->fields, name);
+    const Field *field = g_hash_table_lookup(request->form->fields, name);
 
     if (field == NULL)
         return NULL;
-    *ret_length = field->len;
+    *ret_length = field->length;
     return field->data;
 }
 

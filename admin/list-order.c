@@ -14,12 +14,14 @@
 
 bool list_order_is_asked(const Request *request)
 {
-    g_auto(GStrv) known = g_strsplit(routes_query(request->route->operation), " ", -1);
-    const char *const *names = (const char *const *)known;
+    g_auto(GStrv) known = NULL;
 
-    return g_strv_contains(names, "sortDir") && !g_strv_contains(names, "before") &&
-           (request_query(request, "sortBy") != NULL || request_query(request, "sortDir") != NULL ||
-            request_query(request, "page") != NULL);
+    if (request_query(request, "sortBy") == NULL && request_query(request, "sortDir") == NULL &&
+        request_query(request, "page") == NULL)
+        return false;
+    known = g_strsplit(routes_query(request->route->operation), " ", -1);
+    return g_strv_contains((const char *const *)known, "sortDir") &&
+           !g_strv_contains((const char *const *)known, "before");
 }
 
 typedef struct {
