@@ -492,7 +492,7 @@ void calendars_create(Request *request)
     request_note_change(request, NULL, record->document);
     request_add_header(request, "Location", where);
     end_change(request, 201, record, document, "created");
-    plan_note_ignored(request, ignored);
+    request_note_ignored(request, ignored);
 }
 
 /* The calendar that a request would change. NULL: answered. Both new. */
@@ -530,7 +530,7 @@ void calendars_update(Request *request)
         return;
     request_note_change(request, before, record->document);
     end_change(request, 200, record, document, "updated");
-    plan_note_ignored(request, ignored);
+    request_note_ignored(request, ignored);
 }
 
 void calendars_set_default(Request *request)

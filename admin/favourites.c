@@ -40,7 +40,7 @@ static void answer(Request *request, unsigned status, const Record *record, cons
                    const char *ignored)
 {
     write_favourite(request_answer(request, status), record, document);
-    plan_note_ignored(request, ignored);
+    request_note_ignored(request, ignored);
     draft_add_etag(request, plan_document_version(document));
 }
 

@@ -233,17 +233,6 @@ bool plan_check_name(const Json *document, const char **ret_name, GError **error
     return true;
 }
 
-void plan_note_ignored(Request *request, const char *ignored)
-{
-    GString *out = request->answer;
-
-    if (ignored == NULL)
-        return;
-    g_string_truncate(out, out->len - 1);
-    json_raw(out, "ignored", ignored);
-    json_close(out, '}');
-}
-
 /* the transfer */
 
 bool plan_complete(Request *request, Json *document)

@@ -45,8 +45,6 @@ Json *plan_read_body(Request *request, const PlanField *fields, char **ret_ignor
 void plan_merge(Json *document, Json *body, const PlanField *fields);
 /* Needs a name. INVALID. */
 bool plan_check_name(const Json *document, const char **ret_name, GError **error);
-/* Puts the fields without effect into the answer. */
-void plan_note_ignored(Request *request, const char *ignored);
 
 /* the transfer */
 

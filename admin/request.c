@@ -329,6 +329,15 @@ void request_add_header(Request *self, const char *name, const char *value)
     g_ptr_array_add(self->headers, g_strdup(value));
 }
 
+void request_note_ignored(Request *self, const char *ignored)
+{
+    if (ignored == NULL)
+        return;
+    g_string_truncate(self->answer, self->answer->len - 1); /* its end */
+    json_raw(self->answer, "ignored", ignored);
+    json_close(self->answer, '}');
+}
+
 void request_note_change(Request *self, const char *before, const char *after)
 {
     GString *change = g_string_new("{");

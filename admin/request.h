@@ -128,6 +128,8 @@ bool request_set_correlation(Request *self, const char *text);
 /* An answer of JSON: the caller writes into the string. */
 GString *request_answer(Request *self, unsigned status);
 void request_add_header(Request *self, const char *name, const char *value);
+/* Adds the names of fields without effect, as JSON, to an answer that is an object. ignored: NULL: none are. */
+void request_note_ignored(Request *self, const char *ignored);
 /* For the audit row: what was changed, as it was before and is after. JSON without secrets, NULL or "": was not, or is
  * not, there. */
 void request_note_change(Request *self, const char *before, const char *after);

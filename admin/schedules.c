@@ -255,7 +255,7 @@ static void create(Request *request, Json *body, const char *ignored)
     request_add_header(request, "Location", where);
     request_note_change(request, NULL, schedule->document);
     answer(request, 201, schedule, document);
-    plan_note_ignored(request, ignored);
+    request_note_ignored(request, ignored);
     plan_tell(request, EVENT, schedule->id, schedule->name, "created");
 }
 
@@ -320,7 +320,7 @@ void schedules_update(Request *request)
     if (!settle(request, document, enabled, schedule) || !store_change(request, schedule, before))
         return;
     answer(request, 200, schedule, document);
-    plan_note_ignored(request, ignored);
+    request_note_ignored(request, ignored);
     plan_tell(request, EVENT, schedule->id, schedule->name, "updated");
 }
 

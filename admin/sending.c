@@ -106,11 +106,7 @@ static void answer_new(Request *request, GVariant *described, const Order *order
     GString *out = request_answer(request, 202);
 
     transfer_write(out, NULL, described, &named);
-    if (order != NULL && order->ignored != NULL) {
-        g_string_truncate(out, out->len - 1);
-        json_raw(out, "ignored", order->ignored);
-        json_close(out, '}');
-    }
+    request_note_ignored(request, order != NULL ? order->ignored : NULL);
     if (request->change == NULL)
         request_note_change(request, NULL, out->str);
 }
